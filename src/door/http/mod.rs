@@ -1,0 +1,1 @@
+//! The HTTP door: health, the log page, raw messages.

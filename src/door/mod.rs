@@ -1,0 +1,5 @@
+//! Doors turn bytes into a submission, and a receipt or refusal back into bytes. They decide nothing.
+
+pub mod http;
+pub mod keyring;
+pub mod smtp;

@@ -1,0 +1,32 @@
+//! Posthouse: mail in by SMTP, one durable queue, mail out.
+//!
+//! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
+//! `model` knows nothing but the foundations; `wire`, `mime`, `policy` and `store` know the model;
+//! `intake` folds them; doors know intake; delivery knows wire, store and mime; `app` and `cli` know everything.
+
+// Foundations: values and capabilities that every layer may name.
+pub mod clock;
+pub mod config;
+pub mod id;
+pub mod shutdown;
+
+// The nouns.
+pub mod model;
+
+// Bytes.
+pub mod mime;
+pub mod wire;
+
+// In: a door turns bytes into a submission, intake judges it by the policies, the store commits it.
+pub mod door;
+pub mod intake;
+pub mod policy;
+pub mod store;
+
+// Out: the engine claims, attempts and settles.
+pub mod delivery;
+
+// The house as a whole.
+pub mod app;
+pub mod cli;
+pub mod telemetry;

@@ -1,0 +1,64 @@
+//! A sender domain of a team, and how far it is trusted.
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+
+/// How far a domain is proven to be its team's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainStatus {
+    /// Added; its DNS records have not been seen yet.
+    Pending,
+    /// Its records were seen, or an operator vouched for it (`domains trust`).
+    Verified,
+    /// Its records were looked for and are missing or wrong.
+    Failed,
+    /// Switched off by an operator: nothing is sent from it.
+    Disabled,
+}
+
+impl DomainStatus {
+    /// The word used on every interface and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// From the store's word; an unknown one counts as pending, which permits nothing.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "verified" => Self::Verified,
+            "failed" => Self::Failed,
+            "disabled" => Self::Disabled,
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// A domain that a team sends from. It covers its subdomains, unless another team verified one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    pub id: Id,
+    pub team: Id,
+    /// A-labels, lower case, no trailing dot.
+    pub name: String,
+    pub status: DomainStatus,
+    /// Vouched for by an operator, without DNS.
+    pub trusted: bool,
+    pub created_at: Timestamp,
+    pub verified_at: Option<Timestamp>,
+}
+
+/// What the store knows of a From domain, as the policy needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainStanding {
+    /// The nearest domain on record is this team's and verified.
+    Verified,
+    /// The nearest one is this team's and switched off.
+    Disabled,
+    /// None is on record, it is not verified yet, or it is another team's.
+    Unverified,
+}

@@ -1,0 +1,55 @@
+//! What happened to a message: append-only, written in the transaction of the change it tells of.
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+
+/// The kinds of event. `queued` is the message row itself and is never stored as an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    Queued,
+    Deferred,
+    Sent,
+    Delivered,
+    Opened,
+    Clicked,
+    Bounced,
+    Complained,
+    Unsubscribed,
+    Failed,
+    Rejected,
+    Cancelled,
+}
+
+impl EventKind {
+    /// The word used in the store and on every interface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Deferred => "deferred",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Opened => "opened",
+            Self::Clicked => "clicked",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub id: Id,
+    pub team: Id,
+    pub message: Id,
+    /// The recipient's place in the message, from 0; `None` when it tells of the whole message.
+    pub recipient: Option<i64>,
+    pub kind: EventKind,
+    pub at: Timestamp,
+    /// The evidence: reply, address, attempt, ... A JSON object.
+    pub detail: serde_json::Value,
+}

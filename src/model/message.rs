@@ -1,0 +1,135 @@
+//! One accepted submission, and its recipients.
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::envelope::{DsnRet, ForwardPath};
+use crate::model::outcome::RecipientState;
+use crate::model::stream::Stream;
+
+/// The way a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Smtp,
+    Rest,
+    Campaign,
+    Sequence,
+}
+
+impl Source {
+    /// The word used in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Rest => "rest",
+            Self::Campaign => "campaign",
+            Self::Sequence => "sequence",
+        }
+    }
+
+    /// From the store's word; an unknown one is taken for SMTP.
+    pub fn from_word(word: &str) -> Self {
+        [Self::Rest, Self::Campaign, Self::Sequence].into_iter().find(|s| s.as_str() == word).unwrap_or(Self::Smtp)
+    }
+}
+
+/// Whether opens and clicks are to be tracked; `None` leaves it to the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tracking {
+    pub opens: Option<bool>,
+    pub clicks: Option<bool>,
+}
+
+/// A name and a value that the sender attached.
+pub type Tag = (String, String);
+
+/// The row of one message, as it stood at acceptance; the MIME bytes live apart. Text holds no U+0000.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub id: Id,
+    pub team: Id,
+    pub key: Option<Id>,
+    pub stream: Stream,
+    pub source: Source,
+    /// Captured, never sent, whatever the route.
+    pub sandbox: bool,
+    /// `None` is the null reverse-path.
+    pub reverse_path: Option<String>,
+    pub smtputf8: bool,
+    /// The bytes hold octets above 127.
+    pub eight_bit: bool,
+    pub ret: Option<DsnRet>,
+    pub envid: Option<String>,
+    /// The From mailbox's address, in its comparable form.
+    pub from: String,
+    /// Header values, decoded, as a reader shows them.
+    pub from_header: String,
+    pub to_header: String,
+    pub cc_header: String,
+    pub reply_to: String,
+    pub subject: String,
+    /// With angle brackets, as in the header.
+    pub message_id: String,
+    pub tags: Vec<Tag>,
+    pub tracking: Tracking,
+    pub ignore_unsubscribe: bool,
+    /// Not to be attempted before.
+    pub send_at: Option<Timestamp>,
+    /// Octets of the MIME bytes.
+    pub size: u64,
+    pub created_at: Timestamp,
+}
+
+/// One forward-path of a message, with its own fate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Place in the message, from 0.
+    pub index: i64,
+    pub path: ForwardPath,
+    pub state: RecipientState,
+    /// Attempts ended so far.
+    pub attempts: i64,
+    /// When it may be attempted next.
+    pub next_attempt_at: Timestamp,
+    /// The last reply, as one line; empty when there was none.
+    pub last_reply: String,
+    /// When the state last changed.
+    pub updated_at: Timestamp,
+}
+
+/// MIME bytes whose place in the shared budget of message bytes is given back when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Body {
+    bytes: Bytes,
+    _held: Option<std::sync::Arc<tokio::sync::OwnedSemaphorePermit>>,
+}
+
+impl Body {
+    /// Bytes that count against no budget.
+    pub fn free(bytes: impl Into<Bytes>) -> Self {
+        Self { bytes: bytes.into(), _held: None }
+    }
+
+    /// Bytes that hold `permit` for as long as they live.
+    pub fn held(bytes: impl Into<Bytes>, permit: std::sync::Arc<tokio::sync::OwnedSemaphorePermit>) -> Self {
+        Self { bytes: bytes.into(), _held: Some(permit) }
+    }
+
+    /// The same budget for other bytes: for what is made out of these.
+    pub fn replaced(&self, bytes: impl Into<Bytes>) -> Self {
+        Self { bytes: bytes.into(), _held: self._held.clone() }
+    }
+
+    /// The bytes, shared.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl std::ops::Deref for Body {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}

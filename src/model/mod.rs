@@ -1,0 +1,14 @@
+//! The nouns. No I/O, no database, no wire names: everything else is told in these words.
+
+pub mod address;
+pub mod domain;
+pub mod envelope;
+pub mod event;
+pub mod key;
+pub mod message;
+pub mod outcome;
+pub mod refusal;
+pub mod stream;
+pub mod submission;
+pub mod suppression;
+pub mod team;

@@ -1,0 +1,53 @@
+//! What a door hands to intake, and what it gets back.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::envelope::Envelope;
+use crate::model::key::ApiKey;
+use crate::model::message::{Body, Source};
+use crate::model::stream::Stream;
+
+/// One message offered for acceptance.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The key it came under; its team owns the message.
+    pub key: Arc<ApiKey>,
+    pub source: Source,
+    pub envelope: Envelope,
+    /// The message, every line ended by CRLF.
+    pub mime: Body,
+    /// The stream that the login named (`apikey+broadcast`); a header goes before it.
+    pub login_stream: Option<Stream>,
+    pub transport: Transport,
+}
+
+/// How it came, for the Received field (RFC 5321 section 4.4). Neither address nor EHLO: those stay in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// `ESMTPSA` and its kin (RFC 3848), `UTF8SMTPSA` (RFC 6531), or `HTTP`.
+    pub protocol: &'static str,
+    /// `TLSv1.3 TLS13_AES_256_GCM_SHA384`, when it came by TLS.
+    pub tls: Option<String>,
+}
+
+/// Accepted, and durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub id: Id,
+    /// Set when this repeats an earlier submission: nothing new was queued, and `id` is the first one's.
+    pub replay_of: Option<Replay>,
+    /// Recipients left out because they are suppressed; each has a `rejected` event.
+    pub suppressed: Vec<String>,
+    /// Forward-paths offered, the suppressed ones included.
+    pub recipients: usize,
+}
+
+/// The earlier submission that this one repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    pub accepted_at: Timestamp,
+    /// Known by its bytes and Message-ID, not by a key that the client gave.
+    pub automatic: bool,
+}
