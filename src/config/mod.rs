@@ -1,5 +1,10 @@
 //! What the operator chose. `default.toml` beside this file documents every key with its default, and is the default.
 
+pub mod check;
+pub mod load;
+mod nearest;
+pub mod show;
+pub mod source;
 pub mod units;
 
 use std::net::SocketAddr;
@@ -10,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::key::Secret;
 use units::{ByteSize, Span};
+
+/// The file that documents every key with its default.
+pub const DEFAULT: &str = include_str!("default.toml");
 
 /// The whole configuration. Every field has its default in `default.toml`; no struct here implements `Default`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -253,7 +261,7 @@ pub enum LogFormat {
 impl Config {
     /// What is in force when the operator chose nothing.
     pub fn defaults() -> Self {
-        toml::from_str(include_str!("default.toml")).expect("the embedded default configuration is complete")
+        toml::from_str(DEFAULT).expect("the embedded default configuration is complete")
     }
 
     /// Whether this process has the role.
@@ -295,6 +303,8 @@ impl<'de> Deserialize<'de> for AutoBool {
         match Form::deserialize(from)? {
             Form::Bool(asked) => Ok(AutoBool::Set(asked)),
             Form::Word(word) if word == "auto" => Ok(AutoBool::Auto),
+            // The environment has only text to say it by.
+            Form::Word(word) if word == "true" || word == "false" => Ok(AutoBool::Set(word == "true")),
             Form::Word(word) => Err(serde::de::Error::custom(format!("{word:?}: expected \"auto\", true or false"))),
         }
     }

@@ -8,6 +8,7 @@ pub mod key;
 pub mod message;
 pub mod outcome;
 pub mod refusal;
+pub mod status;
 pub mod stream;
 pub mod submission;
 pub mod suppression;

@@ -1,0 +1,82 @@
+//! What the types of a configuration can't say: which values make no sense, alone or together.
+
+use super::load::ConfigError;
+use super::source::Origin;
+use super::{Config, Role, Route};
+
+type Rule = fn(&Config) -> Option<String>;
+
+const RULES: [Rule; 10] = [roles, public_url, route, workers, retry, relay, tls_pair, listeners, host_names, bootstrap_key];
+
+/// Whether the configuration makes sense; names the first key that does not.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    match RULES.iter().find_map(|rule| rule(config)) {
+        Some(text) => Err(ConfigError::new(Origin::Together, text)),
+        None => Ok(()),
+    }
+}
+
+fn roles(config: &Config) -> Option<String> {
+    config.roles.is_empty().then(|| "roles is empty: this process would do nothing".to_owned())
+}
+
+fn public_url(config: &Config) -> Option<String> {
+    let url = &config.public_url;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    let plain = !url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@' | '"' | '<' | '>'));
+    let sound = plain && host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
+    (!sound).then(|| format!("public_url = {url:?}: expected http://HOST[:PORT][/PATH] or https://..."))
+}
+
+fn route(config: &Config) -> Option<String> {
+    (config.delivery.route == Route::Direct)
+        .then(|| "delivery.route = \"direct\" is not available yet: use \"relay\" with a smarthost, or \"capture\"".to_owned())
+}
+
+fn workers(config: &Config) -> Option<String> {
+    (config.delivery.workers == 0).then(|| "delivery.workers = 0: nothing would ever be attempted".to_owned())
+}
+
+fn retry(config: &Config) -> Option<String> {
+    config.delivery.retry.schedule.is_empty().then(|| "delivery.retry.schedule is empty: give at least one span".to_owned())
+}
+
+fn relay(config: &Config) -> Option<String> {
+    let relay = &config.delivery.relay;
+    if config.delivery.route != Route::Relay {
+        return None;
+    }
+    if relay.host.trim().is_empty() {
+        return Some("delivery.relay.host is empty: name the smarthost".to_owned());
+    }
+    if relay.max_connections == 0 {
+        return Some("delivery.relay.max_connections = 0: nothing would ever be sent".to_owned());
+    }
+    (relay.username.is_empty() != relay.password.is_empty())
+        .then(|| "delivery.relay.username and delivery.relay.password: one is given without the other".to_owned())
+}
+
+fn tls_pair(config: &Config) -> Option<String> {
+    (config.tls.cert.is_empty() != config.tls.key.is_empty())
+        .then(|| "tls.cert and tls.key: one is given without the other".to_owned())
+}
+
+fn listeners(config: &Config) -> Option<String> {
+    (config.has(Role::Smtp) && config.smtp.listener.is_empty())
+        .then(|| "smtp.listener is empty, and roles has \"smtp\": nothing would listen".to_owned())
+}
+
+/// Both names are spoken on the wire, where a blank would end them.
+fn host_names(config: &Config) -> Option<String> {
+    let spoken = |name: &str| !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    if config.smtp.hostname.is_empty() || !spoken(&config.smtp.hostname) {
+        return Some(format!("smtp.hostname = {:?} is not a host name", config.smtp.hostname));
+    }
+    (!spoken(&config.delivery.hostname)).then(|| format!("delivery.hostname = {:?} is not a host name", config.delivery.hostname))
+}
+
+fn bootstrap_key(config: &Config) -> Option<String> {
+    let sound = config.bootstrap_key.chars().all(|c| c.is_ascii_graphic());
+    (!sound).then(|| "bootstrap_key holds a blank, a control character or something that is not ASCII".to_owned())
+}
