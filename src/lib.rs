@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod config;
 pub mod id;
+pub mod lock;
 pub mod shutdown;
 
 // The nouns.

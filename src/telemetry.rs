@@ -12,7 +12,11 @@ pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     // A word alone is taken by the filter's grammar for the name of a module: then nothing would be logged, silently.
     let known = ["off", "error", "warn", "info", "debug", "trace"];
     let is_filter = level.contains(['=', ',']);
-    anyhow::ensure!(is_filter || known.contains(&level.to_ascii_lowercase().as_str()), "log.level = {level:?}: expected one of {}", known.join(", "));
+    anyhow::ensure!(
+        is_filter || known.contains(&level.to_ascii_lowercase().as_str()),
+        "log.level = {level:?}: expected one of {}",
+        known.join(", ")
+    );
     EnvFilter::try_new(level).with_context(|| format!("log.level = {level:?}"))
 }
 

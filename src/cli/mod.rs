@@ -1,1 +1,106 @@
-//! x
+//! The command line: one file a verb. Standard output holds the answer alone; everything else goes to standard error.
+
+pub mod completions;
+pub mod config;
+pub mod context;
+pub mod domains;
+pub mod keys;
+pub mod migrate;
+pub mod output;
+pub mod queue;
+pub mod ready;
+pub mod serve;
+pub mod suppressions;
+pub mod teams;
+pub mod when;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::Global;
+
+/// A mail gateway: SMTP and HTTP in, one durable queue, mail out.
+#[derive(Debug, Parser)]
+#[command(name = "posthouse", version, max_term_width = 110)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the server (what no command means).
+    Serve,
+    /// API keys: make, list, revoke.
+    #[command(subcommand)]
+    Keys(keys::Verb),
+    /// Teams: make, list.
+    #[command(subcommand)]
+    Teams(teams::Verb),
+    /// Sender domains: add, trust, list, show, remove.
+    #[command(subcommand)]
+    Domains(domains::Verb),
+    /// Addresses that mail is kept from: add, remove, list.
+    #[command(subcommand)]
+    Suppressions(suppressions::Verb),
+    /// The queue: look at it, and lay hands on it.
+    #[command(subcommand)]
+    Queue(queue::Verb),
+    /// The configuration: check it, show it.
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Bring the store up to this version. `serve` does it by itself.
+    Migrate,
+    /// Ask whether the server is ready, by exit status.
+    Ready(ready::Ready),
+    /// Print completions for a shell.
+    Completions(completions::Completions),
+}
+
+/// Used wrongly: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Runs the program with these arguments. The status: 0 done, 1 failed, 2 wrong usage.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    match arguments.execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the answer has read enough (`posthouse queue list | head`).
+        Err(e) if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(e) => {
+            output::complain(&format!("{e:#}"));
+            if e.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+impl Arguments {
+    fn execute(self) -> anyhow::Result<()> {
+        let global = self.global;
+        match self.verb.unwrap_or(Verb::Serve) {
+            Verb::Serve => serve::run(&global),
+            Verb::Keys(verb) => verb.run(&global),
+            Verb::Teams(verb) => verb.run(&global),
+            Verb::Domains(verb) => verb.run(&global),
+            Verb::Suppressions(verb) => verb.run(&global),
+            Verb::Queue(verb) => verb.run(&global),
+            Verb::Config(verb) => verb.run(&global),
+            Verb::Migrate => migrate::run(&global),
+            Verb::Ready(ready) => ready.run(&global),
+            Verb::Completions(completions) => completions.run(),
+        }
+    }
+}

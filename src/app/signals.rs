@@ -1,0 +1,21 @@
+//! The signals of the system: stop, and read certificates again.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::shutdown::Shutdown;
+
+/// Begins to close on SIGTERM or SIGINT. Must be called within the runtime.
+pub fn close_on_signal(shutdown: &Shutdown) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "closing: what is in flight is finished");
+        shutdown.begin();
+    });
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `posthouse keys`: what clients log in with.
+
+mod create;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::context::{Global, TeamChoice};
+use crate::cli::output;
+use crate::clock::{Clock, Timestamp};
+use crate::model::key::ApiKey;
+use crate::store::Store;
+
+/// API keys: make, list, revoke.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Make a key. Its text is shown now and never again.
+    Create(Box<create::Create>),
+    /// List a team's keys.
+    List {
+        #[command(flatten)]
+        team: TeamChoice,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key, by id or name. A running server obeys within 5 seconds.
+    Revoke {
+        key: String,
+        #[command(flatten)]
+        team: TeamChoice,
+    },
+}
+
+#[derive(Serialize)]
+struct Record {
+    id: String,
+    name: String,
+    display: String,
+    streams: Vec<String>,
+    scopes: Vec<String>,
+    sandbox: bool,
+    status: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+impl Record {
+    fn of(key: &ApiKey, now: Timestamp) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            display: key.display.clone(),
+            streams: streams(key),
+            scopes: scopes(key),
+            sandbox: key.is_sandbox(),
+            status: status(key, now),
+            created_at: key.created_at.rfc3339(),
+            expires_at: key.expires_at.map(Timestamp::rfc3339),
+            revoked_at: key.revoked_at.map(Timestamp::rfc3339),
+            last_used_at: key.last_used_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
+fn streams(key: &ApiKey) -> Vec<String> {
+    key.rights.streams.iter().map(|s| s.0.to_string()).collect()
+}
+
+fn scopes(key: &ApiKey) -> Vec<String> {
+    key.rights.scopes.iter().map(|s| s.as_str().to_owned()).collect()
+}
+
+fn status(key: &ApiKey, now: Timestamp) -> &'static str {
+    match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if end <= now => "expired",
+        _ => "active",
+    }
+}
+
+impl Verb {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> anyhow::Result<()> {
+        match self {
+            Self::Create(create) => create.run(global),
+            Self::List { team, json } => global.on_store(async |store| list(store, team, *json).await),
+            Self::Revoke { key, team } => global.on_store(async |store| revoke(store, team, key).await),
+        }
+    }
+}
+
+async fn list(store: &Store, team: &TeamChoice, json: bool) -> anyhow::Result<()> {
+    let keys = store.keys(team.find(store).await?.id).await?;
+    let records = keys.iter().map(|key| Record::of(key, Clock::System.now()));
+    if json {
+        return records.into_iter().try_for_each(|record| output::json(&record));
+    }
+    let rows: Vec<_> = records.map(row).collect();
+    output::table(["ID", "NAME", "KEY", "STREAMS", "SCOPES", "STATUS", "LAST USED"], &rows)
+}
+
+fn row(record: Record) -> [String; 7] {
+    let sandbox = if record.sandbox { ", sandbox" } else { "" };
+    [
+        record.id,
+        record.name,
+        format!("{}...", record.display),
+        record.streams.join(","),
+        record.scopes.join(","),
+        format!("{}{sandbox}", record.status),
+        record.last_used_at.unwrap_or_else(|| "never".to_owned()),
+    ]
+}
+
+async fn revoke(store: &Store, team: &TeamChoice, id_or_name: &str) -> anyhow::Result<()> {
+    let team = team.find(store).await?.id;
+    let key = store.key_by_name(team, id_or_name).await?.with_context(|| format!("the team has no key {id_or_name:?}"))?;
+    anyhow::ensure!(store.revoke_key(team, key.id).await?, "the key {id_or_name:?} can't be revoked: it is revoked already");
+    output::line(&format!("key {} ({}...) is revoked", output::clean(&key.name), key.display))
+}

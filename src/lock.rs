@@ -1,0 +1,68 @@
+//! The lock on the data directory: one server (or migration) at a time, even after a crash.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+/// Held while this lives. The system lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why the directory can't be had alone.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("{dir} is in use by another posthouse (pid {pid}): stop it first", dir = .dir, pid = .pid)]
+    Held { dir: String, pid: String },
+    #[error("{path} can't be locked: {cause}")]
+    Io { path: String, cause: io::Error },
+}
+
+impl Lock {
+    /// Takes `lock` in the directory, and writes this process's id into it.
+    pub fn take(data_dir: &Path) -> Result<Self, LockError> {
+        let path = data_dir.join("lock");
+        let io = |cause| LockError::Io { path: path.display().to_string(), cause };
+        // Not truncated on opening: until the lock is had, the text is another's.
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { dir: data_dir.display().to_string(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(cause)) => return Err(io(cause)),
+        }
+        write_pid(&mut file).map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(32).read_to_string(&mut text);
+    let pid = text.trim();
+    if read.is_ok() && !pid.is_empty() { pid.to_owned() } else { "unknown".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_one_is_told_who_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        let refused = Lock::take(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
+        drop(first);
+        Lock::take(dir.path()).unwrap();
+    }
+}

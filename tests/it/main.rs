@@ -1,0 +1,6 @@
+//! Behaviour as it shows from outside, in one binary.
+
+mod cli;
+mod config;
+mod imports;
+mod support;

@@ -1,0 +1,3 @@
+//! What several tests need, one concern a file.
+
+pub mod program;
