@@ -31,7 +31,8 @@ fn wrong_usage_ends_with_2_and_nothing_on_standard_output() {
 
 #[test]
 fn an_argument_that_is_not_utf_8_is_wrong_usage() {
-    let mut command = Program::new().command(&["keys", "create", "--name"]);
+    let program = Program::new();
+    let mut command = program.command(&["keys", "create", "--name"]);
     let ran = Ran::of(command.arg(OsStr::from_bytes(b"\xff\xfe")).output().expect("the program runs"));
     assert_eq!(ran.status, 2, "{}", ran.stderr);
 }
