@@ -1,0 +1,114 @@
+//! How many connections are open, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Counts the connections of all listeners. Clones share the counts.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    total: usize,
+    per_address: usize,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A connection's place; given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    open: Arc<Mutex<Open>>,
+    address: Option<IpAddr>,
+}
+
+impl Limits {
+    /// At most `total` connections, and `per_address` from one address; loopback addresses count in the total only.
+    pub fn new(total: usize, per_address: usize) -> Self {
+        Self { total, per_address, open: Arc::default() }
+    }
+
+    /// A place for a connection from an address yet to be told, unless all are taken.
+    pub fn enter(&self) -> Option<Place> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= self.total {
+            return None;
+        }
+        open.total += 1;
+        Some(Place { open: self.open.clone(), address: None })
+    }
+
+    /// Counts the place for `address`. False: that address has its fill.
+    pub fn name(&self, place: &mut Place, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return true;
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.by_address.entry(address).or_insert(0);
+        if *count >= self.per_address {
+            return false;
+        }
+        *count += 1;
+        place.address = Some(address);
+        true
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total = open.total.saturating_sub(1);
+        let Some(address) = self.address else { return };
+        if let Some(count) = open.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_all_and_by_address_and_given_back() {
+        let limits = Limits::new(3, 1);
+        let (one, two): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "::ffff:192.0.2.1".parse().unwrap());
+        let mut first = limits.enter().unwrap();
+        assert!(limits.name(&mut first, one));
+        let mut second = limits.enter().unwrap();
+        assert!(!limits.name(&mut second, two), "an IPv4 peer of an IPv6 socket is the same peer");
+        drop(first);
+        assert!(limits.name(&mut second, two));
+        let _third = limits.enter().unwrap();
+        let _fourth = limits.enter().unwrap();
+        assert!(limits.enter().is_none());
+        drop(second);
+        assert_eq!(limits.open(), 2);
+        assert!(limits.open.lock().unwrap().by_address.is_empty());
+    }
+
+    #[test]
+    fn loopback_counts_in_the_total_only() {
+        let limits = Limits::new(5, 1);
+        let places: Vec<_> = (0..5)
+            .map(|_| {
+                let mut place = limits.enter().unwrap();
+                assert!(limits.name(&mut place, IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
+                place
+            })
+            .collect();
+        assert_eq!(places.len(), limits.open());
+    }
+}
