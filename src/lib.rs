@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod id;
 pub mod lock;
+pub mod pem;
 pub mod shutdown;
 
 // The nouns.

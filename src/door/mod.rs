@@ -2,4 +2,6 @@
 
 pub mod http;
 pub mod keyring;
+pub mod logins;
+pub mod recent;
 pub mod smtp;

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+
 /// Counts the connections of all listeners. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Limits {
     total: usize,
     per_address: usize,
     open: Arc<Mutex<Open>>,
+    emptied: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -22,13 +25,14 @@ struct Open {
 #[derive(Debug)]
 pub struct Place {
     open: Arc<Mutex<Open>>,
+    emptied: Arc<Notify>,
     address: Option<IpAddr>,
 }
 
 impl Limits {
     /// At most `total` connections, and `per_address` from one address; loopback addresses count in the total only.
     pub fn new(total: usize, per_address: usize) -> Self {
-        Self { total, per_address, open: Arc::default() }
+        Self { total, per_address, open: Arc::default(), emptied: Arc::default() }
     }
 
     /// A place for a connection from an address yet to be told, unless all are taken.
@@ -38,7 +42,7 @@ impl Limits {
             return None;
         }
         open.total += 1;
-        Some(Place { open: self.open.clone(), address: None })
+        Some(Place { open: self.open.clone(), emptied: self.emptied.clone(), address: None })
     }
 
     /// Counts the place for `address`. False: that address has its fill.
@@ -61,12 +65,26 @@ impl Limits {
     pub fn open(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).total
     }
+
+    /// Completes when none is open. Cancel safe.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.open() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total = open.total.saturating_sub(1);
+        if open.total == 0 {
+            self.emptied.notify_waiters();
+        }
         let Some(address) = self.address else { return };
         if let Some(count) = open.by_address.get_mut(&address) {
             *count -= 1;

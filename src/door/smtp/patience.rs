@@ -1,0 +1,153 @@
+//! How long a peer may keep a connection waiting.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::SmtpLimits;
+use crate::door::smtp::session::Reading;
+
+/// Before the first octets of a message are missed.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a connection's peer has done, and when.
+#[derive(Debug)]
+pub struct Patience {
+    /// When the last reply was written. An octet of a command now and then does not count as life; an answered command does.
+    replied: Instant,
+    /// When the transaction began.
+    began: Instant,
+    data: Option<Data>,
+}
+
+/// Message octets on their way.
+#[derive(Debug)]
+struct Data {
+    since: Instant,
+    last: Instant,
+    octets: u64,
+}
+
+impl Patience {
+    /// With a peer that has just come.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self { replied: now, began: now, data: None }
+    }
+
+    /// A reply was written.
+    pub fn replied(&mut self) {
+        self.replied = Instant::now();
+    }
+
+    /// A transaction began.
+    pub fn begun(&mut self) {
+        self.began = Instant::now();
+        self.data = None;
+    }
+
+    /// How long ago the transaction began.
+    pub fn transaction(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The peer was kept waiting for `span`, which is not its fault.
+    pub fn kept_waiting(&mut self, span: Duration) {
+        self.began += span;
+        if let Some(data) = &mut self.data {
+            data.since += span;
+            data.last += span;
+        }
+    }
+
+    /// Octets were read.
+    pub fn received(&mut self, octets: usize) {
+        if let Some(data) = &mut self.data {
+            data.octets += octets as u64;
+            data.last = Instant::now();
+        }
+    }
+
+    /// Until when to wait for what is read next.
+    pub fn deadline(&mut self, reading: Reading, limits: &SmtpLimits) -> Instant {
+        match reading {
+            Reading::Command { authenticated: true } => {
+                self.data = None;
+                self.replied + limits.idle.0
+            }
+            Reading::Command { authenticated: false } | Reading::Sasl => {
+                self.data = None;
+                self.replied + limits.idle_before_auth.0
+            }
+            Reading::Data => self.data_deadline(limits),
+        }
+    }
+
+    /// The first of: silence, the whole transaction, and the pace, averaged over the data so far.
+    fn data_deadline(&mut self, limits: &SmtpLimits) -> Instant {
+        let now = Instant::now();
+        let data = self.data.get_or_insert(Data { since: now, last: now, octets: 0 });
+        let transaction = self.began + limits.transaction.0;
+        let silence = data.last + limits.idle.0;
+        let earned = data.octets.checked_div(limits.minimum_pace.0).map(Duration::from_secs);
+        let pace = earned.and_then(|earned| data.since.checked_add(GRACE + earned)).unwrap_or(transaction);
+        pace.min(silence).min(transaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const AUTHENTICATED: Reading = Reading::Command { authenticated: true };
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_octets_and_no_command_is_idle() {
+        let limits = Config::defaults().smtp.limits;
+        let mut patience = Patience::new();
+        let end = Instant::now() + Duration::from_secs(300);
+        for _ in 0..20 {
+            assert_eq!(patience.deadline(AUTHENTICATED, &limits), end);
+            pass(10).await;
+            patience.received(1);
+        }
+        patience.replied();
+        assert_eq!(patience.deadline(AUTHENTICATED, &limits), Instant::now() + Duration::from_secs(300));
+        assert_eq!(patience.deadline(Reading::Sasl, &limits), Instant::now() + Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn data_must_keep_its_pace_on_average() {
+        let limits = Config::defaults().smtp.limits;
+        let mut patience = Patience::new();
+        patience.begun();
+        let start = Instant::now();
+        assert_eq!(patience.deadline(Reading::Data, &limits), start + GRACE);
+        patience.received(5_000);
+        assert_eq!(patience.deadline(Reading::Data, &limits), start + GRACE + Duration::from_secs(10));
+        pass(20).await;
+        patience.kept_waiting(Duration::from_secs(15));
+        assert_eq!(patience.deadline(Reading::Data, &limits), start + GRACE + Duration::from_secs(25));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fast_start_earns_neither_silence_nor_a_longer_transaction() {
+        let limits = Config::defaults().smtp.limits;
+        let mut patience = Patience::new();
+        patience.begun();
+        let start = Instant::now();
+        patience.deadline(Reading::Data, &limits);
+        patience.received(20_000_000);
+        assert_eq!(patience.deadline(Reading::Data, &limits), start + Duration::from_secs(300));
+        pass(299).await;
+        patience.received(1);
+        pass(299).await;
+        patience.received(1);
+        assert_eq!(patience.deadline(Reading::Data, &limits), start + Duration::from_secs(600));
+    }
+}
