@@ -1,0 +1,89 @@
+//! The listener's loop: every connection has a bound on its header's time and size, and on its life.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::connections::Connections;
+use super::context::Context;
+use crate::shutdown::Shutdown;
+
+/// For one request's header, and for the silence between two requests.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+/// For one request's header, in octets.
+const HEADER_SIZE: usize = 64 * 1024;
+/// After this a connection is asked to end: nobody reads one answer for ever.
+const LIFE: Duration = Duration::from_secs(600);
+/// For the answer under way when a connection is asked to end.
+const LAST_ANSWER: Duration = Duration::from_secs(20);
+/// Before accepting again when the machine has no room for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the router on `listener` until `shutdown` begins; what is being answered then is finished by tasks of `shutdown`.
+pub async fn run(listener: TcpListener, context: Context, shutdown: Shutdown) {
+    let readiness = context.readiness.clone();
+    let router = super::router(context);
+    tokio::select! {
+        () = shutdown.begun() => {}
+        () = accept(&listener, &router, &shutdown) => {}
+    }
+    readiness.withdraw();
+}
+
+async fn accept(listener: &TcpListener, router: &Router, shutdown: &Shutdown) {
+    let connections = Connections::none();
+    while let Some(place) = connections.place().await {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Some(share) = connections.share(peer.ip()) else { continue };
+        let served = serve(stream, peer, router.clone(), shutdown.clone());
+        shutdown.spawn(async move {
+            served.await;
+            drop((share, place));
+        });
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: Shutdown) {
+    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_SIZE)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = shutdown.begun() => None,
+        () = tokio::time::sleep(LIFE) => None,
+    };
+    if let Some(ended) = ended {
+        return note(peer, ended);
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => note(peer, ended),
+        () = shutdown.aborted() => {}
+        () = tokio::time::sleep(LAST_ANSWER) => {}
+    }
+}
+
+/// Peers that break off are no news.
+fn note(peer: SocketAddr, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "an HTTP connection ended early");
+    }
+}
