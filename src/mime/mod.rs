@@ -1,1 +1,11 @@
-//! mime
+//! What a message is made of (RFC 5322, RFC 2045 to 2049): reading it, and changing our own fields of it while keeping every
+//! other byte. mail-parser and mail-builder are named only here.
+
+pub mod compose;
+pub mod edit;
+pub mod fields;
+pub mod leaf;
+pub mod mailbox;
+pub mod parts;
+pub mod text;
+pub mod view;

@@ -18,9 +18,7 @@ use super::context::Context;
 
 /// The pages.
 pub fn routes() -> Router<Arc<Context>> {
-    Router::new()
-        .route("/", get(list::list))
-        .route("/style.css", get(style))
+    Router::new().route("/", get(list::list)).route("/style.css", get(style))
 }
 
 async fn style() -> impl IntoResponse {

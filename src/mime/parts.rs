@@ -1,0 +1,232 @@
+//! The parts of a message (RFC 2046), found in one pass over its lines. Nothing here recurses: depth and number are bounded, and
+//! what lies beyond a bound stays inside the part it was found in, unread.
+
+use std::ops::Range;
+
+use mail_parser::parsers::MessageStream;
+use mail_parser::{ContentType, HeaderValue};
+
+use super::fields::{Bounds, Fields, line_len};
+
+/// Multiparts within multiparts that are looked into.
+const DEPTH: usize = 100;
+/// Parts that are told apart.
+const PARTS: usize = 10_000;
+/// The header section of one part.
+const PART_HEADER: Bounds = Bounds { bytes: 64 * 1024, fields: 200 };
+/// Octets of a Content-Type or Content-Disposition value that are read.
+const VALUE: usize = 16 * 1024;
+
+/// How a part's octets are encoded (RFC 2045 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// 7bit, 8bit, binary, or nothing said.
+    Identity,
+    QuotedPrintable,
+    Base64,
+}
+
+/// One part: the message itself, a multipart, or a leaf.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its header section, the empty line included.
+    pub header: Range<usize>,
+    /// Its octets without the line end that belongs to the next delimiter. Of a multipart: all that is in it.
+    pub body: Range<usize>,
+    /// Place of the multipart that holds it.
+    pub parent: Option<usize>,
+    /// `type/subtype` in lower case; `text/plain` when it is not said.
+    pub kind: String,
+    pub charset: Option<String>,
+    /// The file name.
+    pub name: Option<String>,
+    pub attachment: bool,
+    pub encoding: Encoding,
+    /// A multipart whose parts were looked for.
+    pub multipart: bool,
+    /// Inside multipart/signed or multipart/encrypted, or one of them: its octets are vouched for as they are.
+    pub sealed: bool,
+}
+
+impl Part {
+    /// Whether re-encoding it would break what it is (RFC 1847, RFC 5751, RFC 2046 section 5.2).
+    pub fn must_stay(&self) -> bool {
+        self.sealed
+            || self.kind.starts_with("message/")
+            || (self.kind.starts_with("multipart/") && !self.multipart)
+            || is_pkcs7(self)
+    }
+
+    /// Whether it is text.
+    pub fn is_text(&self) -> bool {
+        self.kind.starts_with("text/")
+    }
+}
+
+fn is_pkcs7(part: &Part) -> bool {
+    matches!(part.kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+}
+
+/// An open multipart: its boundary, and its place among the parts.
+struct Open {
+    boundary: Vec<u8>,
+    part: usize,
+}
+
+/// A pass over the lines of a message.
+struct Walk<'a> {
+    message: &'a [u8],
+    parts: Vec<Part>,
+    open: Vec<Open>,
+    /// The leaf that lines are added to; none between parts.
+    leaf: Option<usize>,
+}
+
+/// Every part of a message, the message itself first.
+pub fn of(message: &[u8]) -> Vec<Part> {
+    let mut walk = Walk { message, parts: Vec::new(), open: Vec::new(), leaf: None };
+    let header = Fields::split(message, Bounds::STORED);
+    let mut at = walk.begin(0, &header, message.len());
+    while !walk.open.is_empty() && at < message.len() {
+        let end = at + line_len(&message[at..]);
+        match walk.delimiter(&message[at..end]) {
+            Some((level, closing)) => at = walk.step(level, closing, at, end),
+            None => at = end,
+        }
+    }
+    walk.close_to(0, message.len());
+    walk.parts
+}
+
+impl Walk<'_> {
+    /// Begins a part at `start`. Returns where its body begins.
+    fn begin(&mut self, start: usize, fields: &Fields<'_>, end: usize) -> usize {
+        let parent = self.open.last().map(|open| open.part);
+        let body = start + fields.body();
+        let content_type = parameters(fields, "Content-Type");
+        let digest = parent.is_some_and(|parent| self.parts[parent].kind == "multipart/digest");
+        let kind = kind(content_type.as_ref(), digest);
+        let boundary = content_type.as_ref().and_then(|c| c.attribute("boundary")).filter(|_| kind.starts_with("multipart/"));
+        let boundary = boundary.filter(|b| !b.is_empty() && b.len() < 998 && self.open.len() < DEPTH);
+        let sealed = parent.is_some_and(|parent| self.parts[parent].sealed);
+        let disposition = parameters(fields, "Content-Disposition");
+        self.parts.push(Part {
+            header: start..body,
+            body: body..end,
+            parent,
+            charset: attribute(content_type.as_ref(), "charset"),
+            name: attribute(disposition.as_ref(), "filename").or_else(|| attribute(content_type.as_ref(), "name")),
+            attachment: disposition.as_ref().is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment")),
+            encoding: encoding(fields),
+            multipart: boundary.is_some(),
+            sealed: sealed || matches!(kind.as_str(), "multipart/signed" | "multipart/encrypted"),
+            kind,
+        });
+        let place = self.parts.len() - 1;
+        match boundary {
+            Some(boundary) => self.open.push(Open { boundary: boundary.as_bytes().to_vec(), part: place }),
+            None => self.leaf = Some(place),
+        }
+        body
+    }
+
+    /// Whether a line is a delimiter of an open multipart, the innermost first, and whether it is the closing one.
+    fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
+        let rest = line.strip_prefix(b"--")?.trim_ascii_end();
+        let matches = |open: &Open| match rest.strip_prefix(open.boundary.as_slice())? {
+            b"" => Some(false),
+            b"--" => Some(true),
+            _ => None,
+        };
+        self.open.iter().enumerate().rev().find_map(|(level, open)| matches(open).map(|closing| (level, closing)))
+    }
+
+    /// A delimiter of the multipart at `level`: ends what is open inside it, and itself or begins its next part. Returns where to
+    /// read on.
+    fn step(&mut self, level: usize, closing: bool, line: usize, after: usize) -> usize {
+        self.close_to(level + 1, without_line_end(self.message, line));
+        if closing {
+            let open = self.open.remove(level);
+            self.parts[open.part].body.end = after;
+            return after;
+        }
+        if self.parts.len() == PARTS {
+            // What follows stays in the multipart, unread.
+            self.close_to(0, self.message.len());
+            return self.message.len();
+        }
+        let header_end = self.header_end(after);
+        let fields = Fields::split(&self.message[after..header_end], PART_HEADER);
+        self.begin(after, &fields, self.message.len())
+    }
+
+    /// The end of the header section that begins here: after its empty line, or before a delimiter that comes too early.
+    fn header_end(&self, start: usize) -> usize {
+        let mut at = start;
+        while at < self.message.len() && at - start <= PART_HEADER.bytes {
+            let end = at + line_len(&self.message[at..]);
+            let line = &self.message[at..end];
+            if self.delimiter(line).is_some() {
+                return at;
+            }
+            if matches!(line, b"\r\n" | b"\n") {
+                return end;
+            }
+            at = end;
+        }
+        at
+    }
+
+    /// Ends the leaf, and the multiparts from `level` inwards.
+    fn close_to(&mut self, level: usize, end: usize) {
+        if let Some(leaf) = self.leaf.take() {
+            let body = &mut self.parts[leaf].body;
+            body.end = end.max(body.start);
+        }
+        for open in self.open.drain(level..) {
+            let body = &mut self.parts[open.part].body;
+            body.end = end.max(body.start);
+        }
+    }
+}
+
+/// `at` without the line end before it, which belongs to the delimiter (RFC 2046 section 5.1.1).
+fn without_line_end(message: &[u8], at: usize) -> usize {
+    match message[..at] {
+        [.., b'\r', b'\n'] => at - 2,
+        [.., b'\n'] => at - 1,
+        _ => at,
+    }
+}
+
+fn kind(content_type: Option<&ContentType<'_>>, digest: bool) -> String {
+    match content_type {
+        Some(c) => format!("{}/{}", c.ctype(), c.subtype().unwrap_or("")).to_ascii_lowercase(),
+        None if digest => "message/rfc822".to_owned(),
+        None => "text/plain".to_owned(),
+    }
+}
+
+fn attribute(value: Option<&ContentType<'_>>, name: &str) -> Option<String> {
+    value?.attribute(name).map(super::text::printable).filter(|text| !text.is_empty())
+}
+
+/// A value with parameters (RFC 2045 section 5.1, RFC 2231).
+fn parameters(fields: &Fields<'_>, name: &str) -> Option<ContentType<'static>> {
+    let value = fields.first(name)?.value;
+    let mut line = value[..value.len().min(VALUE)].to_vec();
+    line.extend_from_slice(b"\r\n");
+    let parse = || match MessageStream::new(&line).parse_content_type().into_owned() {
+        HeaderValue::ContentType(content_type) => Some(content_type),
+        _ => None,
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse)).ok().flatten()
+}
+
+fn encoding(fields: &Fields<'_>) -> Encoding {
+    match fields.first("Content-Transfer-Encoding").map(|field| field.trimmed().to_ascii_lowercase()).as_deref() {
+        Some(b"quoted-printable") => Encoding::QuotedPrintable,
+        Some(b"base64") => Encoding::Base64,
+        _ => Encoding::Identity,
+    }
+}

@@ -1,0 +1,72 @@
+use super::*;
+
+fn crlf(text: &str) -> Vec<u8> {
+    text.replace('\n', "\r\n").into_bytes()
+}
+
+#[test]
+fn the_usual_mail_shows_its_text_html_and_attachments() {
+    let message = crlf(
+        "From: =?utf-8?Q?Zo=C3=AB?= <z@b.test>\nSubject: =?utf-8?B?R3LDvMOfZQ==?=\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=b\n\npreamble\n--b\nContent-Type: multipart/alternative; boundary=\"bb\"\n\n\
+         --bb\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\ngr=FC=\nn\n\n\
+         --bb\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\nPGI+aGk8L2I+\n--bb--\n\
+         --b\nContent-Type: application/pdf; name*=utf-8''r%C3%A9sum%C3%A9.pdf\nContent-Disposition: attachment\n\
+         Content-Transfer-Encoding: base64\n\nAAEC\n--b--\nepilogue\n",
+    );
+    let view = View::of(&message);
+    assert_eq!(view.header("from"), "Zo\u{eb} <z@b.test>");
+    assert_eq!(view.header("Subject"), "Gr\u{fc}\u{df}e");
+    assert_eq!(view.text.as_deref(), Some("gr\u{fc}n\n"));
+    assert_eq!(view.html.as_deref(), Some("<b>hi</b>"));
+    let pdf = Attachment { name: "r\u{e9}sum\u{e9}.pdf".to_owned(), content_type: "application/pdf".to_owned(), size: 3 };
+    assert_eq!(view.attachments, [pdf]);
+}
+
+#[test]
+fn a_bare_message_is_text_and_controls_are_not_shown() {
+    let view = View::of(b"Subject: a\x1b[31m\r\n\r\nline\x07 one\r\n\ttab\x1b]0;t\x00\r\n");
+    assert_eq!(view.header("subject"), "a[31m");
+    assert_eq!(view.text.as_deref(), Some("line one\n\ttab]0;t\n"));
+    assert_eq!(View::of(b""), View { text: Some(String::new()), ..View::default() });
+}
+
+/// Each is read to its end in bounded time, without a panic, a stack overflow or a part too many.
+#[test]
+fn hostile_structures_are_read_to_their_end() {
+    let nested: String = (0..10_000).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect();
+    let same: String = "Content-Type: multipart/mixed; boundary=b\n\n--b\n".repeat(10_000);
+    let rfc822 = "Content-Type: message/rfc822\n\n".repeat(5_000);
+    let head = "Content-Type: multipart/mixed; boundary=b\n\n";
+    let cases = [
+        ("nested", nested),
+        ("same boundary", same),
+        ("rfc822", rfc822),
+        ("empty parts", format!("{head}{}", "--b\n".repeat(2_000_000))),
+        ("prefix boundaries", format!("{head}--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\nx\n--bb--\n--b--\n")),
+        ("long boundary", format!("Content-Type: multipart/mixed; boundary={}\n\n", "b".repeat(10_000))),
+        ("empty boundary", "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\nx\n----\n".to_owned()),
+        ("base64 without line ends", format!("Content-Transfer-Encoding: base64\n\n{}", "QUJD".repeat(1 << 20))),
+        ("base64 of pads", format!("Content-Transfer-Encoding: base64\n\n{}", "=".repeat(1 << 20))),
+        ("broken qp", format!("Content-Transfer-Encoding: quoted-printable\n\n{}=ZZ=0==", "=\n".repeat(1 << 20))),
+        ("2231 flood", format!("Content-Type: a/b;{}\n\n", (0..20_000).map(|n| format!(" n*{n}*=%41;")).collect::<String>())),
+        ("comment flood", format!("Content-Type: {}\n\n", "(".repeat(200_000))),
+    ];
+    for (name, message) in cases {
+        let message = crlf(&message);
+        let began = std::time::Instant::now();
+        let view = View::of(&message);
+        assert!(view.attachments.len() <= 10_000, "{name}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{name}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_delimiter_ends_what_is_inside_it() {
+    let message = crlf(
+        "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: multipart/mixed; boundary=in\n\n--in\n\none\n\
+         --out\nContent-Type: text/html\n\ntwo\n--out--\n",
+    );
+    let view = View::of(&message);
+    assert_eq!((view.text.as_deref(), view.html.as_deref()), (Some("one"), Some("two")));
+}
