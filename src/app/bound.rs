@@ -1,15 +1,12 @@
 //! The sockets that listen, bound before anything else is begun: a port that is taken stops the program before it touches mail.
 
-use std::io;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 use crate::config::{Config, Listener, Role};
-
-/// Connections that wait to be accepted, a socket; the system may allow fewer.
-const BACKLOG: u32 = 4096;
+use crate::door::smtp::sockets;
 
 /// Sockets that listen, with what the configuration says of each.
 #[derive(Debug, Default)]
@@ -67,14 +64,6 @@ fn take_or_bind(passed: &mut Vec<TcpListener>, address: SocketAddr, key: &str) -
     let same_port = |socket: &TcpListener| socket.local_addr().is_ok_and(|local| local.port() == address.port());
     match passed.iter().position(same_port) {
         Some(place) => Ok(passed.swap_remove(place)),
-        None => bind(address).with_context(|| format!("{key} {address} can't be bound")),
+        None => sockets::bind(address).with_context(|| format!("{key} {address} can't be bound")),
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // So that a restart does not wait for the connections of the last run to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

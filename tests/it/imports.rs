@@ -25,6 +25,7 @@ const FOUNDATIONS_MAY_NAME: &[(&str, &[&str])] = &[
     ("id", &["clock"]),
     ("lock", &[]),
     ("pem", &[]),
+    ("pem", &[]),
     ("shutdown", &[]),
     ("config", &["clock", "model"]),
     ("model", &["clock", "id"]),
