@@ -3,13 +3,23 @@
 pub mod bound;
 pub mod first_run;
 pub mod signals;
+pub mod systemd;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::door::http;
+use crate::door::keyring::Keyring;
+use crate::door::smtp::door::Door;
+use crate::door::smtp::listener;
+use crate::door::smtp::tls::Certificates;
+use crate::id::Ids;
+use crate::intake::Intake;
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -17,6 +27,8 @@ use first_run::FirstKey;
 
 /// How long what is in flight may take to finish once the house closes.
 const GRACE: Duration = Duration::from_secs(25);
+/// How often it is written down when keys were last used.
+const NOTE_USE_EVERY: Duration = Duration::from_secs(30);
 
 /// A house whose store is open and whose sockets are bound; clients that knock are let in by [`House::run`].
 #[derive(Debug)]
@@ -40,12 +52,46 @@ impl House {
         Ok(Self { config, bound, first_key, store })
     }
 
-    /// Serves until `shutdown` begins, then finishes what is in flight.
+    /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self { config, bound, store, .. } = self;
+        let clock = Clock::System;
+        let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
+        let keyring = Keyring::new(store.clone(), clock.clone());
+        let intake = Intake::new(store.clone(), &config, clock.clone(), Ids::random(clock.clone()));
+        let certificates = Certificates::open(&config).context("TLS can't be set up")?;
+        signals::reload_on_hangup(&certificates, &shutdown)?;
+
+        let readiness = http::Readiness::default();
+        let mut pages = http::Context::new(&config, store.clone(), keyring.clone(), clock, readiness.clone());
+        pages.smtp = bound.smtp_addresses().first().map(|(address, _)| *address).or(pages.smtp);
+        if let Some(socket) = bound.http {
+            shutdown.spawn(http::run(socket, pages, shutdown.clone()));
+        }
+
+        let door = Door::new(&config, intake, keyring.clone(), Arc::default(), certificates, budget);
+        let listeners = bound.smtp.into_iter().map(|(socket, rules)| listener::Bound::adopt(socket, &rules)).collect();
+        shutdown.spawn(listener::run(listeners, door, shutdown.clone()));
+        shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
+
+        readiness.announce();
+        systemd::ready();
         shutdown.begun().await;
+        systemd::stopping();
         shutdown.finished(GRACE).await;
-        self.store.close().await;
+        keyring.flush_last_used().await;
+        store.close().await;
         Ok(())
+    }
+}
+
+/// Writes down when keys were last used, now and then.
+async fn note_use(keyring: Keyring, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(NOTE_USE_EVERY) => keyring.flush_last_used().await,
+        }
     }
 }
 

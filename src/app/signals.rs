@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::door::smtp::tls::Certificates;
 use crate::shutdown::Shutdown;
 
 /// Begins to close on SIGTERM or SIGINT. Must be called within the runtime.
@@ -16,6 +17,21 @@ pub fn close_on_signal(shutdown: &Shutdown) -> std::io::Result<()> {
         };
         tracing::info!(signal = name, "closing: what is in flight is finished");
         shutdown.begin();
+    });
+    Ok(())
+}
+
+/// Reads certificates again on each SIGHUP. Must be called within the runtime.
+pub fn reload_on_hangup(certificates: &Certificates, shutdown: &Shutdown) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (certificates, shutdown) = (certificates.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return,
+                _ = hangup.recv() => certificates.reload(),
+            }
+        }
     });
     Ok(())
 }
