@@ -1,0 +1,120 @@
+"""One Posthouse process, configured by its environment."""
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .machine import ROOT, Failure, Skip, free_port, wait_for
+
+KEY = "kr_live_" + "A" * 42 + "E"  # 43 url-safe base64 characters: 32 octets
+
+# What the tests ask for beside the defaults; a test's own settings go before these.
+BASE = {
+    "bootstrap_key": KEY,
+    "require_verified_domain": False,
+    "delivery.route": "relay",
+    "delivery.hostname": "gateway.test",
+    "delivery.relay.tls": "none",
+    "delivery.retry.schedule": ["1s", "2s"],
+    "log.level": "info",
+}
+
+
+def binary():
+    path = Path(os.environ.get("POSTHOUSE_BIN") or ROOT / "target/debug/posthouse")
+    if not path.exists():
+        raise Skip(f"{path} is not built (cargo build, or name one in POSTHOUSE_BIN)")
+    return str(path.resolve())
+
+
+def environment(settings):
+    """Settings by dotted name, as the variables that carry them."""
+    def text(value):
+        return value if isinstance(value, str) else json.dumps(value)
+    return {"POSTHOUSE__" + name.upper().replace(".", "__"): text(value) for name, value in settings.items()}
+
+
+class Gateway:
+    """`folder` holds its data and its log; `wrapper` is a command to run it under (strace, for one)."""
+
+    def __init__(self, folder, relay_port=None, database="", wrapper=(), settings=None):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.http = free_port(), free_port()
+        self.wrapper = list(wrapper)
+        self.process = None
+        own = {
+            "data_dir": str(self.folder / "data"),
+            "database": database,
+            "http.address": f"127.0.0.1:{self.http}",
+            "smtp.listener": [{"address": f"127.0.0.1:{self.port}"}],
+        }
+        if relay_port:
+            own["delivery.relay.port"] = relay_port
+        self.environment = environment({**BASE, **own, **(settings or {})})
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def launch(self):
+        """Starts the process and comes back at once."""
+        log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen(
+            [*self.wrapper, binary(), "serve"], cwd=self.folder, env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def start(self, seconds=60):
+        self.launch()
+        wait_for(self.ready, seconds, f"the gateway to be ready (its log: {self.folder / 'log'})")
+        return self
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise Failure(f"the gateway ended with status {self.process.returncode}: {self.log_tail()}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self):
+        """SIGKILL: no chance to say anything."""
+        self.process.kill()
+        self.process.wait()
+
+    def term(self, seconds=30):
+        """SIGTERM; the exit status, or Failure when it does not end in time."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failure(f"the gateway did not end within {seconds} s of SIGTERM") from None
+
+    def stop(self):
+        """Ends it in any state; for leaving a test."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def cli(self, *arguments):
+        """Runs another command of the binary on the same store; its standard output."""
+        run = subprocess.run([binary(), *arguments], cwd=self.folder, env={**os.environ, **self.environment},
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        if run.returncode:
+            raise Failure(f"posthouse {' '.join(arguments)}: status {run.returncode}: {run.stderr.strip()[-400:]}")
+        return run.stdout
+
+    def log_tail(self, lines=5):
+        text = (self.folder / "log").read_text(errors="replace").splitlines()
+        return " | ".join(text[-lines:])
