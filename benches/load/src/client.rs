@@ -1,0 +1,172 @@
+//! The load client: so many connections, each sending its next mail as soon as the last was answered.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::mail::Template;
+use crate::wire::Wire;
+
+const STACK: usize = 128 * 1024;
+
+pub struct Plan {
+    pub port: u16,
+    pub connections: usize,
+    pub seconds: f64,
+    /// Of one mail, in octets.
+    pub size: usize,
+    /// The base64 argument of AUTH PLAIN.
+    pub auth: Option<String>,
+}
+
+/// What came of it.
+pub struct Outcome {
+    ok: usize,
+    failed: u64,
+    first_failure: String,
+    seconds: f64,
+    /// When the first mail was sent, in microseconds of Unix time.
+    began_us: u128,
+    /// Of each mail, from MAIL to the answer to its dot.
+    latencies_us: Vec<u32>,
+}
+
+struct Shared {
+    plan: Plan,
+    template: Template,
+    next: AtomicU64,
+    ready: Barrier,
+    go: Barrier,
+    failed: AtomicU64,
+    first_failure: Mutex<String>,
+}
+
+/// Opens every session, starts the clock, sends until the time is over.
+pub fn run(plan: Plan) -> Result<Outcome, String> {
+    let shared = Shared {
+        template: Template::new(unix_us() as u64, plan.size),
+        next: AtomicU64::new(0),
+        ready: Barrier::new(plan.connections + 1),
+        go: Barrier::new(plan.connections + 1),
+        failed: AtomicU64::new(0),
+        first_failure: Mutex::new(String::new()),
+        plan,
+    };
+    let (began_us, began, mut latencies_us) = thread::scope(|scope| {
+        let spawn = |_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || shared.connection());
+        let threads: Vec<_> =
+            (0..shared.plan.connections).map(spawn).collect::<io::Result<_>>().map_err(|error| error.to_string())?;
+        shared.ready.wait();
+        let (began_us, began) = (unix_us(), Instant::now());
+        shared.go.wait();
+        let latencies: Vec<u32> = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect();
+        Ok::<_, String>((began_us, began, latencies))
+    })?;
+    latencies_us.sort_unstable();
+    Ok(Outcome {
+        ok: latencies_us.len(),
+        failed: shared.failed.into_inner(),
+        first_failure: shared.first_failure.into_inner().unwrap_or_default(),
+        seconds: began.elapsed().as_secs_f64(),
+        began_us,
+        latencies_us,
+    })
+}
+
+impl Shared {
+    /// One connection's life: how long each of its mails took.
+    fn connection(&self) -> Vec<u32> {
+        let session = self.open();
+        self.ready.wait();
+        self.go.wait();
+        let mut latencies = Vec::new();
+        let sent = session.and_then(|mut wire| self.send_until_over(&mut wire, &mut latencies));
+        if let Err(error) = sent {
+            self.failed.fetch_add(1, Relaxed);
+            if let Ok(mut first) = self.first_failure.lock()
+                && first.is_empty()
+            {
+                *first = error.to_string();
+            }
+        }
+        latencies
+    }
+
+    fn open(&self) -> io::Result<Wire> {
+        let mut wire = Wire::connect(self.plan.port)?;
+        expect(&mut wire, b"220")?;
+        command(&mut wire, "EHLO load.test", b"250")?;
+        if let Some(auth) = &self.plan.auth {
+            command(&mut wire, &format!("AUTH PLAIN {auth}"), b"235")?;
+        }
+        Ok(wire)
+    }
+
+    fn send_until_over(&self, wire: &mut Wire, latencies: &mut Vec<u32>) -> io::Result<()> {
+        let end = Instant::now() + Duration::from_secs_f64(self.plan.seconds);
+        let mut out = Vec::with_capacity(self.template.size() + 1024);
+        loop {
+            let began = Instant::now();
+            if began >= end {
+                return command(wire, "QUIT", b"221");
+            }
+            self.send(wire, &mut out)?;
+            latencies.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// One mail: MAIL, RCPT and DATA in one write, the data in another.
+    fn send(&self, wire: &mut Wire, out: &mut Vec<u8>) -> io::Result<()> {
+        let number = self.next.fetch_add(1, Relaxed);
+        out.clear();
+        let _ = write!(out, "MAIL FROM:<sender@example.test>\r\nRCPT TO:<rcpt{number}@dest.test>\r\nDATA\r\n");
+        wire.write(out)?;
+        for code in [b"250", b"250", b"354"] {
+            expect(wire, code)?;
+        }
+        out.clear();
+        self.template.write(out, number);
+        wire.write(out)?;
+        expect(wire, b"250")
+    }
+}
+
+fn command(wire: &mut Wire, line: &str, code: &[u8; 3]) -> io::Result<()> {
+    wire.write(format!("{line}\r\n").as_bytes())?;
+    expect(wire, code)
+}
+
+/// Reads one reply, of as many lines as it has.
+fn expect(wire: &mut Wire, code: &[u8; 3]) -> io::Result<()> {
+    loop {
+        let line = wire.line()?;
+        if !line.starts_with(code) {
+            return Err(io::Error::other(String::from_utf8_lossy(line).trim_end().to_owned()));
+        }
+        if line.get(3) != Some(&b'-') {
+            return Ok(());
+        }
+    }
+}
+
+fn unix_us() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
+}
+
+impl Outcome {
+    pub fn json(&self) -> String {
+        let Self { ok, failed, seconds, began_us, .. } = self;
+        let failure = self.first_failure.replace(['"', '\\'], "'");
+        let (p50, p99) = (self.quantile_ms(0.5), self.quantile_ms(0.99));
+        format!(
+            r#"{{"ok": {ok}, "failed": {failed}, "first_failure": "{failure}", "seconds": {seconds:.3}, "began_us": {began_us}, "p50_ms": {p50}, "p99_ms": {p99}}}"#
+        )
+    }
+
+    fn quantile_ms(&self, quantile: f64) -> f64 {
+        let at = (self.latencies_us.len() as f64 * quantile) as usize;
+        self.latencies_us.get(at).map_or(0.0, |&us| f64::from(us) / 1000.0)
+    }
+}

@@ -1,0 +1,92 @@
+//! The mails that are sent, and what the sink reads out of them.
+
+use std::io::Write;
+
+const FIELD: &[u8] = b"\r\nX-Ledger: ";
+
+/// A mail of a given size whose body does not compress, with a place for its number.
+pub struct Template {
+    run: u64,
+    digest: u64,
+    body: Vec<u8>,
+    stuffed: Vec<u8>,
+}
+
+impl Template {
+    /// `size` in octets, header included.
+    pub fn new(run: u64, size: usize) -> Self {
+        let mut body = b"Hello,\r\n.a line that begins with a dot\r\n".to_vec();
+        let mut seed = run | 1;
+        while body.len() < size.saturating_sub(380) {
+            body.extend((0..76).map(|_| letter(&mut seed)));
+            body.extend(b"\r\n");
+        }
+        let stuffed = String::from_utf8_lossy(&body).replace("\r\n.", "\r\n..").into_bytes();
+        Self { run, digest: digest(&body), body, stuffed }
+    }
+
+    pub fn size(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Appends the mail, dots doubled, and the dot that ends it.
+    pub fn write(&self, out: &mut Vec<u8>, number: u64) {
+        let Self { run, digest, .. } = self;
+        let _ = write!(
+            out,
+            "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nFrom: Load <sender@example.test>\r\nTo: <rcpt{number}@dest.test>\r\n\
+             Subject: message {run:x}-{number} with an ordinary subject line\r\nMessage-ID: <{run:x}-{number}@example.test>\r\n\
+             MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nX-Ledger: {run:x}-{number} {digest:016x}\r\n\r\n",
+        );
+        out.extend_from_slice(&self.stuffed);
+        out.extend_from_slice(b".\r\n");
+    }
+}
+
+/// A mail's mark, and whether its body is the one that was sent; `None` where it carries no mark.
+pub fn inspect(stuffed: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let head_end = position(stuffed, b"\r\n\r\n")?;
+    let (head, body) = (&stuffed[..head_end], &stuffed[head_end + 4..]);
+    let field = &head[position(head, FIELD)? + FIELD.len()..];
+    let value = field.split(|&byte| byte == b'\r').next()?;
+    let mut words = value.split(|&byte| byte == b' ');
+    let (mark, claimed) = (words.next()?, words.next()?);
+    let unstuffed = String::from_utf8_lossy(body).replace("\r\n..", "\r\n.");
+    let whole = format!("{:016x}", digest(unstuffed.as_bytes())).as_bytes() == claimed;
+    Some((mark.to_vec(), whole))
+}
+
+fn position(text: &[u8], mark: &[u8]) -> Option<usize> {
+    text.windows(mark.len()).position(|window| window == mark)
+}
+
+fn letter(seed: &mut u64) -> u8 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(*seed >> 58) as usize]
+}
+
+/// Tells damage from none; not meant to withstand malice.
+fn digest(bytes: &[u8]) -> u64 {
+    let word = |chunk: &[u8]| chunk.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    bytes.chunks(8).fold(bytes.len() as u64, |sum, chunk| (sum ^ word(chunk)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_whole_and_damage_is_seen() {
+        let template = Template::new(7, 4096);
+        let mut mail = Vec::new();
+        template.write(&mut mail, 42);
+        let mail = mail.strip_suffix(b".\r\n").unwrap();
+        assert!(mail.len().abs_diff(4096) < 100, "{}", mail.len());
+        assert_eq!(inspect(mail), Some((b"7-42".to_vec(), true)));
+        let mut damaged = mail.to_vec();
+        damaged[3000] ^= 1;
+        assert_eq!(inspect(&damaged), Some((b"7-42".to_vec(), false)));
+    }
+}
