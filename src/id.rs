@@ -41,6 +41,13 @@ impl Id {
         bytes.try_into().map(Self).map_err(|_| IdError)
     }
 
+    /// Not above any id made at or after `time`.
+    pub fn earliest_at(time: Timestamp) -> Self {
+        let mut bytes = [0u8; 16];
+        bytes[..6].copy_from_slice(&time.0.max(0).to_be_bytes()[2..]);
+        Self(bytes)
+    }
+
     /// When it was made, to the millisecond.
     pub fn made_at(self) -> Timestamp {
         let mut ms = [0u8; 8];

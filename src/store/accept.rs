@@ -6,8 +6,13 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::envelope::ForwardPath;
-use crate::model::message::{Body, Message};
-use crate::store::{Store, StoreError};
+use crate::model::message::{Body, Message, Recipient};
+use crate::model::outcome::RecipientState;
+use crate::store::commit::{Desk, Work};
+use crate::store::db::Tx;
+use crate::store::handover::{Claim, Epoch, Offer, Slot};
+use crate::store::sql::{Kind, Sql, Value, values};
+use crate::store::{Store, StoreError, counters, events, idempotency, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -51,9 +56,183 @@ pub enum Accepted {
     KeyReused { id: Id },
 }
 
+/// An acceptance as it stands inside a transaction that is not committed yet.
+pub(super) struct Placed {
+    pub verdict: Accepted,
+    /// The place in the engine, and the epoch the rows were claimed under.
+    pub slot: Option<(Epoch, Slot)>,
+}
+
 impl Store {
     /// Writes the message in the next shared commit, and returns when that is durable.
-    pub async fn accept(&self, _acceptance: Acceptance) -> Result<Accepted, StoreError> {
-        todo!()
+    pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, StoreError> {
+        let octets = acceptance.body.len();
+        self.submit(octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply }).await
+    }
+}
+
+const INSERT_MESSAGES: Sql = Sql::rows(
+    "INSERT INTO outbound_messages (id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
+         idempotency_key, details, created_at)
+     SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
+         idempotency_key, details, created_at FROM {rows}",
+    &[
+        ("id", Kind::Bytes),
+        ("team_id", Kind::Bytes),
+        ("key_id", Kind::Bytes),
+        ("stream", Kind::Text),
+        ("source", Kind::Text),
+        ("sandbox", Kind::Int),
+        ("reverse_path", Kind::Text),
+        ("from_address", Kind::Text),
+        ("subject", Kind::Text),
+        ("size", Kind::Int),
+        ("send_at", Kind::Int),
+        ("idempotency_key", Kind::Bytes),
+        ("details", Kind::Text),
+        ("created_at", Kind::Int),
+    ],
+);
+
+const INSERT_RECIPIENTS: Sql = Sql::rows(
+    "INSERT INTO outbound_recipients (message_id, idx, address, notify, orcpt, state, lane, epoch, attempts, next_attempt_at,
+         last_reply, updated_at)
+     SELECT message_id, idx, address, notify, orcpt, state, lane, epoch, 0, next_attempt_at, last_reply, updated_at FROM {rows}",
+    &[
+        ("message_id", Kind::Bytes),
+        ("idx", Kind::Int),
+        ("address", Kind::Text),
+        ("notify", Kind::Text),
+        ("orcpt", Kind::Text),
+        ("state", Kind::Text),
+        ("lane", Kind::Int),
+        ("epoch", Kind::Int),
+        ("next_attempt_at", Kind::Int),
+        ("last_reply", Kind::Text),
+        ("updated_at", Kind::Int),
+    ],
+);
+
+const INSERT_BODIES: Sql = Sql::rows(
+    "INSERT INTO message_bodies (message_id, mime) SELECT message_id, mime FROM {rows}",
+    &[("message_id", Kind::Bytes), ("mime", Kind::Blob)],
+);
+
+/// Writes a batch of acceptances inside `tx`; the answers stand in the order of the batch, and hold once `tx` is committed.
+pub(super) async fn insert(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk) -> Result<Vec<Placed>, StoreError> {
+    let verdicts = idempotency::claim(tx, batch).await?;
+    let mut placed = Vec::with_capacity(batch.len());
+    let mut sheet = Sheet::default();
+    for (acceptance, verdict) in batch.iter().zip(verdicts) {
+        let slot = if verdict == Accepted::New { sheet.add(acceptance, desk) } else { None };
+        placed.push(Placed { verdict, slot });
+    }
+    sheet.write(tx, desk).await?;
+    Ok(placed)
+}
+
+/// The claim that is handed over once the acceptance is durable.
+pub(super) fn claim_of(acceptance: &Acceptance, epoch: Epoch) -> Claim {
+    let message = &acceptance.message;
+    let recipients =
+        acceptance.recipients.iter().zip(0..).filter(|(new, _)| new.rejected.is_none()).map(|(new, index)| Recipient {
+            index,
+            path: new.path.clone(),
+            state: RecipientState::Queued,
+            attempts: 0,
+            next_attempt_at: message.created_at,
+            last_reply: String::new(),
+            updated_at: message.created_at,
+        });
+    Claim { epoch, recipients: recipients.collect(), message: message.clone(), body: acceptance.body.clone() }
+}
+
+/// The rows of a batch, table by table.
+#[derive(Default)]
+struct Sheet {
+    messages: Vec<Vec<Value>>,
+    recipients: Vec<Vec<Value>>,
+    bodies: Vec<Vec<Value>>,
+    events: Vec<Vec<Value>>,
+    counts: counters::Changes,
+}
+
+impl Sheet {
+    /// Adds the rows of one message, claimed when the scheduler has a place for it.
+    fn add(&mut self, acceptance: &Acceptance, desk: &Desk) -> Option<(Epoch, Slot)> {
+        let message = &*acceptance.message;
+        let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
+        let due = message.send_at.is_none_or(|at| at <= message.created_at);
+        let offer = Offer { message, octets: acceptance.body.len(), recipients: open };
+        let slot = if due && open > 0 { desk.scheduler().and_then(|s| s.reserve(offer)) } else { None };
+        let epoch = slot.as_ref().map_or(0, |(epoch, _)| *epoch);
+
+        let automatic_key = acceptance.idempotency.as_ref().filter(|i| i.automatic).map(|i| i.key);
+        self.messages.push(values![
+            message.id,
+            message.team,
+            message.key,
+            message.stream.as_str(),
+            message.source.as_str(),
+            i64::from(message.sandbox),
+            message.reverse_path.clone(),
+            message.from.as_str(),
+            message.subject.as_str(),
+            i64::try_from(message.size).unwrap_or(i64::MAX),
+            message.send_at,
+            automatic_key,
+            rows::details(message),
+            message.created_at,
+        ]);
+        self.bodies.push(vec![message.id.into(), Value::Blob(acceptance.body.bytes().clone())]);
+        for (new, index) in acceptance.recipients.iter().zip(0..) {
+            self.add_recipient(message, new, index, epoch, desk);
+        }
+        self.counts.add(message.team, counters::MESSAGES, 1);
+        self.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
+        slot
+    }
+
+    fn add_recipient(&mut self, message: &Message, new: &NewRecipient, index: i64, epoch: Epoch, desk: &Desk) {
+        let (state, epoch) = match &new.rejected {
+            None => (RecipientState::Queued, epoch),
+            Some(reason) => {
+                let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
+                self.events.push(events::row(
+                    desk.next_id(),
+                    message.team,
+                    message.id,
+                    Some(index),
+                    "rejected",
+                    message.created_at,
+                    &detail,
+                ));
+                (RecipientState::Rejected, 0)
+            }
+        };
+        self.recipients.push(values![
+            message.id,
+            index,
+            new.path.address.as_str(),
+            new.path.notify.map(|n| n.text()),
+            new.path.orcpt.clone(),
+            state.as_str(),
+            rows::fresh_lane(message.stream) as i64,
+            epoch,
+            message.send_at.unwrap_or(message.created_at).max(message.created_at),
+            new.rejected.as_deref().unwrap_or(""),
+            message.created_at,
+        ]);
+    }
+
+    async fn write(self, tx: &mut Tx, desk: &Desk) -> Result<(), StoreError> {
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        tx.run(&INSERT_MESSAGES, &[], &self.messages).await?;
+        tx.run(&INSERT_RECIPIENTS, &[], &self.recipients).await?;
+        tx.run(&INSERT_BODIES, &[], &self.bodies).await?;
+        events::insert(tx, &self.events).await?;
+        counters::apply(tx, self.counts, desk.name()).await
     }
 }

@@ -1,8 +1,21 @@
 //! Claiming what is ready, and what a dead engine left behind.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::message::{Body, Recipient};
+use crate::model::outcome::Outcome;
+use crate::store::commit::{Desk, Work};
+use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch};
-use crate::store::{Store, StoreError};
+use crate::store::rows::{MessageRow, RecipientRow};
+use crate::store::settle::{Settled, Settlement};
+use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::{Store, StoreError, rows};
 
 /// The order in which rows are looked for: fresh before retried, transactional before broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,25 +32,170 @@ impl Lane {
         [Lane::FreshTransactional, Lane::RetriedTransactional, Lane::FreshBroadcast, Lane::RetriedBroadcast];
 }
 
+/// What a committer is asked to claim.
+pub(super) struct Request {
+    epoch: Epoch,
+    from: From,
+    limit: usize,
+}
+
+enum From {
+    Ready(Lane),
+    Dead(Epoch),
+}
+
+/// Rows claimed, not read any further yet.
+pub(super) type ClaimedRows = Vec<RecipientRow>;
+
+/// Bytes read back at a time: more stays for the next claim.
+const READ_BACK_OCTETS: u64 = 64 << 20;
+
 impl Store {
     /// Claims at most `limit` recipients of `lane` that are due, oldest first, and reads their messages and bytes.
     /// Recipients of one message come in one claim. The caller has places for all of them.
-    pub async fn claim(&self, _epoch: Epoch, _lane: Lane, _limit: usize) -> Result<Vec<Claim>, StoreError> {
-        todo!()
+    pub async fn claim(&self, epoch: Epoch, lane: Lane, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        self.claim_and_read(Request { epoch, from: From::Ready(lane), limit }).await
     }
 
     /// Claims at most `limit` recipients that a dead epoch left behind (see `bury_epochs`), due or not.
-    pub async fn claim_from_dead(&self, _epoch: Epoch, _dead: Epoch, _limit: usize) -> Result<Vec<Claim>, StoreError> {
-        todo!()
+    pub async fn claim_from_dead(&self, epoch: Epoch, dead: Epoch, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        self.claim_and_read(Request { epoch, from: From::Dead(dead), limit }).await
+    }
+
+    async fn claim_and_read(&self, request: Request) -> Result<Vec<Claim>, StoreError> {
+        let epoch = request.epoch;
+        let claimed = self.submit(0, |reply| Work::Claim { request, reply }).await?;
+        let mut by_message: BTreeMap<Id, Vec<Recipient>> = BTreeMap::new();
+        for row in claimed {
+            by_message.entry(row.message()?).or_default().push(row.recipient()?);
+        }
+        self.read_claims(epoch, by_message).await
+    }
+
+    /// Reads what was claimed. What can't be had now, for its size, goes back into the queue.
+    async fn read_claims(&self, epoch: Epoch, by_message: BTreeMap<Id, Vec<Recipient>>) -> Result<Vec<Claim>, StoreError> {
+        if by_message.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = by_message.keys().map(|id| values![*id]).collect();
+        let mut messages = HashMap::new();
+        for row in self.db().fetch_rows::<MessageRow>(&MESSAGES, Vec::new(), &ids).await? {
+            let message = row.message()?;
+            messages.insert(message.id, Arc::new(message));
+        }
+        let (mut octets, mut now, mut later) = (0, Vec::new(), Vec::new());
+        for (id, recipients) in by_message {
+            let Some(message) = messages.remove(&id) else {
+                tracing::error!(message = %id, "recipients without a message");
+                continue;
+            };
+            octets += message.size;
+            let group = if now.is_empty() || octets <= READ_BACK_OCTETS { &mut now } else { &mut later };
+            group.push((message, recipients));
+        }
+        for (message, recipients) in later {
+            self.settle(release(epoch, message.team, message.id, &recipients)).await?;
+        }
+        let wanted: Vec<_> = now.iter().map(|(message, _)| values![message.id]).collect();
+        let mut bodies = self.bodies(&wanted).await?;
+        let claims = now.into_iter().filter_map(|(message, mut recipients)| {
+            recipients.sort_unstable_by_key(|r| r.index);
+            let body = Body::free(bodies.remove(&message.id)?);
+            Some(Claim { epoch, message, body, recipients })
+        });
+        Ok(claims.collect())
+    }
+
+    async fn bodies(&self, wanted: &[Vec<crate::store::sql::Value>]) -> Result<HashMap<Id, Bytes>, StoreError> {
+        let found = self.db().fetch_rows::<BodyRow>(&BODIES, Vec::new(), wanted).await?;
+        found.into_iter().map(|row| Ok((rows::id(&row.message_id)?, Bytes::from(row.mime)))).collect()
     }
 
     /// When the next ready recipient of any lane is due, if one waits.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
+        let mut next = None;
+        for lane in Lane::ALL {
+            let found = self.db().fetch_one::<Due>(&NEXT_DUE, values![lane as i64]).await?;
+            let due = found.and_then(|d| d.due).map(Timestamp);
+            next = [next, due].into_iter().flatten().min();
+        }
+        Ok(next)
     }
 
-    /// Frees rows claimed under `epoch` that the attached scheduler does not hold. Returns how many.
-    pub async fn sweep(&self, _epoch: Epoch) -> Result<u64, StoreError> {
-        todo!()
+    /// Frees rows claimed under `epoch` that the attached scheduler does not hold, and did not hold at the last sweep either: a claim
+    /// on its way to the engine is not an orphan. Returns how many.
+    pub async fn sweep(&self, epoch: Epoch) -> Result<u64, StoreError> {
+        let claimed = self.db().fetch::<Claimed>(&CLAIMED, values![epoch]).await?;
+        let mut suspects = BTreeMap::new();
+        for row in claimed {
+            let id = rows::id(&row.message_id)?;
+            if !self.desk().scheduler().is_some_and(|s| s.holds(id)) {
+                suspects.insert((id, row.idx, row.attempts), rows::id(&row.team_id)?);
+            }
+        }
+        let before = self.swap_suspects(suspects.keys().copied().collect());
+        let mut freed = 0;
+        for ((message, index, attempt), team) in suspects {
+            if before.contains(&(message, index, attempt)) && !self.desk().scheduler().is_some_and(|s| s.holds(message)) {
+                let outcomes = vec![Settled { index, attempt, outcome: Outcome::Released }];
+                let fenced = self.settle(Settlement { epoch, team, message, outcomes }).await?;
+                freed += u64::from(fenced == 0);
+            }
+        }
+        Ok(freed)
+    }
+}
+
+/// The settlement that puts claimed recipients back as they were.
+fn release(epoch: Epoch, team: Id, message: Id, recipients: &[Recipient]) -> Settlement {
+    let outcomes = recipients.iter().map(|r| Settled { index: r.index, attempt: r.attempts, outcome: Outcome::Released });
+    Settlement { epoch, team, message, outcomes: outcomes.collect() }
+}
+
+const READY: Sql = Sql::new(
+    "WITH due AS MATERIALIZED (
+         SELECT message_id AS m, idx AS i FROM outbound_recipients
+         WHERE state = 'queued' AND epoch = 0 AND lane = $1 AND next_attempt_at <= $2
+         ORDER BY next_attempt_at LIMIT $3 {skip locked})
+     UPDATE outbound_recipients SET epoch = $4 FROM due WHERE message_id = due.m AND idx = due.i
+     RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
+);
+
+const LEFT_BEHIND: Sql = Sql::new(
+    "WITH left_behind AS MATERIALIZED (
+         SELECT message_id AS m, idx AS i FROM outbound_recipients
+         WHERE state = 'queued' AND epoch = $1 ORDER BY lane, next_attempt_at LIMIT $2 {skip locked})
+     UPDATE outbound_recipients SET epoch = $3 FROM left_behind WHERE message_id = left_behind.m AND idx = left_behind.i
+     RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
+);
+
+const MESSAGES: Sql = Sql::rows(
+    "SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at, details, created_at
+     FROM {rows} JOIN outbound_messages ON id = v.message",
+    &[("message", Kind::Bytes)],
+);
+
+const BODIES: Sql =
+    Sql::rows("SELECT message_id, mime FROM {rows} JOIN message_bodies ON message_id = v.message", &[("message", Kind::Bytes)]);
+
+const NEXT_DUE: Sql =
+    Sql::new("SELECT MIN(next_attempt_at) AS due FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND lane = $1");
+
+const CLAIMED: Sql = Sql::new(
+    "SELECT r.message_id AS message_id, r.idx AS idx, r.attempts AS attempts, m.team_id AS team_id
+     FROM outbound_recipients r JOIN outbound_messages m ON m.id = r.message_id
+     WHERE r.state = 'queued' AND r.epoch = $1 LIMIT 1000",
+);
+
+record!(BodyRow { message_id: Vec<u8>, mime: Vec<u8> });
+record!(Due { due: Option<i64> });
+record!(Claimed { message_id: Vec<u8>, idx: i64, attempts: i64, team_id: Vec<u8> });
+
+/// Claims inside `tx`.
+pub(super) async fn update(tx: &mut Tx, request: &Request, desk: &Desk) -> Result<ClaimedRows, StoreError> {
+    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+    match request.from {
+        From::Ready(lane) => tx.fetch(&READY, &values![lane as i64, desk.clock().now(), limit, request.epoch], &[]).await,
+        From::Dead(dead) => tx.fetch(&LEFT_BEHIND, &values![dead, limit, request.epoch], &[]).await,
     }
 }

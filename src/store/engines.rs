@@ -1,8 +1,10 @@
 //! Engines and their epochs: who may hold claims, and whose claims are void.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::handover::{Epoch, Scheduler};
+use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError};
 
 /// How often an epoch is renewed.
@@ -12,30 +14,85 @@ pub const START_WITHIN: Duration = Duration::from_secs(15);
 /// Without renewal for this long, by the database's clock, an epoch is dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(20);
 
+/// Rows are kept, so that no number is used twice.
+const OPEN: Sql = Sql::new(
+    "INSERT INTO engines (epoch, name, state, renewed_at) SELECT COALESCE(MAX(epoch), 0) + 1, $1, 'alive', {now} FROM engines
+     RETURNING epoch",
+);
+const BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive'");
+const BURY_SILENT: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1");
+/// A dead epoch stays dead, whatever its engine believes.
+const RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
+const CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
+const DEAD: Sql = Sql::new(
+    "SELECT e.epoch AS epoch,
+         CASE WHEN EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.state = 'queued' AND r.epoch = e.epoch) THEN 1 ELSE 0 END AS holds,
+         CASE WHEN e.renewed_at < {now} - $1 THEN 1 ELSE 0 END AS cold
+     FROM engines e WHERE e.state = 'dead' ORDER BY e.epoch",
+);
+const EMPTY: Sql = Sql::new("UPDATE engines SET state = 'empty' WHERE epoch = $1 AND state = 'dead'");
+
+record!(EpochRow { epoch: i64 });
+record!(DeadRow { epoch: i64, holds: i64, cold: i64 });
+
+/// How many engines may begin at the very same moment.
+const OPEN_TRIES: usize = 8;
+
 impl Store {
     /// Begins a new epoch under a name that tells the machine and process. On SQLite every other epoch is dead from here on,
     /// since the lock file proves that no other engine runs.
-    pub async fn open_epoch(&self, _name: &str) -> Result<Epoch, StoreError> {
-        todo!()
+    pub async fn open_epoch(&self, name: &str) -> Result<Epoch, StoreError> {
+        if self.db().is_sqlite() {
+            self.db().write(&BURY_ALL, Vec::new()).await?;
+        }
+        let mut last = StoreError::Broken("no epoch was given".to_owned());
+        for _ in 0..OPEN_TRIES {
+            match self.try_open_epoch(name).await {
+                // Two engines drew the same number: the other one has it.
+                Err(error @ (StoreError::Conflict(_) | StoreError::Repeat(_))) => last = error,
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    async fn try_open_epoch(&self, name: &str) -> Result<Epoch, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let row = tx.fetch::<EpochRow>(&OPEN, &values![name], &[]).await?.pop();
+        tx.commit().await?;
+        row.map(|r| r.epoch).ok_or_else(|| StoreError::Broken("no epoch was given".to_owned()))
     }
 
     /// Renews the epoch. False: it is dead, and what was claimed under it is no longer ours.
-    pub async fn renew_epoch(&self, _epoch: Epoch) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn renew_epoch(&self, epoch: Epoch) -> Result<bool, StoreError> {
+        Ok(self.db().write(&RENEW, values![epoch]).await? == 1)
     }
 
     /// Ends the epoch in order: what it still holds becomes free at once.
-    pub async fn close_epoch(&self, _epoch: Epoch) -> Result<(), StoreError> {
-        todo!()
+    pub async fn close_epoch(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.db().write(&CLOSE, values![epoch]).await.map(|_| ())
     }
 
     /// Marks epochs dead that were not renewed in time. Returns every dead epoch whose rows are not all taken over yet.
     pub async fn bury_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
-        todo!()
+        let patience = i64::try_from(DEAD_AFTER.as_millis()).unwrap_or(i64::MAX);
+        if !self.db().is_sqlite() {
+            self.db().write(&BURY_SILENT, values![patience]).await?;
+        }
+        let mut holding = Vec::new();
+        for row in self.db().fetch::<DeadRow>(&DEAD, values![2 * patience]).await? {
+            if row.holds == 1 {
+                holding.push(row.epoch);
+            } else if row.cold == 1 {
+                // Cold: a commit that was on its way when the epoch died can't come any more (transactions idle for 30 s are ended).
+                self.db().write(&EMPTY, values![row.epoch]).await?;
+            }
+        }
+        Ok(holding)
     }
 
     /// Connects the engine of this process with the committers.
-    pub fn attach(&self, _scheduler: std::sync::Arc<dyn Scheduler>) {
-        todo!()
+    pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
+        self.desk().attach(scheduler);
     }
 }

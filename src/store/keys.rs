@@ -3,7 +3,8 @@
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::key::{ApiKey, KeyRights, Secret, SecretHash};
-use crate::store::{Store, StoreError};
+use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::{Store, StoreError, rows};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -15,39 +16,141 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// The columns of [`KeyRow`], spliced into each text that reads one.
+macro_rules! select {
+    ($rest:literal) => {
+        Sql::new(concat!(
+            "SELECT id, team_id, name, display, rights, created_at, expires_at, revoked_at, last_used_at FROM api_keys ",
+            $rest
+        ))
+    };
+}
+
+const INSERT: Sql = Sql::new(
+    "INSERT INTO api_keys (id, team_id, name, display, hash, rights, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+const BY_HASH: Sql = select!("WHERE hash = $1");
+const BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
+const BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1");
+const OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY id DESC");
+const REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
+const LOCK: Sql = Sql::rows(
+    "SELECT k.last_used_at AS last_used_at FROM {rows} JOIN api_keys k ON k.id = v.used ORDER BY k.id {lock} OF k",
+    &[("used", Kind::Bytes), ("at", Kind::Int)],
+);
+const TOUCH: Sql = Sql::rows(
+    "UPDATE api_keys SET last_used_at = v.at FROM {rows} WHERE id = v.used AND (last_used_at IS NULL OR last_used_at < v.at)",
+    &[("used", Kind::Bytes), ("at", Kind::Int)],
+);
+/// Ids begin with the time they were made at, so that the index of a team's messages finds the day.
+const ACCEPTED: Sql = Sql::new(
+    "SELECT COUNT(*) AS accepted FROM outbound_messages
+     WHERE team_id = (SELECT team_id FROM api_keys WHERE id = $1) AND id >= $2 AND key_id = $1 AND created_at >= $3",
+);
+
+record!(KeyRow {
+    id: Vec<u8>,
+    team_id: Vec<u8>,
+    name: String,
+    display: String,
+    rights: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    last_used_at: Option<i64>,
+});
+record!(Accepted { accepted: i64 });
+
+impl KeyRow {
+    fn key(self) -> Result<ApiKey, StoreError> {
+        Ok(ApiKey {
+            id: rows::id(&self.id)?,
+            team: rows::id(&self.team_id)?,
+            name: self.name,
+            display: self.display,
+            rights: serde_json::from_str(&self.rights).map_err(|e| rows::broken("api_keys.rights", &e))?,
+            created_at: Timestamp(self.created_at),
+            expires_at: self.expires_at.map(Timestamp),
+            revoked_at: self.revoked_at.map(Timestamp),
+            last_used_at: self.last_used_at.map(Timestamp),
+        })
+    }
+}
+
 impl Store {
-    /// Makes a key.
-    pub async fn create_key(&self, _key: NewKey) -> Result<ApiKey, StoreError> {
-        todo!()
+    /// Makes a key. The text of a key must be new.
+    pub async fn create_key(&self, key: NewKey) -> Result<ApiKey, StoreError> {
+        let rights = serde_json::to_string(&key.rights).map_err(|e| StoreError::Broken(e.to_string()))?;
+        let made = ApiKey {
+            id: self.desk().next_id(),
+            team: key.team,
+            name: key.name,
+            display: key.secret.display(),
+            rights: key.rights,
+            created_at: self.desk().clock().now(),
+            expires_at: key.expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        let hash = key.secret.hash().0;
+        let row = values![
+            made.id,
+            made.team,
+            made.name.as_str(),
+            made.display.as_str(),
+            hash,
+            rights,
+            made.created_at,
+            made.expires_at
+        ];
+        match self.db().write(&INSERT, row).await {
+            Err(StoreError::Conflict(_)) => Err(StoreError::Conflict("there is a key with this text already".to_owned())),
+            other => other.map(|_| made),
+        }
     }
 
     /// The key with this hash, revoked and expired ones included.
-    pub async fn key_by_hash(&self, _hash: SecretHash) -> Result<Option<ApiKey>, StoreError> {
-        todo!()
+    pub async fn key_by_hash(&self, hash: SecretHash) -> Result<Option<ApiKey>, StoreError> {
+        self.db().fetch_one::<KeyRow>(&BY_HASH, values![hash.0]).await?.map(KeyRow::key).transpose()
     }
 
     /// The key by id, or by its team's name for it (the newest that is not revoked).
-    pub async fn key_by_name(&self, _team: Id, _id_or_name: &str) -> Result<Option<ApiKey>, StoreError> {
-        todo!()
+    pub async fn key_by_name(&self, team: Id, id_or_name: &str) -> Result<Option<ApiKey>, StoreError> {
+        if let Ok(id) = id_or_name.parse::<Id>()
+            && let Some(row) = self.db().fetch_one::<KeyRow>(&BY_ID, values![team, id]).await?
+        {
+            return row.key().map(Some);
+        }
+        self.db().fetch_one::<KeyRow>(&BY_NAME, values![team, id_or_name]).await?.map(KeyRow::key).transpose()
     }
 
     /// A team's keys, newest first.
-    pub async fn keys(&self, _team: Id) -> Result<Vec<ApiKey>, StoreError> {
-        todo!()
+    pub async fn keys(&self, team: Id) -> Result<Vec<ApiKey>, StoreError> {
+        self.db().fetch::<KeyRow>(&OF_TEAM, values![team]).await?.into_iter().map(KeyRow::key).collect()
     }
 
     /// Revokes a key. False: the team has no such key.
-    pub async fn revoke_key(&self, _team: Id, _key: Id) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn revoke_key(&self, team: Id, key: Id) -> Result<bool, StoreError> {
+        Ok(self.db().write(&REVOKE, values![team, key, self.desk().clock().now()]).await? == 1)
     }
 
     /// Notes when keys were last used; many at once, seldom.
-    pub async fn touch_keys(&self, _used: &[(Id, Timestamp)]) -> Result<(), StoreError> {
-        todo!()
+    pub async fn touch_keys(&self, used: &[(Id, Timestamp)]) -> Result<(), StoreError> {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let used: Vec<_> = used.iter().map(|(id, at)| values![*id, *at]).collect();
+        let mut tx = self.db().begin().await?;
+        if !self.db().is_sqlite() {
+            tx.run(&LOCK, &[], &used).await?;
+        }
+        tx.run(&TOUCH, &[], &used).await?;
+        tx.commit().await
     }
 
     /// Messages accepted under the key since `since` (for quotas; the caller counts on from there).
-    pub async fn accepted_since(&self, _key: Id, _since: Timestamp) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn accepted_since(&self, key: Id, since: Timestamp) -> Result<u64, StoreError> {
+        let found = self.db().fetch_one::<Accepted>(&ACCEPTED, values![key, Id::earliest_at(since), since]).await?;
+        Ok(found.map_or(0, |a| u64::try_from(a.accepted).unwrap_or(0)))
     }
 }

@@ -2,22 +2,38 @@
 
 pub mod accept;
 pub mod claim;
+mod commit;
+mod counters;
+mod db;
 pub mod domains;
 pub mod engines;
 pub mod error;
+mod events;
+mod gather;
 pub mod handover;
+mod idempotency;
 pub mod keys;
+mod migrate;
+pub mod operate;
 pub mod read;
 pub mod refusals;
+mod rows;
 pub mod settle;
+mod sql;
 pub mod suppressions;
 pub mod teams;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use error::StoreError;
 
 use crate::clock::Clock;
+use crate::id::Id;
+use commit::{Desk, Work};
+use db::Db;
+use gather::Gather;
 
 /// Where the book is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,35 +46,107 @@ pub enum Location {
 
 impl Location {
     /// From `database` and `data_dir` of the configuration.
-    pub fn from_config(database: &str, data_dir: &std::path::Path) -> Result<Self, String> {
+    pub fn from_config(database: &str, data_dir: &Path) -> Result<Self, String> {
         match database {
             "" => Ok(Self::Sqlite(data_dir.join("posthouse.db"))),
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Self::Postgres(url.to_owned())),
             file => match file.strip_prefix("sqlite:") {
                 Some(file) => Ok(Self::Sqlite(PathBuf::from(file.strip_prefix("//").unwrap_or(file)))),
-                None => Err(format!("database = {file:?}: expected sqlite:FILE or postgres://...")),
+                None => Err("database: expected sqlite:FILE or postgres://...".to_owned()),
             },
         }
     }
 }
 
 /// The open book. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    desk: Desk,
+    work: Gather<Work>,
+    look_ups: Gather<suppressions::LookUp>,
+    standings: domains::Standings,
+    tally: refusals::Tally,
+    /// Recipients that the last sweep found unheld.
+    suspects: Mutex<BTreeSet<(Id, i64, i64)>>,
+    workers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+/// Work that may wait for the committers before who brings more has to wait.
+const WORK_ROOM: usize = 8192;
 
 impl Store {
     /// Opens the book, making and migrating it when needed, and checks that its promises hold (fsync, synchronous).
-    pub async fn open(_location: &Location, _clock: Clock) -> Result<Self, StoreError> {
-        todo!()
+    pub async fn open(location: &Location, clock: Clock) -> Result<Self, StoreError> {
+        let db = Db::connect(location).await?;
+        migrate::run(&db).await?;
+        db.check_durability().await?;
+        let desk = Desk::new(db.clone(), clock);
+        let (work, look_ups) = (Gather::new(WORK_ROOM), Gather::new(WORK_ROOM));
+        let mut workers = commit::start(&desk, &work);
+        workers.extend(suppressions::start(&db, &look_ups));
+        let inner = Inner {
+            desk,
+            work,
+            look_ups,
+            standings: domains::Standings::default(),
+            tally: refusals::Tally::default(),
+            suspects: Mutex::default(),
+            workers: Mutex::new(workers),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        todo!()
+        self.db().ping().await
     }
 
     /// Ends the committers after what they hold is written, and closes the connections.
     pub async fn close(&self) {
-        todo!()
+        self.inner.work.close();
+        self.inner.look_ups.close();
+        let workers = std::mem::take(&mut *self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            let _ = worker.await;
+        }
+        self.db().close().await;
+    }
+
+    fn db(&self) -> &Db {
+        self.inner.desk.db()
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.inner.desk
+    }
+
+    fn work(&self) -> &Gather<Work> {
+        &self.inner.work
+    }
+
+    fn look_ups(&self) -> &Gather<suppressions::LookUp> {
+        &self.inner.look_ups
+    }
+
+    fn standings(&self) -> &domains::Standings {
+        &self.inner.standings
+    }
+
+    fn tally(&self) -> &refusals::Tally {
+        &self.inner.tally
+    }
+
+    fn swap_suspects(&self, suspects: BTreeSet<(Id, i64, i64)>) -> BTreeSet<(Id, i64, i64)> {
+        std::mem::replace(&mut *self.inner.suspects.lock().unwrap_or_else(PoisonError::into_inner), suspects)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.db().is_sqlite() { "Store(SQLite)" } else { "Store(PostgreSQL)" })
     }
 }

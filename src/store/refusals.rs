@@ -1,8 +1,15 @@
 //! What was turned away, for the owner of the key: a bounded record, written without anyone waiting for it.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::store::{Store, StoreError};
+use crate::store::commit::{Desk, Work};
+use crate::store::db::Tx;
+use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::{Store, StoreError, rows};
 
 /// One refusal on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +27,128 @@ pub struct RefusalRecord {
     pub subject: String,
 }
 
+/// How many of one key are kept in a minute.
+const PER_KEY_A_MINUTE: u32 = 60;
+/// How long they are kept.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Rows deleted at a time.
+const AT_ONCE: i64 = 500;
+
+const INSERT: Sql = Sql::rows(
+    "INSERT INTO refusals (id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at)
+     SELECT id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at FROM {rows}",
+    &[
+        ("id", Kind::Bytes),
+        ("team_id", Kind::Bytes),
+        ("key_id", Kind::Bytes),
+        ("door", Kind::Text),
+        ("code", Kind::Text),
+        ("text", Kind::Text),
+        ("reverse_path", Kind::Text),
+        ("recipients", Kind::Text),
+        ("subject", Kind::Text),
+        ("at", Kind::Int),
+    ],
+);
+const OF_TEAM: Sql = Sql::new(
+    "SELECT team_id, key_id, door, code, text, reverse_path, recipients, subject, at FROM refusals
+     WHERE team_id = $1 ORDER BY id DESC LIMIT $2",
+);
+const FORGET: Sql = Sql::new("DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < $1 ORDER BY id LIMIT $2)");
+const FORGET_KEYS: Sql = Sql::new(
+    "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+);
+
+record!(RefusalRow {
+    team_id: Vec<u8>,
+    key_id: Vec<u8>,
+    door: String,
+    code: String,
+    text: String,
+    reverse_path: String,
+    recipients: String,
+    subject: String,
+    at: i64,
+});
+
+/// How many refusals each key had in the current minute.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<(i64, HashMap<Id, u32>)>);
+
+impl Tally {
+    /// Counts one; false when the key has had its share of this minute.
+    fn admits(&self, key: Id, at: Timestamp) -> bool {
+        let minute = at.0 / 60_000;
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tally.0 != minute {
+            *tally = (minute, HashMap::new());
+        }
+        let count = tally.1.entry(key).or_default();
+        *count += 1;
+        *count <= PER_KEY_A_MINUTE
+    }
+}
+
 impl Store {
     /// Puts a refusal on record with the next shared commit; dropped when the committer is busy or the key has had too many.
-    pub fn record_refusal(&self, _refusal: RefusalRecord) {
-        todo!()
+    pub fn record_refusal(&self, refusal: RefusalRecord) {
+        if self.tally().admits(refusal.key, refusal.at) {
+            self.work().try_add(256, Work::Refuse(Box::new(refusal)));
+        }
     }
 
     /// A team's refusals, newest first.
-    pub async fn refusals(&self, _team: Id, _limit: usize) -> Result<Vec<RefusalRecord>, StoreError> {
-        todo!()
+    pub async fn refusals(&self, team: Id, limit: usize) -> Result<Vec<RefusalRecord>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = self.db().fetch::<RefusalRow>(&OF_TEAM, values![team, limit]).await?;
+        found.into_iter().map(refusal).collect()
     }
+
+    /// Deletes some of what is kept for a time only and has outlived it: refusals and idempotency keys. True: there is more.
+    pub async fn forget_expired(&self) -> Result<bool, StoreError> {
+        let now = self.desk().clock().now();
+        let refusals = self.db().write(&FORGET, values![Id::earliest_at(now.minus(KEPT)), AT_ONCE]).await?;
+        let keys = self.db().write(&FORGET_KEYS, values![now, AT_ONCE]).await?;
+        Ok(refusals.max(keys) >= AT_ONCE.unsigned_abs())
+    }
+}
+
+fn refusal(row: RefusalRow) -> Result<RefusalRecord, StoreError> {
+    Ok(RefusalRecord {
+        team: rows::id(&row.team_id)?,
+        key: rows::id(&row.key_id)?,
+        door: row.door,
+        at: Timestamp(row.at),
+        code: row.code,
+        text: row.text,
+        reverse_path: row.reverse_path,
+        recipients: serde_json::from_str(&row.recipients).map_err(|e| rows::broken("refusals.recipients", &e))?,
+        subject: row.subject,
+    })
+}
+
+/// Writes refusals inside `tx`.
+pub(super) async fn insert(tx: &mut Tx, refusals: &[RefusalRecord], desk: &Desk) -> Result<(), StoreError> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = refusals
+        .iter()
+        .map(|r| {
+            let recipients = serde_json::json!(r.recipients).to_string();
+            values![
+                desk.next_id(),
+                r.team,
+                r.key,
+                r.door.as_str(),
+                r.code.as_str(),
+                r.text.as_str(),
+                r.reverse_path.as_str(),
+                recipients,
+                r.subject.as_str(),
+                r.at,
+            ]
+        })
+        .collect();
+    tx.run(&INSERT, &[], &rows).await.map(|_| ())
 }

@@ -1,27 +1,145 @@
 //! Suppressions. Read for each message, never cached; look-ups of many sessions share one read.
 
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+
+use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::suppression::Suppression;
-use crate::store::{Store, StoreError};
+use crate::store::db::Db;
+use crate::store::gather::{Bounds, Gather};
+use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::{Store, StoreError, rows};
+
+const SUPPRESS: Sql = Sql::rows(
+    "INSERT INTO suppressions (team_id, address, reason, message_id, evidence, created_at)
+     SELECT team_id, address, reason, message_id, evidence, created_at FROM {rows} WHERE TRUE ORDER BY team_id, address
+     ON CONFLICT (team_id, address) DO NOTHING",
+    &[
+        ("team_id", Kind::Bytes),
+        ("address", Kind::Text),
+        ("reason", Kind::Text),
+        ("message_id", Kind::Bytes),
+        ("evidence", Kind::Text),
+        ("created_at", Kind::Int),
+    ],
+);
+const LIFT: Sql = Sql::new("DELETE FROM suppressions WHERE team_id = $1 AND address = $2");
+const PAGE: Sql = Sql::new(
+    "SELECT team_id, address, reason, message_id, evidence, created_at FROM suppressions
+     WHERE team_id = $1 AND address > $2 ORDER BY address LIMIT $3",
+);
+const LOOK_UP: Sql = Sql::rows(
+    "SELECT v.asker AS asker, s.address AS address, s.reason AS reason
+     FROM {rows} JOIN suppressions s ON s.team_id = v.team AND s.address = v.wanted",
+    &[("asker", Kind::Int), ("team", Kind::Bytes), ("wanted", Kind::Text)],
+);
+
+record!(SuppressionRow {
+    team_id: Vec<u8>,
+    address: String,
+    reason: String,
+    message_id: Option<Vec<u8>>,
+    evidence: Option<String>,
+    created_at: i64,
+});
+record!(Found { asker: i64, address: String, reason: String });
+
+/// Rows written in one transaction, so that a long import does not keep others waiting.
+const AT_ONCE: usize = 500;
+/// Look-ups that share one read.
+const LOOK_UPS: Bounds = Bounds { items: 128, octets: 4096 };
+
+/// Addresses and reasons.
+type Hits = Vec<(String, String)>;
+
+/// One session's question.
+pub(super) struct LookUp {
+    team: Id,
+    addresses: Vec<String>,
+    reply: oneshot::Sender<Result<Hits, StoreError>>,
+}
 
 impl Store {
     /// Suppresses addresses; one that is suppressed already keeps its first evidence.
-    pub async fn suppress(&self, _suppressions: &[Suppression]) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn suppress(&self, suppressions: &[Suppression]) -> Result<u64, StoreError> {
+        let mut added = 0;
+        for chunk in suppressions.chunks(AT_ONCE) {
+            let chunk: Vec<_> = chunk
+                .iter()
+                .map(|s| values![s.team, s.address.as_str(), s.reason.as_str(), s.message, s.evidence.clone(), s.created_at])
+                .collect();
+            let mut tx = self.db().begin().await?;
+            added += tx.run(&SUPPRESS, &[], &chunk).await?;
+            tx.commit().await?;
+        }
+        Ok(added)
     }
 
     /// Lifts a suppression. False: there was none.
-    pub async fn unsuppress(&self, _team: Id, _address: &str) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn unsuppress(&self, team: Id, address: &str) -> Result<bool, StoreError> {
+        Ok(self.db().write(&LIFT, values![team, address]).await? == 1)
     }
 
     /// A team's suppressions after `after` (an address key; empty: from the start), by address.
-    pub async fn suppressions(&self, _team: Id, _after: &str, _limit: usize) -> Result<Vec<Suppression>, StoreError> {
-        todo!()
+    pub async fn suppressions(&self, team: Id, after: &str, limit: usize) -> Result<Vec<Suppression>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = self.db().fetch::<SuppressionRow>(&PAGE, values![team, after, limit]).await?;
+        found.into_iter().map(suppression).collect()
     }
 
     /// Which of the addresses (comparable forms) are suppressed, with the reason.
-    pub async fn suppressed(&self, _team: Id, _addresses: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
-        todo!()
+    pub async fn suppressed(&self, team: Id, addresses: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let size = addresses.len();
+        if !self.look_ups().add(size, LookUp { team, addresses, reply }).await {
+            return Err(StoreError::Unavailable("it is being closed".to_owned()));
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it is being closed".to_owned())))
+    }
+}
+
+fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {
+    Ok(Suppression {
+        team: rows::id(&row.team_id)?,
+        address: row.address,
+        reason: row.reason,
+        message: row.message_id.as_deref().map(rows::id).transpose()?,
+        evidence: row.evidence,
+        created_at: Timestamp(row.created_at),
+    })
+}
+
+/// Starts the readers that answer look-ups; they end when the queue is closed and empty.
+pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> Vec<tokio::task::JoinHandle<()>> {
+    (0..2)
+        .map(|_| {
+            let (db, look_ups) = (db.clone(), look_ups.clone());
+            tokio::spawn(async move {
+                while let Some(batch) = look_ups.batch(LOOK_UPS).await {
+                    answer(&db, batch).await;
+                }
+            })
+        })
+        .collect()
+}
+
+async fn answer(db: &Db, batch: Vec<LookUp>) {
+    let asked =
+        batch.iter().zip(0i64..).flat_map(|(l, asker)| l.addresses.iter().map(move |a| values![asker, l.team, a.as_str()]));
+    let asked: Vec<_> = asked.collect();
+    let mut found: HashMap<i64, Hits> = HashMap::new();
+    let outcome = db.fetch_rows::<Found>(&LOOK_UP, Vec::new(), &asked).await;
+    let error = match outcome {
+        Ok(hits) => {
+            hits.into_iter().for_each(|hit| found.entry(hit.asker).or_default().push((hit.address, hit.reason)));
+            None
+        }
+        Err(error) => Some(error),
+    };
+    for (look_up, asker) in batch.into_iter().zip(0i64..) {
+        let hits = found.remove(&asker).unwrap_or_default();
+        let _ = look_up.reply.send(error.clone().map_or(Ok(hits), Err));
     }
 }

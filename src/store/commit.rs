@@ -1,0 +1,254 @@
+//! Shared commits: whoever writes hands its work in here; one transaction and one fsync answer all that have gathered.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::id::{Id, Ids};
+use crate::store::accept::{self, Acceptance, Accepted, Placed};
+use crate::store::claim::{self, ClaimedRows, Request};
+use crate::store::db::{Db, Tx};
+use crate::store::gather::{Bounds, Gather};
+use crate::store::handover::Scheduler;
+use crate::store::refusals::{self, RefusalRecord};
+use crate::store::settle::{self, Settlement};
+use crate::store::{Store, StoreError};
+
+/// What one transaction may hold.
+const BATCH: Bounds = Bounds { items: 256, octets: 8 << 20 };
+/// How often a batch that collided with another transaction is tried again.
+const REPEATS: usize = 5;
+
+/// Where an answer goes. The asker may be gone; the work is done all the same.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One piece of work for a committer.
+pub(super) enum Work {
+    Accept { acceptance: Box<Acceptance>, reply: Answer<Accepted> },
+    Settle { settlement: Settlement, reply: Answer<usize> },
+    Claim { request: Request, reply: Answer<ClaimedRows> },
+    Refuse(Box<RefusalRecord>),
+}
+
+/// What a committer works with.
+#[derive(Clone)]
+pub(super) struct Desk {
+    db: Db,
+    clock: Clock,
+    ids: Ids,
+    scheduler: Arc<OnceLock<Arc<dyn Scheduler>>>,
+    name: Arc<str>,
+}
+
+impl Desk {
+    /// A desk without a name; committers get theirs from [`start`].
+    pub fn new(db: Db, clock: Clock) -> Self {
+        let ids = Ids::random(clock.clone());
+        Self { db, clock, ids, scheduler: Arc::default(), name: "operator".into() }
+    }
+
+    /// The engine of this process, once it is attached.
+    pub fn scheduler(&self) -> Option<&dyn Scheduler> {
+        self.scheduler.get().map(|s| &**s)
+    }
+
+    /// Attaches the engine of this process; the first one stays.
+    pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
+        let _ = self.scheduler.set(scheduler);
+    }
+
+    /// The committer's name in the counters.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The connections.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The clock that times are taken from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A new id.
+    pub fn next_id(&self) -> Id {
+        self.ids.next()
+    }
+}
+
+impl Store {
+    /// Hands work in and waits for its answer.
+    pub(super) async fn submit<T>(&self, octets: usize, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if !self.work().add(octets, work(reply)).await {
+            return Err(closing());
+        }
+        answer.await.unwrap_or_else(|_| Err(closing()))
+    }
+}
+
+fn closing() -> StoreError {
+    StoreError::Unavailable("it is being closed".to_owned())
+}
+
+/// Starts the committers; they end when the queue is closed and empty.
+pub(super) fn start(desk: &Desk, work: &Gather<Work>) -> Vec<tokio::task::JoinHandle<()>> {
+    // Few names, so that counters have few rows; two processes that draw the same one only wait for each other now and then.
+    let process: u8 = rand::random_range(0..32);
+    let committers = desk.db.committers();
+    let committer = |number| {
+        let name = if desk.db.is_sqlite() { "writer".into() } else { format!("{process:02}/{number}").into() };
+        let (desk, work) = (Desk { name, ..desk.clone() }, work.clone());
+        tokio::spawn(async move {
+            while let Some(batch) = work.batch(BATCH).await {
+                write(&desk, Batch::sort(batch)).await;
+            }
+        })
+    };
+    (0..committers).map(committer).collect()
+}
+
+/// Gathered work, sorted by kind.
+#[derive(Default)]
+struct Batch {
+    accepts: Vec<(Box<Acceptance>, Answer<Accepted>)>,
+    settles: Vec<(Settlement, Answer<usize>)>,
+    claims: Vec<(Request, Answer<ClaimedRows>)>,
+    refusals: Vec<RefusalRecord>,
+}
+
+/// What a committed batch answers, in its order.
+struct Written {
+    placed: Vec<Placed>,
+    fenced: Vec<usize>,
+    claimed: Vec<ClaimedRows>,
+}
+
+impl Batch {
+    fn sort(work: Vec<Work>) -> Self {
+        let mut batch = Self::default();
+        for item in work {
+            match item {
+                Work::Accept { acceptance, reply } => batch.accepts.push((acceptance, reply)),
+                Work::Settle { settlement, reply } => batch.settles.push((settlement, reply)),
+                Work::Claim { request, reply } => batch.claims.push((request, reply)),
+                Work::Refuse(refusal) => batch.refusals.push(*refusal),
+            }
+        }
+        batch
+    }
+
+    fn len(&self) -> usize {
+        self.accepts.len() + self.settles.len() + self.claims.len() + self.refusals.len()
+    }
+
+    /// Two halves, by kind first, so that one bad row is soon alone.
+    fn halve(mut self) -> [Self; 2] {
+        let kinds = [!self.accepts.is_empty(), !self.settles.is_empty(), !self.claims.is_empty(), !self.refusals.is_empty()];
+        if kinds.iter().filter(|k| **k).count() > 1 {
+            let accepts = Self { accepts: std::mem::take(&mut self.accepts), ..Self::default() };
+            if accepts.len() > 0 {
+                return [accepts, self];
+            }
+            let settles = Self { settles: std::mem::take(&mut self.settles), ..Self::default() };
+            if settles.len() > 0 {
+                return [settles, self];
+            }
+            let claims = Self { claims: std::mem::take(&mut self.claims), ..Self::default() };
+            return [claims, self];
+        }
+        let second = Self {
+            accepts: self.accepts.split_off(self.accepts.len() / 2),
+            settles: self.settles.split_off(self.settles.len() / 2),
+            claims: self.claims.split_off(self.claims.len() / 2),
+            refusals: self.refusals.split_off(self.refusals.len() / 2),
+        };
+        [self, second]
+    }
+
+    fn fail(self, error: &StoreError) {
+        for (_, reply) in self.accepts {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, reply) in self.settles {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, reply) in self.claims {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
+    /// The commit is durable: hand over what was claimed, and answer everyone.
+    fn answer(self, written: Written, desk: &Desk) {
+        let mut left_ready = Vec::new();
+        for ((acceptance, reply), placed) in self.accepts.into_iter().zip(written.placed) {
+            match (placed.slot, desk.scheduler()) {
+                (Some((epoch, slot)), Some(scheduler)) => scheduler.hand_over(slot, accept::claim_of(&acceptance, epoch)),
+                _ if placed.verdict == Accepted::New => left_ready.push(acceptance.message.stream),
+                _ => {}
+            }
+            let _ = reply.send(Ok(placed.verdict));
+        }
+        for ((_, reply), fenced) in self.settles.into_iter().zip(written.fenced) {
+            let _ = reply.send(Ok(fenced));
+        }
+        for ((_, reply), claimed) in self.claims.into_iter().zip(written.claimed) {
+            let _ = reply.send(Ok(claimed));
+        }
+        left_ready.sort_unstable();
+        left_ready.dedup();
+        if let Some(scheduler) = desk.scheduler() {
+            left_ready.into_iter().for_each(|stream| scheduler.wake(stream));
+        }
+    }
+}
+
+/// Writes a batch, halving it for as long as it fails by what may be the fault of one row.
+async fn write(desk: &Desk, batch: Batch) {
+    let mut open = vec![batch];
+    while let Some(batch) = open.pop() {
+        match write_whole(desk, &batch).await {
+            Ok(written) => batch.answer(written, desk),
+            Err(error) if error.may_be_one_rows_fault() && batch.len() > 1 => open.extend(batch.halve().into_iter().rev()),
+            Err(error) => {
+                tracing::warn!(%error, rows = batch.len(), "a batch was not written");
+                batch.fail(&error);
+            }
+        }
+    }
+}
+
+async fn write_whole(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
+    let mut repeats = 0;
+    loop {
+        match write_once(desk, batch).await {
+            Err(StoreError::Repeat(_)) if repeats < REPEATS => repeats += 1,
+            Err(StoreError::Repeat(text)) => return Err(StoreError::Unavailable(text)),
+            other => return other,
+        }
+    }
+}
+
+/// One transaction. When it fails, the slots that were taken go back as they are dropped.
+async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
+    let mut tx = desk.db.begin().await?;
+    let written = fill(desk, batch, &mut tx).await?;
+    tx.commit().await?;
+    Ok(written)
+}
+
+async fn fill(desk: &Desk, batch: &Batch, tx: &mut Tx) -> Result<Written, StoreError> {
+    let accepts: Vec<&Acceptance> = batch.accepts.iter().map(|(acceptance, _)| &**acceptance).collect();
+    let placed = if accepts.is_empty() { Vec::new() } else { accept::insert(tx, &accepts, desk).await? };
+    let settles: Vec<&Settlement> = batch.settles.iter().map(|(settlement, _)| settlement).collect();
+    let fenced = if settles.is_empty() { Vec::new() } else { settle::update(tx, &settles, desk).await? };
+    let mut claimed = Vec::with_capacity(batch.claims.len());
+    for (request, _) in &batch.claims {
+        claimed.push(claim::update(tx, request, desk).await?);
+    }
+    refusals::insert(tx, &batch.refusals, desk).await?;
+    Ok(Written { placed, fenced, claimed })
+}

@@ -1,0 +1,54 @@
+//! Totals, kept in the transaction of the change: a row for each committer, so that none waits for another; summed when read.
+
+use std::collections::BTreeMap;
+
+use crate::id::Id;
+use crate::store::db::Tx;
+use crate::store::sql::{Kind, Sql, values};
+use crate::store::{Store, StoreError, sql};
+
+/// Messages accepted.
+pub(super) const MESSAGES: &str = "messages";
+/// Recipients that are open.
+pub(super) const OPEN: &str = "open";
+
+const APPLY: Sql = Sql::rows(
+    "INSERT INTO counters (team_id, name, committer, value) SELECT team_id, name, committer, value FROM {rows}
+     WHERE TRUE ORDER BY team_id, name
+     ON CONFLICT (team_id, name, committer) DO UPDATE SET value = counters.value + excluded.value",
+    &[("team_id", Kind::Bytes), ("name", Kind::Text), ("committer", Kind::Text), ("value", Kind::Int)],
+);
+
+const SUM: Sql =
+    Sql::new("SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) AS total FROM counters WHERE team_id = $1 AND name = $2");
+
+sql::record!(Total { total: i64 });
+
+/// What a batch changes.
+#[derive(Default)]
+pub(super) struct Changes(BTreeMap<(Id, &'static str), i64>);
+
+impl Changes {
+    /// Notes a change.
+    pub fn add(&mut self, team: Id, name: &'static str, by: i64) {
+        *self.0.entry((team, name)).or_default() += by;
+    }
+}
+
+/// Writes the changes under the committer's name.
+pub(super) async fn apply(tx: &mut Tx, changes: Changes, committer: &str) -> Result<(), StoreError> {
+    let rows: Vec<_> =
+        changes.0.into_iter().filter(|(_, by)| *by != 0).map(|((team, name), by)| values![team, name, committer, by]).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    tx.run(&APPLY, &[], &rows).await.map(|_| ())
+}
+
+impl Store {
+    /// The sum of one counter of a team.
+    pub(super) async fn counter(&self, team: Id, name: &'static str) -> Result<u64, StoreError> {
+        let total = self.db().fetch_one::<Total>(&SUM, values![team, name]).await?;
+        Ok(total.map_or(0, |t| u64::try_from(t.total).unwrap_or(0)))
+    }
+}

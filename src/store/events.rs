@@ -1,0 +1,62 @@
+//! Events: written in the transaction of the change they tell of.
+
+use serde_json::Value as Json;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::event::{Event, EventKind};
+use crate::store::db::Tx;
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::{Store, StoreError, rows};
+
+const INSERT: Sql = Sql::rows(
+    "INSERT INTO events (message_id, id, team_id, recipient, kind, at, detail)
+     SELECT message_id, id, team_id, recipient, kind, at, detail FROM {rows}",
+    &[
+        ("message_id", Kind::Bytes),
+        ("id", Kind::Bytes),
+        ("team_id", Kind::Bytes),
+        ("recipient", Kind::Int),
+        ("kind", Kind::Text),
+        ("at", Kind::Int),
+        ("detail", Kind::Text),
+    ],
+);
+
+const OF_MESSAGE: Sql =
+    Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
+
+record!(EventRow { message_id: Vec<u8>, id: Vec<u8>, team_id: Vec<u8>, recipient: Option<i64>, kind: String, at: i64, detail: String });
+
+/// A row to be inserted.
+pub(super) fn row(id: Id, team: Id, message: Id, recipient: Option<i64>, kind: &str, at: Timestamp, detail: &Json) -> Vec<Value> {
+    values![message, id, team, recipient, kind, at, detail.to_string()]
+}
+
+/// Inserts rows made by [`row`].
+pub(super) async fn insert(tx: &mut Tx, rows: &[Vec<Value>]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    tx.run(&INSERT, &[], rows).await.map(|_| ())
+}
+
+impl Store {
+    /// A message's events, oldest first, without the `queued` that the message itself is.
+    pub async fn events(&self, id: Id) -> Result<Vec<Event>, StoreError> {
+        let found = self.db().fetch::<EventRow>(&OF_MESSAGE, values![id]).await?;
+        found.into_iter().map(event).collect()
+    }
+}
+
+fn event(row: EventRow) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: rows::id(&row.id)?,
+        team: rows::id(&row.team_id)?,
+        message: rows::id(&row.message_id)?,
+        recipient: row.recipient,
+        kind: EventKind::from_word(&row.kind).ok_or_else(|| rows::broken("events.kind", &row.kind))?,
+        at: Timestamp(row.at),
+        detail: serde_json::from_str(&row.detail).map_err(|e| rows::broken("events.detail", &e))?,
+    })
+}

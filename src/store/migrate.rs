@@ -1,0 +1,32 @@
+//! Migrations: one set of texts for both engines, and a second where they must differ.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr as _, SqlStr};
+
+use crate::store::StoreError;
+use crate::store::db::Db;
+
+/// Number, name and text of those that both engines take.
+const SHARED: &[(i64, &str, &str)] = &[(1, "book", include_str!("../../migrations/0001_book.sql"))];
+/// Those of PostgreSQL alone.
+const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];
+
+fn migration(&(number, name, text): &(i64, &'static str, &'static str)) -> Migration {
+    let text: SqlStr = text.into_sql_str();
+    Migration::new(number, name.into(), MigrationType::Simple, text, false)
+}
+
+/// Brings the schema up to date; processes that start together on one PostgreSQL take turns.
+pub(super) async fn run(db: &Db) -> Result<(), StoreError> {
+    let outcome = match db {
+        Db::Sqlite { writer, .. } => Migrator::with_migrations(SHARED.iter().map(migration).collect()).run(writer).await,
+        Db::Postgres { writers, .. } => {
+            let texts = SHARED.iter().chain(POSTGRES).map(migration).collect();
+            Migrator::with_migrations(texts).run(writers).await
+        }
+    };
+    outcome.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => StoreError::Broken(format!("migration: {other}")),
+    })
+}

@@ -1,0 +1,71 @@
+//! The operator's hand on the queue: retry, hold, release, cancel.
+
+use crate::id::Id;
+use crate::model::event::EventKind;
+use crate::model::outcome::RecipientState;
+use crate::store::sql::{Sql, record, values};
+use crate::store::{Store, StoreError, counters, events, idempotency, rows};
+
+/// What an operator does to a message's open recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueAction {
+    /// Due now.
+    Retry,
+    Hold,
+    /// Ends a hold.
+    Release,
+    Cancel,
+}
+
+impl QueueAction {
+    /// The states it applies to, as one or two words, and the state after it.
+    fn change(self) -> (RecipientState, RecipientState, RecipientState) {
+        use RecipientState::{Cancelled, Held, Queued};
+        match self {
+            Self::Retry => (Queued, Queued, Queued),
+            Self::Hold => (Queued, Queued, Held),
+            Self::Release => (Held, Held, Queued),
+            Self::Cancel => (Queued, Held, Cancelled),
+        }
+    }
+}
+
+/// Only what no living engine holds: an attempt under way can't be called back.
+const CHANGE: Sql = Sql::new(
+    "UPDATE outbound_recipients SET state = $4, epoch = 0, next_attempt_at = CASE WHEN $4 = 'queued' THEN $5 ELSE next_attempt_at END,
+         updated_at = $5
+     WHERE message_id = $1 AND state IN ($2, $3)
+       AND (epoch = 0 OR epoch IN (SELECT e.epoch FROM engines e WHERE e.state <> 'alive'))
+     RETURNING idx",
+);
+const TEAM: Sql = Sql::new("SELECT team_id FROM outbound_messages WHERE id = $1");
+
+record!(Changed { idx: i64 });
+record!(TeamOf { team_id: Vec<u8> });
+
+impl Store {
+    /// Acts on the open recipients of a message that no engine is attempting now. Returns how many were changed.
+    pub async fn queue_action(&self, id: Id, action: QueueAction) -> Result<u64, StoreError> {
+        let Some(row) = self.db().fetch_one::<TeamOf>(&TEAM, values![id]).await? else {
+            return Err(StoreError::Conflict(format!("there is no message {id}")));
+        };
+        let team = rows::id(&row.team_id)?;
+        let now = self.desk().clock().now();
+        let (from, or_from, to) = action.change();
+        let mut tx = self.db().begin().await?;
+        let changed = tx.fetch::<Changed>(&CHANGE, &values![id, from.as_str(), or_from.as_str(), to.as_str(), now], &[]).await?;
+        if action == QueueAction::Cancel && !changed.is_empty() {
+            let row = |c: &Changed| {
+                let detail = serde_json::json!({ "by": "operator" });
+                events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled.as_str(), now, &detail)
+            };
+            events::insert(&mut tx, &changed.iter().map(row).collect::<Vec<_>>()).await?;
+            let mut counts = counters::Changes::default();
+            counts.add(team, counters::OPEN, -i64::try_from(changed.len()).unwrap_or(0));
+            counters::apply(&mut tx, counts, self.desk().name()).await?;
+            idempotency::give_up(&mut tx, &[id]).await?;
+        }
+        tx.commit().await?;
+        Ok(changed.len() as u64)
+    }
+}

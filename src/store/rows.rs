@@ -1,0 +1,165 @@
+//! How the nouns lie in their tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::address::Address;
+use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
+use crate::model::message::{Message, Recipient, Source, Tag, Tracking};
+use crate::model::outcome::RecipientState;
+use crate::model::stream::Stream;
+use crate::store::StoreError;
+use crate::store::claim::Lane;
+use crate::store::sql::record;
+
+record!(pub(super) MessageRow {
+    id: Vec<u8>,
+    team_id: Vec<u8>,
+    key_id: Option<Vec<u8>>,
+    stream: String,
+    source: String,
+    sandbox: i64,
+    reverse_path: Option<String>,
+    from_address: String,
+    subject: String,
+    size: i64,
+    send_at: Option<i64>,
+    details: String,
+    created_at: i64,
+});
+
+record!(pub(super) RecipientRow {
+    message_id: Vec<u8>,
+    idx: i64,
+    address: String,
+    notify: Option<String>,
+    orcpt: Option<String>,
+    state: String,
+    attempts: i64,
+    next_attempt_at: i64,
+    last_reply: String,
+    updated_at: i64,
+});
+
+/// The column `details`: short names, since there is one such text for every message.
+#[derive(Serialize, Deserialize)]
+struct Details<'a> {
+    from: std::borrow::Cow<'a, str>,
+    to: std::borrow::Cow<'a, str>,
+    cc: std::borrow::Cow<'a, str>,
+    reply_to: std::borrow::Cow<'a, str>,
+    message_id: std::borrow::Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<Tag>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opens: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clicks: Option<bool>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ignore_unsubscribe: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    smtputf8: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    eight_bit: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ret: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envid: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// A message's `details`.
+pub(super) fn details(message: &Message) -> String {
+    let details = Details {
+        from: message.from_header.as_str().into(),
+        to: message.to_header.as_str().into(),
+        cc: message.cc_header.as_str().into(),
+        reply_to: message.reply_to.as_str().into(),
+        message_id: message.message_id.as_str().into(),
+        tags: message.tags.clone(),
+        opens: message.tracking.opens,
+        clicks: message.tracking.clicks,
+        ignore_unsubscribe: message.ignore_unsubscribe,
+        smtputf8: message.smtputf8,
+        eight_bit: message.eight_bit,
+        ret: message.ret.map(|r| r.as_str().into()),
+        envid: message.envid.as_deref().map(Into::into),
+    };
+    // Strings, booleans and lists of strings: there is nothing that could fail to be JSON.
+    serde_json::to_string(&details).unwrap_or_else(|_| "{}".to_owned())
+}
+
+impl MessageRow {
+    /// The noun.
+    pub fn message(self) -> Result<Message, StoreError> {
+        let details: Details<'_> = serde_json::from_str(&self.details).map_err(|e| broken("outbound_messages.details", &e))?;
+        Ok(Message {
+            id: id(&self.id)?,
+            team: id(&self.team_id)?,
+            key: self.key_id.as_deref().map(id).transpose()?,
+            stream: self.stream.parse::<Stream>().map_err(|e| broken("outbound_messages.stream", &e))?,
+            source: Source::from_word(&self.source),
+            sandbox: self.sandbox != 0,
+            reverse_path: self.reverse_path,
+            smtputf8: details.smtputf8,
+            eight_bit: details.eight_bit,
+            ret: details.ret.as_deref().map(|r| if r == DsnRet::Full.as_str() { DsnRet::Full } else { DsnRet::Headers }),
+            envid: details.envid.map(|e| e.into_owned()),
+            from: self.from_address,
+            from_header: details.from.into_owned(),
+            to_header: details.to.into_owned(),
+            cc_header: details.cc.into_owned(),
+            reply_to: details.reply_to.into_owned(),
+            subject: self.subject,
+            message_id: details.message_id.into_owned(),
+            tags: details.tags,
+            tracking: Tracking { opens: details.opens, clicks: details.clicks },
+            ignore_unsubscribe: details.ignore_unsubscribe,
+            send_at: self.send_at.map(Timestamp),
+            size: u64::try_from(self.size).unwrap_or(0),
+            created_at: Timestamp(self.created_at),
+        })
+    }
+}
+
+impl RecipientRow {
+    /// The message it belongs to.
+    pub fn message(&self) -> Result<Id, StoreError> {
+        id(&self.message_id)
+    }
+
+    /// The noun.
+    pub fn recipient(self) -> Result<Recipient, StoreError> {
+        Ok(Recipient {
+            index: self.idx,
+            path: ForwardPath {
+                address: Address::parse(&self.address).map_err(|e| broken("outbound_recipients.address", &e))?,
+                notify: self.notify.as_deref().and_then(DsnNotify::parse),
+                orcpt: self.orcpt,
+            },
+            state: RecipientState::from_word(&self.state).ok_or_else(|| broken("outbound_recipients.state", &self.state))?,
+            attempts: self.attempts,
+            next_attempt_at: Timestamp(self.next_attempt_at),
+            last_reply: self.last_reply,
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+/// The lane of a message's fresh recipients.
+pub(super) fn fresh_lane(stream: Stream) -> Lane {
+    match stream {
+        Stream::Transactional => Lane::FreshTransactional,
+        Stream::Broadcast => Lane::FreshBroadcast,
+    }
+}
+
+/// An id column.
+pub(super) fn id(bytes: &[u8]) -> Result<Id, StoreError> {
+    Id::from_slice(bytes).map_err(|e| broken("an id column", &e))
+}
+
+/// A value that this program can't have written.
+pub(super) fn broken(place: &str, what: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Broken(format!("{place}: {what}"))
+}

@@ -1,0 +1,314 @@
+//! One SQL text for two engines, and the values it takes.
+//!
+//! A text is written once, with `$1` placeholders. Four marks in it become what each engine calls them: `{rows}` a table of values
+//! bound as one set of parameters (`unnest` on PostgreSQL, `json_each` on SQLite), `{skip locked}` and `{lock}` the row locks
+//! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds.
+
+use std::sync::OnceLock;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{FromRow, Postgres, Sqlite};
+
+use crate::id::Id;
+
+/// A statement, expanded for each engine at its first use.
+pub struct Sql {
+    text: &'static str,
+    columns: &'static [Column],
+    sqlite: OnceLock<&'static str>,
+    postgres: OnceLock<&'static str>,
+}
+
+/// A column of `{rows}`: its name and what it holds.
+pub type Column = (&'static str, Kind);
+
+/// What a column of `{rows}` holds; each may be NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    Text,
+    /// A few bytes, such as an id.
+    Bytes,
+    /// Many bytes, bound without conversion; at most one such column.
+    Blob,
+}
+
+/// One bound value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+    Blob(bytes::Bytes),
+}
+
+impl Sql {
+    /// A statement with scalar parameters only.
+    pub const fn new(text: &'static str) -> Self {
+        Self::rows(text, &[])
+    }
+
+    /// A statement that takes a table of values at `{rows}`, under the alias `v`, beside its scalar parameters.
+    pub const fn rows(text: &'static str, columns: &'static [Column]) -> Self {
+        Self { text, columns, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+    }
+
+    fn for_sqlite(&self) -> &'static str {
+        self.sqlite.get_or_init(|| {
+            let scalars = self.scalars();
+            let field = |(place, (name, kind)): (usize, &Column)| match kind {
+                Kind::Int | Kind::Text => format!("value->>{place} AS {name}"),
+                Kind::Bytes => format!("unhex(value->>{place}) AS {name}"),
+                Kind::Blob => {
+                    let blobs = scalars + 2;
+                    format!("substr(${blobs}, value->>'$[{place}][0]', value->>'$[{place}][1]') AS {name}")
+                }
+            };
+            let fields: Vec<String> = self.columns.iter().enumerate().map(field).collect();
+            let source = format!("(SELECT {} FROM json_each(${})) AS v", fields.join(", "), scalars + 1);
+            self.expand(&source, "", "", "CAST(unixepoch('subsec') * 1000 AS INTEGER)")
+        })
+    }
+
+    fn for_postgres(&self) -> &'static str {
+        self.postgres.get_or_init(|| {
+            let scalars = self.scalars();
+            let arrays: Vec<String> = self
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(place, (_, kind))| {
+                    let array = match kind {
+                        Kind::Int => "bigint[]",
+                        Kind::Text => "text[]",
+                        Kind::Bytes | Kind::Blob => "bytea[]",
+                    };
+                    format!("${}::{array}", scalars + 1 + place)
+                })
+                .collect();
+            let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+            let source = format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "));
+            self.expand(
+                &source,
+                "FOR UPDATE SKIP LOCKED",
+                "FOR UPDATE",
+                "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+            )
+        })
+    }
+
+    /// The expanded text lives as long as the program: there is one for each statement written in this module's neighbours.
+    fn expand(&self, rows: &str, skip_locked: &str, lock: &str, now: &str) -> &'static str {
+        let text = self.text.replace("{rows}", rows).replace("{skip locked}", skip_locked).replace("{lock}", lock);
+        Box::leak(text.replace("{now}", now).into_boxed_str())
+    }
+
+    /// The highest `$n` in the text.
+    fn scalars(&self) -> usize {
+        let numbers = self.text.split('$').skip(1);
+        numbers.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).max().unwrap_or(0)
+    }
+
+    /// Bound for SQLite.
+    pub(super) fn sqlite(&self, scalars: &[Value], rows: &[Vec<Value>]) -> Query<'static, Sqlite, SqliteArguments> {
+        let mut query = sqlx::query(self.for_sqlite());
+        for value in scalars {
+            query = match value.clone() {
+                Value::Int(v) => query.bind(v),
+                Value::Text(v) => query.bind(v),
+                Value::Bytes(v) => query.bind(v),
+                Value::Blob(v) => query.bind(v.to_vec()),
+            };
+        }
+        if self.columns.is_empty() {
+            return query;
+        }
+        let (json, blobs) = as_json(rows);
+        query = query.bind(json);
+        if self.columns.iter().any(|(_, kind)| *kind == Kind::Blob) { query.bind(blobs) } else { query }
+    }
+
+    /// Bound for PostgreSQL.
+    pub(super) fn postgres(&self, scalars: &[Value], rows: &[Vec<Value>]) -> Query<'static, Postgres, PgArguments> {
+        let mut query = sqlx::query(self.for_postgres());
+        for value in scalars {
+            query = match value.clone() {
+                Value::Int(v) => query.bind(v),
+                Value::Text(v) => query.bind(v),
+                Value::Bytes(v) => query.bind(v),
+                Value::Blob(v) => query.bind(v.to_vec()),
+            };
+        }
+        for (place, (_, kind)) in self.columns.iter().enumerate() {
+            let column = rows.iter().filter_map(|row| row.get(place));
+            query = match kind {
+                Kind::Int => query.bind(column.map(Value::int).collect::<Vec<_>>()),
+                Kind::Text => query.bind(column.map(Value::text).collect::<Vec<_>>()),
+                Kind::Bytes | Kind::Blob => query.bind(column.map(Value::bytes).collect::<Vec<_>>()),
+            };
+        }
+        query
+    }
+}
+
+impl Value {
+    fn int(&self) -> Option<i64> {
+        if let Self::Int(v) = self { *v } else { None }
+    }
+
+    fn text(&self) -> Option<String> {
+        if let Self::Text(v) = self { v.clone() } else { None }
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Bytes(v) => v.clone(),
+            Self::Blob(v) => Some(v.to_vec()),
+            _ => None,
+        }
+    }
+}
+
+/// The rows as a JSON array of arrays: bytes in hex, blobs as `[place, length]` in the second parameter, counted from 1.
+fn as_json(rows: &[Vec<Value>]) -> (String, Vec<u8>) {
+    let octets = rows.iter().flatten().map(|v| if let Value::Blob(b) = v { b.len() } else { 0 }).sum();
+    let mut blobs = Vec::with_capacity(octets);
+    let mut json = String::with_capacity(rows.len() * 256);
+    json.push('[');
+    for (place, row) in rows.iter().enumerate() {
+        json.push_str(if place == 0 { "[" } else { ",[" });
+        for (column, value) in row.iter().enumerate() {
+            if column > 0 {
+                json.push(',');
+            }
+            push_json(&mut json, &mut blobs, value);
+        }
+        json.push(']');
+    }
+    json.push(']');
+    (json, blobs)
+}
+
+fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {
+    use std::fmt::Write as _;
+    // Writing into a String cannot fail.
+    let _ = match value {
+        Value::Int(Some(v)) => write!(json, "{v}"),
+        Value::Text(Some(v)) => write!(json, "{}", serde_json::Value::String(v.clone())),
+        Value::Bytes(Some(v)) => {
+            json.push('"');
+            v.iter().for_each(|byte| json.extend(hex_digits(*byte)));
+            json.push('"');
+            Ok(())
+        }
+        Value::Blob(v) => {
+            let place = blobs.len() + 1;
+            blobs.extend_from_slice(v);
+            write!(json, "[{place},{}]", v.len())
+        }
+        Value::Int(None) | Value::Text(None) | Value::Bytes(None) => write!(json, "null"),
+    };
+}
+
+fn hex_digits(byte: u8) -> [char; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]
+}
+
+impl From<i64> for Value {
+    fn from(v: i64) -> Self {
+        Self::Int(Some(v))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(v: Option<i64>) -> Self {
+        Self::Int(v)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(v: &str) -> Self {
+        Self::Text(Some(v.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(v: String) -> Self {
+        Self::Text(Some(v))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(v: Option<String>) -> Self {
+        Self::Text(v)
+    }
+}
+
+impl From<Id> for Value {
+    fn from(v: Id) -> Self {
+        Self::Bytes(Some(v.0.to_vec()))
+    }
+}
+
+impl From<Option<Id>> for Value {
+    fn from(v: Option<Id>) -> Self {
+        Self::Bytes(v.map(|id| id.0.to_vec()))
+    }
+}
+
+impl From<[u8; 32]> for Value {
+    fn from(v: [u8; 32]) -> Self {
+        Self::Bytes(Some(v.to_vec()))
+    }
+}
+
+impl From<Option<[u8; 32]>> for Value {
+    fn from(v: Option<[u8; 32]>) -> Self {
+        Self::Bytes(v.map(|bytes| bytes.to_vec()))
+    }
+}
+
+impl From<crate::clock::Timestamp> for Value {
+    fn from(v: crate::clock::Timestamp) -> Self {
+        Self::Int(Some(v.0))
+    }
+}
+
+impl From<Option<crate::clock::Timestamp>> for Value {
+    fn from(v: Option<crate::clock::Timestamp>) -> Self {
+        Self::Int(v.map(|t| t.0))
+    }
+}
+
+/// A list of values, each converted.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+/// A record that either engine's rows can be read into.
+pub trait Record: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+/// Declares a record whose fields are the columns of the same names. (sqlx's own derive would build the database drivers twice.)
+macro_rules! record {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        $vis struct $name { $(pub(super) $field: $type),* }
+        $crate::store::sql::record!(@from sqlx::sqlite::SqliteRow, $name { $($field),* });
+        $crate::store::sql::record!(@from sqlx::postgres::PgRow, $name { $($field),* });
+    };
+    (@from $row:ty, $name:ident { $($field:ident),* }) => {
+        impl sqlx::FromRow<'_, $row> for $name {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                use sqlx::Row as _;
+                Ok(Self { $($field: row.try_get(stringify!($field))?),* })
+            }
+        }
+    };
+}
+pub(crate) use record;
