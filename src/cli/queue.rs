@@ -9,7 +9,8 @@ use crate::cli::context::Global;
 use crate::cli::output;
 use crate::id::Id;
 use crate::store::Store;
-use crate::store::read::{Filter, QueueAction};
+use crate::store::operate::QueueAction;
+use crate::store::read::Filter;
 use record::{Record, ShownEvent};
 
 /// How many messages are read at once.

@@ -42,18 +42,20 @@ impl Db {
         if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| StoreError::Unavailable(format!("{}: {e}", folder.display())))?;
         }
-        let options = SqliteConnectOptions::new()
+        let common = SqliteConnectOptions::new()
             .filename(file)
+            .busy_timeout(PATIENCE)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", "-65536")
+            .disable_statement_logging();
+        let options = common
+            .clone()
             .create_if_missing(true)
             // These two can be chosen before the first table only, and before WAL.
             .page_size(8192)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("cache_size", "-65536")
-            .disable_statement_logging();
+            .pragma("wal_autocheckpoint", "4000");
         // The writer's connection is never closed for being idle or old: it is the only one.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -61,13 +63,13 @@ impl Db {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(options.clone())
+            .connect_with(options)
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(common.read_only(true))
             .await?;
         Ok(Self::Sqlite { writer, readers })
     }

@@ -26,8 +26,8 @@ const RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch =
 const CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
 const DEAD: Sql = Sql::new(
     "SELECT e.epoch AS epoch,
-         CASE WHEN EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.state = 'queued' AND r.epoch = e.epoch) THEN 1 ELSE 0 END AS holds,
-         CASE WHEN e.renewed_at < {now} - $1 THEN 1 ELSE 0 END AS cold
+         CAST(CASE WHEN EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.state = 'queued' AND r.epoch = e.epoch) THEN 1 ELSE 0 END AS BIGINT) AS holds,
+         CAST(CASE WHEN e.renewed_at < {now} - $1 THEN 1 ELSE 0 END AS BIGINT) AS cold
      FROM engines e WHERE e.state = 'dead' ORDER BY e.epoch",
 );
 const EMPTY: Sql = Sql::new("UPDATE engines SET state = 'empty' WHERE epoch = $1 AND state = 'dead'");

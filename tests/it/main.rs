@@ -3,4 +3,5 @@
 mod cli;
 mod config;
 mod imports;
+mod store;
 mod support;

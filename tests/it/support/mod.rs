@@ -1,3 +1,6 @@
 //! What several tests need, one concern a file.
 
+pub mod nouns;
+pub mod postgres;
 pub mod program;
+pub mod stores;

@@ -1,0 +1,47 @@
+//! The same test on every engine; a failure names the engine.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use posthouse::clock::Clock;
+use posthouse::store::{Location, Store};
+
+use super::postgres::Cluster;
+
+/// An empty book and what keeps it alive.
+pub struct Book {
+    pub store: Store,
+    pub location: Location,
+    pub clock: Clock,
+}
+
+impl Book {
+    /// The same book opened again, as another process would.
+    pub async fn again(&self) -> Store {
+        Store::open(&self.location, self.clock.clone()).await.expect("the book opens again")
+    }
+}
+
+/// Runs `test` on an empty SQLite book and on an empty PostgreSQL one.
+pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Book) -> F) {
+    let folder = tempfile::tempdir().expect("a folder");
+    run("SQLite", Location::Sqlite(folder.path().join("book.db")), &test);
+    if let Some(cluster) = Cluster::start() {
+        run("PostgreSQL", Location::Postgres(cluster.database()), &test);
+    }
+}
+
+fn run<F: Future<Output = ()>>(engine: &str, location: Location, test: &impl Fn(Book) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let body = async {
+        let clock = Clock::System;
+        let store = Store::open(&location, clock.clone()).await.expect("the book opens");
+        let keep = store.clone();
+        test(Book { store, location: location.clone(), clock }).await;
+        keep.close().await;
+    };
+    if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(body))) {
+        eprintln!("failed on {engine}");
+        std::panic::resume_unwind(panic);
+    }
+}
