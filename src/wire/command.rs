@@ -1,5 +1,7 @@
 //! Command lines as typed commands (RFC 5321 section 4.1.1). No rule is applied here; an error names the bad part.
 
+use std::fmt;
+
 use crate::model::address::{Address, AddressError};
 use crate::wire::parameter::{MailParameters, ParameterError, RcptParameters};
 use crate::wire::path;
@@ -14,7 +16,7 @@ pub enum Command {
     /// Mechanism, and the initial response still in base64 (RFC 4954 section 4).
     Auth {
         mechanism: String,
-        initial: Option<String>,
+        initial: Option<InitialResponse>,
     },
     Mail(MailFrom),
     Rcpt(RcptTo),
@@ -26,6 +28,16 @@ pub enum Command {
     Expn,
     Help,
     Quit,
+}
+
+/// An initial response in base64. Its `Debug` form hides it, since it holds a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InitialResponse(pub String);
+
+impl fmt::Debug for InitialResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitialResponse(..)")
+    }
 }
 
 /// MAIL.
@@ -173,7 +185,7 @@ fn auth(rest: &[u8]) -> Result<Command, CommandError> {
     let text = str::from_utf8(rest).map_err(|_| CommandError::Argument("write AUTH PLAIN or AUTH LOGIN"))?;
     let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
     let mechanism = words.next().ok_or(CommandError::Argument("write AUTH PLAIN or AUTH LOGIN"))?.to_ascii_uppercase();
-    let initial = words.next().map(str::to_owned);
+    let initial = words.next().map(|word| InitialResponse(word.to_owned()));
     match words.next() {
         None => Ok(Command::Auth { mechanism, initial }),
         Some(_) => Err(CommandError::Argument("AUTH takes a mechanism and one initial response")),
@@ -199,7 +211,7 @@ mod tests {
             ("quit", Command::Quit),
             ("BDAT 5", Command::Bdat(Chunk { octets: 5, last: false })),
             ("bdat 0 last", Command::Bdat(Chunk { octets: 0, last: true })),
-            ("AUTH plain =", Command::Auth { mechanism: "PLAIN".into(), initial: Some("=".into()) }),
+            ("AUTH plain =", Command::Auth { mechanism: "PLAIN".into(), initial: Some(InitialResponse("=".into())) }),
             ("auth login", Command::Auth { mechanism: "LOGIN".into(), initial: None }),
         ] {
             assert_eq!(parse(line), Ok(command), "{line}");

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod listener;
 pub mod patience;
 pub mod proxy;
+pub mod replies;
 pub mod self_signed;
 pub mod session;
 pub mod settings;

@@ -1,183 +1,286 @@
 //! The session: bytes in, replies out, and requests for the outside world. No I/O, no clock, no store.
 //!
-//! The driver's loop: `input` what was read, then call `next` and obey until it says [`Action::Read`] or [`Action::Close`].
-//! An action that asks for something is answered by the method named at it before `next` is called again.
+//! The driver's loop: [`Session::input`] what was read, then call [`Session::next`] and obey until it says [`Action::Read`] or
+//! [`Action::Close`]. An action that asks for something is answered by the method named at it before `next` is called again.
 
-use std::net::IpAddr;
+mod action;
+mod auth;
+mod commands;
+mod content;
+mod envelope;
+mod incoming;
+mod peer;
+mod sasl;
+mod stage;
+mod tally;
+mod transaction;
+
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use action::{Action, NotBegun, Reading};
+pub use peer::{Busy, Peer, Tls};
+
 use crate::door::keyring::Denied;
+use crate::door::smtp::replies;
 use crate::door::smtp::settings::Settings;
-use crate::model::address::Address;
-use crate::model::key::{ApiKey, Secret};
+use crate::model::key::ApiKey;
 use crate::model::refusal::Refusal;
-use crate::model::submission::{Receipt, Submission};
+use crate::model::submission::Receipt;
+use crate::wire::command::{self, Command, CommandError};
+use crate::wire::line::{self, Line};
+use crate::wire::reply::Reply;
+use auth::Login;
+use stage::{Framing, Stage, Waiting};
+use tally::Tally;
 
-/// Whom the session talks to, and what it may offer.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    pub address: IpAddr,
-    pub tls: Tls,
-    /// AUTH is taken without TLS.
-    pub cleartext_auth: bool,
-    /// The key under which this peer submits with no AUTH.
-    pub trusted: Option<Arc<ApiKey>>,
-}
+/// Octets of a line that are read away after its limit; one that goes on ends the connection.
+const BEARABLE: usize = 64 * 1024;
 
-/// How the connection stands to TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Neither in use nor offered.
-    Absent,
-    /// STARTTLS is offered. With `required`, MAIL is refused before it.
-    Offered { required: bool },
-    /// STARTTLS is configured, but its certificate can't be loaded.
-    Broken,
-    /// In use, with its version and cipher suite: `TLSv1.3 TLS13_AES_256_GCM_SHA384`.
-    Active(String),
-}
-
-/// Why a peer is turned away before a session begins.
+/// How the client greeted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Busy {
-    Draining,
-    TooManyConnections,
-}
-
-/// What the driver does next. Waiting output is written, in one write, before `Read`, `StartTls`, `Close` and whatever waits
-/// for long: `Authenticate`, `Submit`, `Reserve` that may wait. `Begin` and `Address` need no write before them, so that the
-/// replies to a pipelined group leave together (RFC 2920 section 3.2).
-#[derive(Debug)]
-pub enum Action {
-    /// Read from the peer, then [`Session::input`].
-    Read,
-    /// Shake hands, then [`Session::secured`].
-    StartTls,
-    /// Take `octets` permits (one an octet) of the budget of message bytes, then [`Session::memory_granted`] or
-    /// [`Session::memory_refused`]. With `may_wait` the peer is in the middle of a message: leave the socket unread and wait a while.
-    Reserve { octets: u32, may_wait: bool },
-    /// Ask the keyring, then [`Session::authenticated`]. The driver slows down failures.
-    Authenticate(Secret),
-    /// MAIL: recheck the key, ask intake whether it may begin, then [`Session::begun`].
-    Begin { key: Arc<ApiKey>, declared_size: Option<u64>, null_sender: bool },
-    /// RCPT under a strict key: ask intake, then [`Session::addressed`].
-    Address { key: Arc<ApiKey>, address: Address },
-    /// Hand it to intake, then [`Session::submitted`].
-    Submit(Box<Submission>),
-    /// Write what waits and close.
-    Close,
-}
-
-/// Why a transaction could not begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotBegun {
-    /// The key no longer opens the door, or the store can't say.
-    Denied(Denied),
-    Refused(Refusal),
-}
-
-/// What the session waits to read, which decides timeout and socket mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    Command {
-        authenticated: bool,
-    },
-    Sasl,
-    /// Message octets, be they kept or thrown away.
-    Data,
+enum Hello {
+    Helo,
+    Ehlo,
 }
 
 /// One connection's conversation.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    settings: Arc<Settings>,
+    peer: Peer,
+    inbound: BytesMut,
+    outbound: BytesMut,
+    hello: Option<Hello>,
+    login: Login,
+    stage: Stage,
+    framing: Framing,
+    waiting: Waiting,
+    tally: Tally,
+    draining: bool,
+}
 
 impl Session {
     /// A session that begins with the greeting.
-    pub fn new(_settings: Arc<Settings>, _peer: Peer) -> Self {
-        todo!()
+    pub fn new(settings: Arc<Settings>, peer: Peer) -> Self {
+        let mut session = Self::ungreeted(settings, peer);
+        session.say(&replies::greeting(&session.settings.clone()));
+        session
+    }
+
+    fn ungreeted(settings: Arc<Settings>, peer: Peer) -> Self {
+        Self {
+            settings,
+            login: Login::at_first(&peer),
+            peer,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            hello: None,
+            stage: Stage::Idle,
+            framing: Framing::Line,
+            waiting: Waiting::Nothing,
+            tally: Tally::default(),
+            draining: false,
+        }
     }
 
     /// All that a peer hears that gets no session.
-    pub fn refuse(_settings: &Settings, _busy: Busy) -> BytesMut {
-        todo!()
+    pub fn refuse(settings: &Settings, busy: Busy) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        replies::busy(settings, busy).write(&mut bytes);
+        bytes
     }
 
     /// Takes bytes read from the peer. Read 4 to 64 KiB at a time, and only when told to: that is what bounds the memory held here.
-    pub fn input(&mut self, _bytes: &[u8]) {
-        todo!()
+    pub fn input(&mut self, bytes: &[u8]) {
+        self.inbound.extend_from_slice(bytes);
     }
 
     /// Replies that wait to be written.
     pub fn output(&mut self) -> &mut BytesMut {
-        todo!()
+        &mut self.outbound
     }
 
     /// What to do now.
     pub fn next(&mut self) -> Action {
-        todo!()
+        debug_assert!(matches!(self.waiting, Waiting::Nothing), "an action was not answered");
+        loop {
+            let step = match self.framing {
+                Framing::Line => self.line(),
+                Framing::LineRest { bearable } => self.line_rest(bearable),
+                Framing::Sasl(_) => self.sasl_line(),
+                Framing::Data { .. } => self.data(),
+                Framing::Chunk { .. } => self.chunk(),
+                Framing::Closed => Some(Action::Close),
+            };
+            if let Some(action) = step {
+                return action;
+            }
+        }
     }
 
     /// Answers [`Action::Reserve`]: the permits are kept until the message is given up or stored.
-    pub fn memory_granted(&mut self, _permit: OwnedSemaphorePermit) {
-        todo!()
+    pub fn memory_granted(&mut self, permit: OwnedSemaphorePermit) {
+        self.room_granted(permit);
     }
 
     /// Answers [`Action::Reserve`]: none to be had. The message is refused with 452 4.3.1, once it is read.
     pub fn memory_refused(&mut self) {
-        todo!()
+        self.room_refused();
     }
 
     /// Answers [`Action::Authenticate`].
-    pub fn authenticated(&mut self, _result: Result<Arc<ApiKey>, Denied>) {
-        todo!()
+    pub fn authenticated(&mut self, result: Result<Arc<ApiKey>, Denied>) {
+        self.login_result(result);
     }
 
     /// Answers [`Action::Begin`], with the key as it is now.
-    pub fn begun(&mut self, _result: Result<Arc<ApiKey>, NotBegun>) {
-        todo!()
+    pub fn begun(&mut self, result: Result<Arc<ApiKey>, NotBegun>) {
+        self.begin_result(result);
     }
 
     /// Answers [`Action::Address`].
-    pub fn addressed(&mut self, _result: Result<(), Refusal>) {
-        todo!()
+    pub fn addressed(&mut self, result: Result<(), Refusal>) {
+        self.address_result(result);
     }
 
     /// Answers [`Action::Submit`].
-    pub fn submitted(&mut self, _result: Result<Receipt, Refusal>) {
-        todo!()
+    pub fn submitted(&mut self, result: Result<Receipt, Refusal>) {
+        self.submit_result(result);
     }
 
     /// Answers [`Action::StartTls`] after the handshake: a fresh session, into which nothing of this one passes (RFC 3207 section 4.2).
     /// `facts` is version and cipher suite.
-    pub fn secured(self, _facts: String) -> Self {
-        todo!()
+    pub fn secured(self, facts: String) -> Self {
+        let peer = Peer { tls: Tls::Active(facts), ..self.peer };
+        Self { draining: self.draining, ..Self::ungreeted(self.settings, peer) }
     }
 
     /// The peer was silent for too long: 421 4.4.2, and the next action is `Close`.
     pub fn idle(&mut self) {
-        todo!()
+        self.end(&replies::idle());
     }
 
     /// The message came too slowly: 421 4.4.2, and the next action is `Close`.
     pub fn too_slow(&mut self) {
-        todo!()
+        self.end(&replies::too_slow());
     }
 
     /// The server closes: 421 4.3.2 and `Close`, at once between transactions, else as soon as the transaction ends.
     pub fn drain(&mut self) {
-        todo!()
+        self.draining = true;
     }
 
     /// What a read is for.
     pub fn reading(&self) -> Reading {
-        todo!()
+        match self.framing {
+            Framing::Data { .. } | Framing::Chunk { .. } => Reading::Data,
+            Framing::Sasl(_) => Reading::Sasl,
+            _ => Reading::Command { authenticated: self.key().is_some() },
+        }
     }
 
     /// The key of the peer that logged in or is trusted: for limits and logs.
     pub fn key(&self) -> Option<&Arc<ApiKey>> {
-        todo!()
+        self.login.key()
+    }
+
+    // What follows is for the parts of the session.
+
+    /// One command line, if it has come.
+    fn line(&mut self) -> Option<Action> {
+        if self.draining && matches!(self.stage, Stage::Idle) {
+            return self.end(&replies::closing_down());
+        }
+        let limit = self.line_limit();
+        match line::take(&mut self.inbound, limit) {
+            Line::Whole(line) => match Command::parse(&line) {
+                Ok(command) => self.obey(command),
+                Err(error) => self.complain(&error),
+            },
+            _ if command::is_other_protocol(&self.inbound) => self.complain(&CommandError::OtherProtocol),
+            Line::Partial => self.read(),
+            Line::TooLong => self.line_too_long(),
+        }
+    }
+
+    /// AUTH may carry an initial response that is longer than other commands are (RFC 4954 section 4).
+    fn line_limit(&self) -> usize {
+        match self.inbound.get(..5) {
+            Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => sasl::LINE_MAX,
+            _ => self.settings.command_line,
+        }
+    }
+
+    fn line_too_long(&mut self) -> Option<Action> {
+        self.framing = Framing::LineRest { bearable: BEARABLE };
+        self.fail(&replies::line_too_long())
+    }
+
+    fn line_rest(&mut self, bearable: usize) -> Option<Action> {
+        let (ended, dropped) = line::skip(&mut self.inbound);
+        if dropped > bearable {
+            return self.end(&replies::too_many_errors());
+        }
+        if ended {
+            self.framing = Framing::Line;
+            return None;
+        }
+        self.framing = Framing::LineRest { bearable: bearable - dropped };
+        Some(Action::Read)
+    }
+
+    fn read(&mut self) -> Option<Action> {
+        if self.inbound.is_empty() {
+            // An idle session holds no buffer.
+            self.inbound = BytesMut::new();
+        }
+        Some(Action::Read)
+    }
+
+    fn complain(&mut self, error: &CommandError) -> Option<Action> {
+        match error {
+            CommandError::OtherProtocol | CommandError::ChunkSize => self.end(&replies::command_error(error)),
+            _ => self.fail(&replies::command_error(error)),
+        }
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        reply.write(&mut self.outbound);
+    }
+
+    /// Says an error of the client's, which counts.
+    fn fail(&mut self, reply: &Reply) -> Option<Action> {
+        self.say(reply);
+        if self.tally.error(&self.settings) {
+            return self.end(&replies::too_many_errors());
+        }
+        None
+    }
+
+    /// Says something that brings no mail forward, which counts when it happens a thousand times.
+    fn idle_about(&mut self, reply: &Reply) -> Option<Action> {
+        self.say(reply);
+        if self.tally.idling() {
+            return self.end(&replies::too_much_idling());
+        }
+        None
+    }
+
+    /// Says the last word.
+    fn end(&mut self, reply: &Reply) -> Option<Action> {
+        self.say(reply);
+        self.stage = Stage::Idle;
+        self.waiting = Waiting::Nothing;
+        self.framing = Framing::Closed;
+        self.inbound.clear();
+        Some(Action::Close)
+    }
+
+    /// Drops the first `count` octets that came in.
+    fn consume(&mut self, count: usize) {
+        self.inbound.advance(count);
     }
 }

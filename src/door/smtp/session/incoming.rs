@@ -1,0 +1,135 @@
+//! A message on its way in: its octets, its place in the memory budget, and what speaks against it already.
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::config::BareNewlines;
+use crate::door::smtp::replies;
+use crate::door::smtp::session::transaction::Addressed;
+use crate::door::smtp::settings::Settings;
+use crate::model::message::{Body, Source};
+use crate::model::refusal::Refusal;
+use crate::model::submission::{Submission, Transport};
+use crate::wire::newline::Newlines;
+use crate::wire::reply::Reply;
+
+/// Octets reserved for a message that did not say how large it is; what is reserved doubles from there.
+const FIRST: u64 = 16 * 1024;
+
+/// What becomes of the octets that are read.
+#[derive(Debug)]
+pub enum Content {
+    Keep(Box<Incoming>),
+    /// Thrown away, up to the same end as if they were kept; then this is said.
+    Discard(Reply),
+}
+
+/// A message that is being kept.
+#[derive(Debug)]
+pub struct Incoming {
+    addressed: Addressed,
+    body: Vec<u8>,
+    newlines: Newlines,
+    permit: OwnedSemaphorePermit,
+    limit: u64,
+    refuse_bare: bool,
+}
+
+/// Octets to reserve before the first is read: what SIZE promised, or a first helping.
+pub fn first_helping(addressed: &Addressed, settings: &Settings) -> u32 {
+    let declared = addressed.transaction.mail.parameters.size.unwrap_or(FIRST);
+    permits(declared.clamp(1, settings.max_message_size.max(1)))
+}
+
+fn permits(octets: u64) -> u32 {
+    u32::try_from(octets).unwrap_or(u32::MAX)
+}
+
+impl Content {
+    /// Reads content octets.
+    pub fn read(&mut self, octets: &[u8]) {
+        if let Self::Keep(incoming) = self
+            && let Err(refusal) = incoming.read(octets)
+        {
+            *self = Self::Discard(replies::refused(&refusal));
+        }
+    }
+
+    /// What must be reserved before going on, if anything.
+    pub fn shortage(&self, ended: bool) -> Option<u32> {
+        match self {
+            Self::Keep(incoming) => incoming.shortage(ended),
+            Self::Discard(_) => None,
+        }
+    }
+
+    /// Takes what was reserved.
+    pub fn grow(&mut self, permit: OwnedSemaphorePermit) {
+        if let Self::Keep(incoming) = self {
+            incoming.grow(permit);
+        }
+    }
+}
+
+impl Incoming {
+    /// An empty message that may hold `permit` octets.
+    pub fn new(addressed: Addressed, permit: OwnedSemaphorePermit, settings: &Settings) -> Self {
+        Self {
+            addressed,
+            body: Vec::new(),
+            newlines: Newlines::default(),
+            permit,
+            limit: settings.max_message_size,
+            refuse_bare: settings.bare_newlines == BareNewlines::Refuse,
+        }
+    }
+
+    /// Octets kept so far.
+    pub fn octets(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    fn read(&mut self, octets: &[u8]) -> Result<(), Refusal> {
+        self.newlines.read(octets, &mut self.body);
+        let found = self.newlines.found();
+        if found.nul {
+            return Err(replies::holds_nul());
+        }
+        if found.bare && self.refuse_bare {
+            return Err(replies::bare_newline());
+        }
+        if self.octets() + self.newlines.pending() as u64 > self.limit {
+            return Err(replies::too_large(self.limit));
+        }
+        Ok(())
+    }
+
+    /// One read may run ahead of what is reserved; then this says how much more is wanted.
+    fn shortage(&self, ended: bool) -> Option<u32> {
+        let held = self.permit.num_permits() as u64;
+        let missing = self.octets().checked_sub(held).filter(|&missing| missing > 0)?;
+        let ahead = if ended { 0 } else { held.min(self.limit.saturating_sub(held)) };
+        Some(permits(missing.max(ahead)))
+    }
+
+    fn grow(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit.merge(permit);
+    }
+
+    /// The message as a submission. What was reserved beyond its size is given back.
+    pub fn submission(mut self, transport: Transport) -> Result<Submission, Refusal> {
+        self.newlines.finish(&mut self.body);
+        if self.newlines.found().bare && self.refuse_bare {
+            return Err(replies::bare_newline());
+        }
+        let surplus = self.permit.num_permits().saturating_sub(self.body.len());
+        drop(self.permit.split(surplus));
+        let (key, login_stream, envelope) = self.addressed.into_parts();
+        let mime = Body::held(self.body, std::sync::Arc::new(self.permit));
+        Ok(Submission { key, source: Source::Smtp, envelope, mime, login_stream, transport })
+    }
+
+    /// Whether its envelope was given under SMTPUTF8.
+    pub fn smtputf8(&self) -> bool {
+        self.addressed.transaction.mail.parameters.smtputf8
+    }
+}
