@@ -32,38 +32,68 @@ impl View {
     pub fn of(message: &[u8]) -> Self {
         let fields = Fields::split(message, Bounds::STORED);
         let headers = fields.list.iter().map(|field| (field.name.to_owned(), field.text())).collect();
-        let mut view = Self { headers, ..Self::default() };
-        for part in parts::of(message).iter().filter(|part| !part.multipart) {
-            view.add(message, part);
+        let parts = parts::of(message);
+        let leaves = Leaves::of(&parts);
+        Self {
+            headers,
+            text: leaves.text.map(|part| shown(message, part)),
+            html: leaves.html.map(|part| shown(message, part)),
+            attachments: leaves.attached.iter().map(|part| Attachment::of(message, part)).collect(),
         }
-        view
     }
 
     /// The first field of this name, decoded; empty when there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }
+}
 
-    fn add(&mut self, message: &[u8], part: &Part) {
-        let body = match part.kind.as_str() {
-            "text/plain" => &mut self.text,
-            "text/html" => &mut self.html,
-            _ => return self.attach(message, part),
-        };
-        if body.is_some() || part.attachment || part.name.is_some() {
-            return self.attach(message, part);
-        }
-        let shown = text::clipped(leaf::text(message, part).replace("\r\n", "\n"), SHOWN);
-        *body = Some(text::printable_lines(&shown));
-    }
-
-    fn attach(&mut self, message: &[u8], part: &Part) {
-        self.attachments.push(Attachment {
+impl Attachment {
+    fn of(message: &[u8], part: &Part) -> Self {
+        Self {
             name: part.name.clone().unwrap_or_default(),
             content_type: text::printable(&part.kind),
             size: leaf::octets(message, part).len(),
-        });
+        }
     }
+}
+
+/// The one at `place` of [`View::attachments`], with its octets decoded.
+pub fn attachment(message: &[u8], place: usize) -> Option<(Attachment, Vec<u8>)> {
+    let parts = parts::of(message);
+    let part = Leaves::of(&parts).attached.into_iter().nth(place)?;
+    Some((Attachment::of(message, part), leaf::octets(message, part).into_owned()))
+}
+
+/// The parts that are no multiparts, by what a reader does with them.
+#[derive(Default)]
+struct Leaves<'a> {
+    text: Option<&'a Part>,
+    html: Option<&'a Part>,
+    attached: Vec<&'a Part>,
+}
+
+impl<'a> Leaves<'a> {
+    fn of(parts: &'a [Part]) -> Self {
+        let mut leaves = Self::default();
+        for part in parts.iter().filter(|part| !part.multipart) {
+            let body = match part.kind.as_str() {
+                "text/plain" => Some(&mut leaves.text),
+                "text/html" => Some(&mut leaves.html),
+                _ => None,
+            };
+            match body {
+                Some(body) if body.is_none() && !part.attachment && part.name.is_none() => *body = Some(part),
+                _ => leaves.attached.push(part),
+            }
+        }
+        leaves
+    }
+}
+
+fn shown(message: &[u8], part: &Part) -> String {
+    let shown = text::clipped(leaf::text(message, part).replace("\r\n", "\n"), SHOWN);
+    text::printable_lines(&shown)
 }
 
 #[cfg(test)]

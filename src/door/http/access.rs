@@ -3,7 +3,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, FORWARDED, HeaderName, VIA};
@@ -16,9 +15,6 @@ use super::{api, console, host};
 use crate::door::keyring::Denied;
 use crate::id::Id;
 use crate::model::key::{ApiKey, Scope, Secret};
-
-/// How much later a wrong key is told so.
-const PENALTY: Duration = Duration::from_millis(300);
 
 /// Somebody who may read the log page: everything, or one team's messages.
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +63,11 @@ impl FromRequestParts<Arc<Context>> for Reader {
 }
 
 async fn authenticate(context: &Context, parts: &Parts, secret: &Secret) -> Result<Arc<ApiKey>, Denied> {
-    let found = context.keyring.authenticate(secret, peer(parts)).await;
+    let peer = peer(parts);
+    let found = context.keyring.authenticate(secret, peer).await;
     if matches!(found, Err(Denied::Unknown | Denied::Expired | Denied::Network)) {
-        tracing::info!(peer = %peer(parts), "a key was refused over HTTP");
-        tokio::time::sleep(PENALTY).await;
+        tracing::info!(%peer, "a key was refused over HTTP");
+        tokio::time::sleep(context.logins.failed(peer, secret.hash())).await;
     }
     found
 }

@@ -9,6 +9,7 @@ use axum::http::Uri;
 use crate::clock::Clock;
 use crate::config::{Config, Route};
 use crate::door::keyring::Keyring;
+use crate::door::logins::Logins;
 use crate::store::Store;
 
 /// The parts of the house this door reads, and what the operator chose for it.
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub struct Context {
     pub store: Store,
     pub keyring: Keyring,
+    /// Failed logins; other doors may count into the same.
+    pub logins: Arc<Logins>,
     pub clock: Clock,
     pub readiness: Readiness,
     /// Loopback looks without a login: nothing leaves the house (route `capture`).
@@ -32,6 +35,7 @@ impl Context {
         Self {
             store,
             keyring,
+            logins: Arc::default(),
             clock,
             readiness,
             open_on_loopback: config.delivery.route == Route::Capture,

@@ -1,6 +1,8 @@
 //! The log page: the newest messages, and each of them as it was taken and as a reader sees it. No script, no load from elsewhere.
 
 mod list;
+mod message;
+mod parts;
 mod problem;
 mod text;
 
@@ -18,7 +20,13 @@ use super::context::Context;
 
 /// The pages.
 pub fn routes() -> Router<Arc<Context>> {
-    Router::new().route("/", get(list::list)).route("/style.css", get(style))
+    Router::new()
+        .route("/", get(list::list))
+        .route("/messages/{id}", get(message::message))
+        .route("/messages/{id}/html", get(parts::html))
+        .route("/messages/{id}/raw", get(parts::raw))
+        .route("/messages/{id}/attachments/{place}", get(parts::attachment))
+        .route("/style.css", get(style))
 }
 
 async fn style() -> impl IntoResponse {
