@@ -25,57 +25,31 @@ const PROXY_HEADER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A socket that listens, and its rules.
-#[derive(Debug)]
-pub struct Bound {
-    socket: TcpListener,
-    rules: Arc<Listener>,
-}
-
-impl Bound {
-    /// A socket that listens already: from socket activation.
-    pub fn adopt(socket: TcpListener, rules: &Listener) -> Self {
-        Self { socket, rules: Arc::new(rules.clone()) }
-    }
-
-    /// Where it listens, the port resolved.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-}
-
-/// Binds the listener's address.
-pub fn bind(rules: &Listener) -> io::Result<Bound> {
-    let socket = sockets::bind(rules.address)
-        .map_err(|error| io::Error::new(error.kind(), format!("smtp.listener {}: {error}", rules.address)))?;
-    Ok(Bound::adopt(socket, rules))
-}
-
 /// Serves the listeners until closing began and the last connection is gone. Connections are tasks of `shutdown`.
-pub async fn run(listeners: Vec<Bound>, door: Door, shutdown: Shutdown) {
+pub async fn run(listeners: Vec<(TcpListener, Listener)>, door: Door, shutdown: Shutdown) {
     shutdown.spawn(door.certificates.clone().watch(shutdown.clone()));
     let door = Arc::new(door);
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        warn_of_uselessness(&listener.rules, &door);
-        accepting.spawn(accept(listener, door.clone(), shutdown.clone()));
+    for (socket, rules) in listeners {
+        warn_of_uselessness(&rules, &door);
+        accepting.spawn(accept(socket, Arc::new(rules), door.clone(), shutdown.clone()));
     }
     while accepting.join_next().await.is_some() {}
 }
 
 /// Accepts until closing began, then turns away until the last connection is gone.
-async fn accept(listener: Bound, door: Arc<Door>, shutdown: Shutdown) {
+async fn accept(socket: TcpListener, rules: Arc<Listener>, door: Arc<Door>, shutdown: Shutdown) {
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.socket.accept() => accepted,
+            accepted = socket.accept() => accepted,
             () = drained(&door, &shutdown) => return,
         };
         match accepted {
             Ok((stream, from)) => {
                 pause = FIRST_PAUSE;
-                welcome(stream, from, &listener.rules, &door, &shutdown);
+                welcome(stream, from, &rules, &door, &shutdown);
             }
             // The peer went away between its connect and our accept.
             Err(error) if is_the_peers(&error) => {}
