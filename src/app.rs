@@ -70,8 +70,7 @@ impl House {
         }
 
         let door = Door::new(&config, intake, keyring.clone(), Arc::default(), certificates, budget);
-        let listeners = bound.smtp.into_iter().map(|(socket, rules)| listener::Bound::adopt(socket, &rules)).collect();
-        shutdown.spawn(listener::run(listeners, door, shutdown.clone()));
+        shutdown.spawn(listener::run(bound.smtp, door, shutdown.clone()));
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
         readiness.announce();
