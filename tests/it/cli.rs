@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use serde_json::json;
+
 use crate::support::program::{Program, Ran};
 
 #[test]
@@ -51,4 +53,109 @@ fn ready_says_no_when_nobody_listens() {
     let ran = program.run(&["ready", "--wait", "--timeout", "200ms", "--set", "http.address=127.0.0.1:1"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
     assert!(ran.stderr.contains("127.0.0.1:1"), "{}", ran.stderr);
+}
+
+/// The lines of an answer, each a JSON object.
+fn records(ran: &Ran) -> Vec<serde_json::Value> {
+    ran.answer().lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+}
+
+#[test]
+fn a_key_is_shown_once_and_can_be_revoked() {
+    let program = Program::new();
+    let made = program.run(&["keys", "create", "--name", "shop", "--stream", "transactional", "--expires", "30d", "--json"]);
+    let record = &records(&made)[0];
+    let key = record["key"].as_str().expect("the key's text");
+    assert!(key.starts_with("kr_live_") && key.len() == 51, "{key}");
+    assert_eq!(record["name"], "shop");
+    assert_eq!((&record["streams"], &record["scopes"]), (&json!(["transactional"]), &json!(["*"])));
+    assert_eq!(made.stderr, "");
+
+    let listed = program.run(&["keys", "list", "--json"]);
+    assert!(!listed.stdout.contains(key), "{}", listed.stdout);
+    assert_eq!(records(&listed)[0]["status"], "active");
+    program.run(&["keys", "revoke", "shop"]).answer();
+    assert_eq!(records(&program.run(&["keys", "list", "--json"]))[0]["status"], "revoked");
+    assert_eq!(program.run(&["keys", "revoke", "nobody"]).status, 1);
+}
+
+#[test]
+fn a_key_for_both_streams_says_how_to_choose() {
+    let made = Program::new().run(&["keys", "create", "--name", "both", "--json"]);
+    assert_eq!(records(&made)[0]["streams"], json!(["transactional", "broadcast"]));
+    assert!(made.stderr.contains("apikey+broadcast") && made.stderr.contains("X-Krafter-Stream"), "{}", made.stderr);
+}
+
+#[test]
+fn a_sandbox_key_may_send_and_read() {
+    let args =
+        ["keys", "create", "--name", "box", "--stream", "broadcast", "--sandbox", "--allow-recipient", "a@b.test", "--json"];
+    let record = &records(&Program::new().run(&args))[0];
+    assert_eq!(record["scopes"], json!(["mail:send", "mail:read"]));
+}
+
+#[test]
+fn teams_keep_to_themselves() {
+    let program = Program::new();
+    program.run(&["teams", "create", "acme"]).answer();
+    assert_eq!(program.run(&["teams", "create", "acme"]).status, 1);
+    program.run(&["keys", "create", "--name", "k", "--stream", "broadcast", "--team", "acme"]).answer();
+    assert_eq!(records(&program.run(&["keys", "list", "--team", "acme", "--json"])).len(), 1);
+    assert_eq!(records(&program.run(&["keys", "list", "--json"])).len(), 0);
+    let teams = records(&program.run(&["teams", "list", "--json"]));
+    let acme = teams.iter().find(|team| team["name"] == "acme").expect("acme is listed");
+    let by_id = program.run(&["keys", "list", "--team", acme["id"].as_str().expect("an id"), "--json"]);
+    assert_eq!(records(&by_id).len(), 1);
+    let missing = program.run(&["keys", "list", "--team", "nobody"]);
+    assert_eq!(missing.status, 1);
+    assert!(missing.stderr.contains("there is no team \"nobody\""), "{}", missing.stderr);
+}
+
+#[test]
+fn a_domain_is_added_trusted_and_removed() {
+    let program = Program::new();
+    let added = records(&program.run(&["domains", "add", "Bücher.example", "--json"])).remove(0);
+    assert_eq!((&added["domain"], &added["status"]), (&json!("xn--bcher-kva.example"), &json!("pending")));
+    assert_eq!(added["dns_records"], json!([]));
+    let trusted = records(&program.run(&["domains", "trust", "xn--bcher-kva.example", "--json"])).remove(0);
+    assert_eq!((&trusted["id"], &trusted["status"]), (&added["id"], &json!("verified")));
+    assert!(program.run(&["domains", "show", "bücher.example"]).answer().contains("trusted"));
+    assert_eq!(records(&program.run(&["domains", "list", "--json"])).len(), 1);
+    program.run(&["domains", "remove", "bücher.example"]).answer();
+    assert_eq!(program.run(&["domains", "remove", "bücher.example"]).status, 1);
+}
+
+#[test]
+fn a_suppression_is_known_by_any_spelling() {
+    let program = Program::new();
+    program.run(&["suppressions", "add", "Some.One@Example.COM", "--reason", "asked"]).answer();
+    assert!(program.run(&["suppressions", "add", "some.one@example.com"]).answer().contains("already"));
+    let listed = records(&program.run(&["suppressions", "list", "--json"]));
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["address"], &listed[0]["reason"]), (&json!("some.one@example.com"), &json!("asked")));
+    program.run(&["suppressions", "remove", "some.one@EXAMPLE.com"]).answer();
+    assert_eq!(program.run(&["suppressions", "remove", "some.one@example.com"]).status, 1);
+}
+
+#[test]
+fn an_empty_queue_is_no_failure() {
+    let program = Program::new();
+    assert_eq!(program.run(&["queue", "list", "--json", "--all"]).answer(), "");
+    assert_eq!(records(&program.run(&["queue", "stats", "--json"]))[0]["messages"], 0);
+    let missing = program.run(&["queue", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert_eq!((missing.status, missing.stdout.as_str()), (1, ""));
+    let untouched = program.run(&["queue", "retry", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert!(untouched.status == 1 && untouched.stderr.contains("01ARZ3NDEKTSV4RRFFQ69G5FAV"), "{}", untouched.stderr);
+}
+
+#[test]
+fn migrate_makes_the_store_and_refuses_while_another_has_it() {
+    let program = Program::new();
+    program.run(&["migrate"]).answer();
+    let lock = posthouse::lock::Lock::take(&program.dir.path().join("data")).expect("the lock is free");
+    let refused = program.run(&["migrate"]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains(&format!("pid {}", std::process::id())), "{}", refused.stderr);
+    drop(lock);
+    program.run(&["migrate"]).answer();
 }
