@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod http;
 mod imports;
 mod store;
 mod support;
