@@ -1,1 +1,28 @@
-//! delivery
+//! Out: the engine claims what is ready, attempts it, and settles what became of it.
+//!
+//! A claim comes by hand-over from the committer ([`scheduler`]) or is read back from the store ([`feeder`]). [`dispatch`] asks the
+//! routes for its destination and puts it into that destination's [`queue`]; runners take from there while the [`gate`] is open,
+//! each with its own connection, and have the [`ledger`] write the outcomes. A message is held from the moment its [`places`]
+//! entry is given until its settle is durable.
+
+pub mod boottime;
+pub mod client;
+pub mod dispatch;
+pub mod engine;
+pub mod fate;
+pub mod feeder;
+#[cfg(test)]
+mod fixture;
+pub mod gate;
+pub mod ledger;
+pub mod pace;
+pub mod places;
+pub mod poison;
+pub mod queue;
+pub mod retry;
+pub mod route;
+pub mod scheduler;
+pub mod stamp;
+pub mod tenure;
+
+pub use engine::Engine;

@@ -1,0 +1,168 @@
+//! A connection in conversation: commands out, replies in, each within its bounds and its deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::delivery::client::deadlines::Deadlines;
+use crate::delivery::client::error::{ClientError, Step};
+use crate::delivery::client::extensions::Extensions;
+use crate::delivery::client::reply::{self, ServerReply};
+use crate::delivery::client::stream::{Heard, Stream};
+
+/// An open connection to a next hop.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    /// What came and was not read yet.
+    inbox: Vec<u8>,
+    /// What is to be written in one go; kept for its capacity.
+    pub(super) outbox: Vec<u8>,
+    deadlines: Arc<Deadlines>,
+    pub(super) extensions: Extensions,
+    /// A transaction was begun and not ended: RSET is due before the next.
+    pub(super) in_transaction: bool,
+    /// Out of step, refused with 421, or failed: not to be used again.
+    broken: bool,
+    transactions: u64,
+}
+
+impl Connection {
+    /// A conversation that begins on `stream`; nothing was said yet.
+    pub fn new(stream: Stream, deadlines: Arc<Deadlines>) -> Self {
+        Self {
+            stream,
+            inbox: Vec::with_capacity(512),
+            outbox: Vec::with_capacity(1024),
+            deadlines,
+            extensions: Extensions::default(),
+            in_transaction: false,
+            broken: false,
+            transactions: 0,
+        }
+    }
+
+    /// What the peer offered.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Whether secrets may be said here: encrypted, or within this machine.
+    pub fn is_private(&self) -> bool {
+        self.stream.is_encrypted() || self.is_loopback()
+    }
+
+    /// Whether the peer is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.stream.peer().is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Transactions begun here.
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    pub(super) fn begin_transaction(&mut self) {
+        self.transactions += 1;
+        self.in_transaction = true;
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Gives up the conversation for its transport, when nothing unread is left of it (RFC 3207 section 4.2: what came in the clear
+    /// after the reply to STARTTLS was never ours to use).
+    pub(super) fn into_transport(self) -> Result<(Stream, Arc<Deadlines>), ClientError> {
+        if self.inbox.is_empty() { Ok((self.stream, self.deadlines)) } else { Err(ClientError::OutOfTurn(Step::StartTls)) }
+    }
+
+    /// Whether another transaction may begin: nothing went wrong, and the peer has been silent since its last reply. A peer that
+    /// said something unasked is gone (421, the end) or out of step, and its next replies could not be told apart.
+    pub async fn is_usable(&mut self) -> bool {
+        !self.broken && self.is_silent().await
+    }
+
+    /// Whether nothing unread has come.
+    pub(super) async fn is_silent(&mut self) -> bool {
+        self.inbox.is_empty() && self.stream.listen(&mut self.inbox).await == Heard::Nothing
+    }
+
+    pub(super) fn break_off(&mut self) {
+        self.broken = true;
+    }
+
+    /// Says one command and reads its reply. The line must hold no CR or LF.
+    pub async fn command(&mut self, line: &str, step: Step) -> Result<ServerReply, ClientError> {
+        self.outbox.clear();
+        self.outbox.extend_from_slice(line.as_bytes());
+        self.outbox.extend_from_slice(b"\r\n");
+        self.flush(step).await?;
+        self.reply(step).await
+    }
+
+    /// Writes what is in the outbox, and empties it.
+    pub(super) async fn flush(&mut self, step: Step) -> Result<(), ClientError> {
+        let written = timeout(self.deadlines.block, self.stream.write(&self.outbox)).await;
+        self.outbox.clear();
+        let failure = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => ClientError::Closed(step),
+            Err(_) => ClientError::Timeout(step),
+        };
+        self.broken = true;
+        Err(failure)
+    }
+
+    /// The next reply, within the step's deadline.
+    pub(super) async fn reply(&mut self, step: Step) -> Result<ServerReply, ClientError> {
+        self.reply_within(step, self.deadlines.reply(step)).await
+    }
+
+    /// The next reply, within `patience`. After a failure the connection is not used again.
+    pub(super) async fn reply_within(&mut self, step: Step, patience: Duration) -> Result<ServerReply, ClientError> {
+        let reply = match self.parse_inbox(step) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => timeout(patience, self.read_reply(step)).await.unwrap_or(Err(ClientError::Timeout(step))),
+            Err(bad) => Err(bad),
+        };
+        // RFC 5321 section 3.8: 421 may answer any command, and the peer closes after it.
+        self.broken |= !matches!(&reply, Ok(reply) if reply.code != 421);
+        reply
+    }
+
+    async fn read_reply(&mut self, step: Step) -> Result<ServerReply, ClientError> {
+        loop {
+            match self.stream.read(&mut self.inbox).await {
+                Ok(octets) if octets > 0 => {}
+                _ => return Err(ClientError::Closed(step)),
+            }
+            if let Some(reply) = self.parse_inbox(step)? {
+                return Ok(reply);
+            }
+        }
+    }
+
+    fn parse_inbox(&mut self, step: Step) -> Result<Option<ServerReply>, ClientError> {
+        let parsed = reply::parse(&self.inbox).map_err(|bad| ClientError::Garbled(step, bad))?;
+        Ok(parsed.map(|(reply, octets)| {
+            self.inbox.drain(..octets);
+            reply
+        }))
+    }
+
+    /// Says goodbye (RFC 5321 section 4.1.1.10) and closes, without insisting on an answer.
+    pub async fn quit(mut self) {
+        let patience = self.deadlines.quit;
+        if !self.broken {
+            let _ = timeout(patience, self.command("QUIT", Step::Reset)).await;
+        }
+        let _ = timeout(patience, self.stream.shutdown()).await;
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a conversation with a next hop stands, and how it can fail there.
+
+use std::fmt;
+
+use crate::delivery::client::reply::{BadReply, ServerReply};
+
+/// A step of the conversation; each has its own deadline, and its own meaning when it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    Connect,
+    Greeting,
+    Hello,
+    StartTls,
+    Auth,
+    Reset,
+    Mail,
+    Rcpt,
+    Data,
+    /// The content, up to but without the final dot.
+    Content,
+    /// The final dot: whoever answers 250 here has the message.
+    Dot,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "the connection",
+            Self::Greeting => "the greeting",
+            Self::Hello => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Reset => "RSET",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::Content => "the content",
+            Self::Dot => "the final dot",
+        })
+    }
+}
+
+/// Why a conversation ended, or did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No address of the host takes a connection.
+    #[error("no connection to {peer}: {cause}")]
+    Unreachable { peer: String, cause: String },
+    #[error("no answer in time at {0}")]
+    Timeout(Step),
+    #[error("the connection ended at {0}")]
+    Closed(Step),
+    /// What came is no SMTP reply, or more than any reply may be.
+    #[error("no proper reply at {0}: {1}")]
+    Garbled(Step, BadReply),
+    /// A reply that no answer to this step can be: the peer is out of step.
+    #[error("out of step at {0}: {1}")]
+    OutOfStep(Step, ServerReply),
+    /// Octets came where the peer had to be silent.
+    #[error("the peer spoke out of turn at {0}")]
+    OutOfTurn(Step),
+    /// The peer refused the connection itself (greeting, EHLO, STARTTLS, AUTH) or ends it (421).
+    #[error("refused at {0}: {1}")]
+    Refused(Step, ServerReply),
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+    /// What is configured can't be had without giving up its protection.
+    #[error("{0}")]
+    Insecure(String),
+}
+
+impl ClientError {
+    /// The peer's reply, when it was one that decided.
+    pub fn reply(&self) -> Option<&ServerReply> {
+        match self {
+            Self::Refused(_, reply) | Self::OutOfStep(_, reply) => Some(reply),
+            _ => None,
+        }
+    }
+}

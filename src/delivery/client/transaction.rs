@@ -1,0 +1,207 @@
+//! One mail transaction (RFC 5321 section 3.3), pipelined where the peer takes it (RFC 2920).
+
+use std::time::Duration;
+
+use crate::delivery::client::connection::Connection;
+use crate::delivery::client::error::{ClientError, Step};
+use crate::delivery::client::mail::Mail;
+use crate::delivery::client::reply::ServerReply;
+use crate::delivery::client::stuff::Stuffer;
+
+/// What decided a recipient: the reply at a step, or the failure that ended the conversation.
+pub type Answer = Result<(Step, ServerReply), ClientError>;
+
+/// Content is turned into what is written in pieces of this size.
+const CHUNK: usize = 64 * 1024;
+/// After a write failed: how long the reply that explains it is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The envelope's replies.
+struct Opening {
+    mail: ServerReply,
+    /// In the order of the recipients; a failure ends the list of replies for all that follow.
+    recipients: Vec<Answer>,
+    /// `None`: DATA was not said, since nobody would have received.
+    data: Option<Result<ServerReply, ClientError>>,
+}
+
+impl Connection {
+    /// Sends one message; the answers are in the order of its recipients. An error means that the peer was gone before it answered
+    /// anything of this transaction: it can be begun anew elsewhere.
+    pub async fn send(&mut self, mail: &Mail<'_>) -> Result<Vec<Answer>, ClientError> {
+        self.reset().await?;
+        self.begin_transaction();
+        let opening = if self.extensions.pipelining { self.open_at_once(mail).await? } else { self.open_by_steps(mail).await? };
+        Ok(self.conclude(mail, opening).await)
+    }
+
+    /// RSET, when the last transaction was left open.
+    async fn reset(&mut self) -> Result<(), ClientError> {
+        if !self.in_transaction {
+            return Ok(());
+        }
+        let reply = self.command("RSET", Step::Reset).await?;
+        if reply.is_positive() {
+            self.in_transaction = false;
+            return Ok(());
+        }
+        self.break_off();
+        Err(ClientError::Refused(Step::Reset, reply))
+    }
+
+    /// MAIL, all RCPT and DATA in one write.
+    async fn open_at_once(&mut self, mail: &Mail<'_>) -> Result<Opening, ClientError> {
+        self.outbox.clear();
+        mail.write_mail(&self.extensions, &mut self.outbox);
+        for path in mail.recipients {
+            mail.write_rcpt(path, &self.extensions, &mut self.outbox);
+        }
+        self.outbox.extend_from_slice(b"DATA\r\n");
+        self.flush(Step::Mail).await?;
+        let answer = self.mail_reply().await?;
+        let mut recipients = Vec::with_capacity(mail.recipients.len());
+        for _ in mail.recipients {
+            recipients.push(self.rcpt_reply(recipients.last()).await);
+        }
+        let data = match recipients.last() {
+            Some(Err(failure)) => Err(failure.clone()),
+            _ => self.reply(Step::Data).await,
+        };
+        Ok(Opening { mail: answer, recipients, data: Some(data) })
+    }
+
+    /// One command at a time.
+    async fn open_by_steps(&mut self, mail: &Mail<'_>) -> Result<Opening, ClientError> {
+        self.outbox.clear();
+        mail.write_mail(&self.extensions, &mut self.outbox);
+        self.flush(Step::Mail).await?;
+        let answer = self.mail_reply().await?;
+        let mut opening = Opening { mail: answer, recipients: Vec::with_capacity(mail.recipients.len()), data: None };
+        if !opening.mail.is_positive() {
+            return Ok(opening);
+        }
+        for path in mail.recipients {
+            if !matches!(opening.recipients.last(), Some(Err(_))) {
+                mail.write_rcpt(path, &self.extensions, &mut self.outbox);
+            }
+            let answer = match self.flush(Step::Rcpt).await {
+                Ok(()) => self.rcpt_reply(opening.recipients.last()).await,
+                Err(failure) => Err(failure),
+            };
+            opening.recipients.push(answer);
+        }
+        if opening.recipients.iter().any(is_accepted) {
+            opening.data = Some(self.command("DATA", Step::Data).await);
+        }
+        Ok(opening)
+    }
+
+    /// The first reply of a transaction; without one, nothing was begun.
+    async fn mail_reply(&mut self) -> Result<ServerReply, ClientError> {
+        let reply = self.reply(Step::Mail).await?;
+        if reply.code == 421 { Err(ClientError::Refused(Step::Mail, reply)) } else { Ok(reply) }
+    }
+
+    /// One RCPT's reply; after a failure there are no more.
+    async fn rcpt_reply(&mut self, before: Option<&Answer>) -> Answer {
+        match before {
+            Some(Err(failure)) => Err(failure.clone()),
+            _ => match self.reply(Step::Rcpt).await? {
+                reply if reply.code == 421 => Err(ClientError::Refused(Step::Rcpt, reply)),
+                reply if reply.code / 100 == 3 => {
+                    self.break_off();
+                    Err(ClientError::OutOfStep(Step::Rcpt, reply))
+                }
+                reply => Ok((Step::Rcpt, reply)),
+            },
+        }
+    }
+
+    /// From the envelope's replies to each recipient's answer, by way of the content when anybody is to receive it.
+    async fn conclude(&mut self, mail: &Mail<'_>, opening: Opening) -> Vec<Answer> {
+        let Opening { mail: answer, mut recipients, data } = opening;
+        let goes = answer.is_positive() && recipients.iter().any(is_accepted);
+        if goes {
+            let verdict = match data {
+                Some(Ok(reply)) if reply.code == 354 => self.content(mail.content).await,
+                Some(Ok(reply)) => self.data_refused(reply),
+                Some(Err(failure)) => Err(failure),
+                None => Err(ClientError::Closed(Step::Data)),
+            };
+            recipients.iter_mut().filter(|answer| is_accepted(answer)).for_each(|answer| *answer = verdict.clone());
+            return recipients;
+        }
+        if matches!(&data, Some(Ok(reply)) if reply.code == 354) {
+            self.lone_dot().await;
+        }
+        if answer.is_positive() {
+            return recipients;
+        }
+        let verdict = if answer.code / 100 == 3 { Err(self.out_of_step(Step::Mail, answer)) } else { Ok((Step::Mail, answer)) };
+        vec![verdict; mail.recipients.len()]
+    }
+
+    /// What is neither 354 nor a refusal leaves the two of us out of step.
+    fn data_refused(&mut self, reply: ServerReply) -> Answer {
+        if reply.is_transient() || reply.is_permanent() {
+            Ok((Step::Data, reply))
+        } else {
+            Err(self.out_of_step(Step::Data, reply))
+        }
+    }
+
+    fn out_of_step(&mut self, step: Step, reply: ServerReply) -> ClientError {
+        self.break_off();
+        ClientError::OutOfStep(step, reply)
+    }
+
+    /// RFC 2920 section 3.1: 354 though nobody receives is answered by the final dot alone.
+    async fn lone_dot(&mut self) {
+        self.outbox.clear();
+        self.outbox.extend_from_slice(b".\r\n");
+        if self.flush(Step::Dot).await.is_ok() && self.reply(Step::Dot).await.is_ok() {
+            self.in_transaction = false;
+        }
+    }
+
+    /// The content, the final dot, and its reply.
+    async fn content(&mut self, content: &[u8]) -> Answer {
+        if let Err(failure) = self.write_content(content).await {
+            return self.last_words(failure).await;
+        }
+        let reply = self.reply(Step::Dot).await?;
+        self.in_transaction = false;
+        if reply.code / 100 == 3 { Err(self.out_of_step(Step::Dot, reply)) } else { Ok((Step::Dot, reply)) }
+    }
+
+    /// Writes the content while the peer keeps silent; the last piece and the final dot go together.
+    async fn write_content(&mut self, content: &[u8]) -> Result<(), ClientError> {
+        let mut stuffer = Stuffer::default();
+        self.outbox.clear();
+        for chunk in content.chunks(CHUNK) {
+            if !self.outbox.is_empty() {
+                self.flush(Step::Content).await?;
+            }
+            if !self.is_silent().await {
+                return Err(ClientError::OutOfTurn(Step::Content));
+            }
+            stuffer.push(chunk, &mut self.outbox);
+        }
+        stuffer.finish(&mut self.outbox);
+        self.flush(Step::Dot).await
+    }
+
+    /// After a failed write, or words out of turn: a refusal among what the peer said explains it. A `250` does not: it can't have
+    /// taken what it has not got. The connection ends without the final dot.
+    async fn last_words(&mut self, failure: ClientError) -> Answer {
+        self.break_off();
+        match self.reply_within(Step::Dot, LAST_WORDS).await {
+            Ok(reply) if reply.is_transient() || reply.is_permanent() => Ok((Step::Dot, reply)),
+            _ => Err(failure),
+        }
+    }
+}
+
+fn is_accepted(answer: &Answer) -> bool {
+    matches!(answer, Ok((Step::Rcpt, reply)) if reply.is_positive())
+}

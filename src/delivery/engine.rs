@@ -1,0 +1,117 @@
+//! The engine as a whole: built of its parts, run until the house closes, ended so that nothing is sent twice.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::boottime::Boottime;
+use crate::delivery::client::deadlines::Deadlines;
+use crate::delivery::dispatch::Dispatch;
+use crate::delivery::feeder::{Bell, Feeder};
+use crate::delivery::gate::Gate;
+use crate::delivery::ledger::Ledger;
+use crate::delivery::pace::Pace;
+use crate::delivery::places::Places;
+use crate::delivery::route::Routes;
+use crate::delivery::scheduler::HandOver;
+use crate::delivery::tenure::Tenure;
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+
+/// Messages held for each attempt in flight: some wait so that a connection never does, some for their settle's commit.
+const PLACES_PER_WORKER: usize = 8;
+
+/// What delivers.
+#[derive(Debug)]
+pub struct Engine {
+    store: Store,
+    config: Config,
+    clock: Clock,
+    pace: Pace,
+    routes: Routes,
+    boottime: Boottime,
+}
+
+impl Engine {
+    /// An engine on `store`; says what is wrong with the configuration of its routes.
+    pub fn new(store: Store, config: &Config, clock: Clock) -> Result<Self, String> {
+        Self::with_pace(store, config, clock, Pace::default(), Deadlines::default())
+    }
+
+    /// As [`Engine::new`], at another rhythm.
+    pub fn with_pace(store: Store, config: &Config, clock: Clock, pace: Pace, deadlines: Deadlines) -> Result<Self, String> {
+        let routes = Routes::new(config, deadlines, &pace)?;
+        Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default() })
+    }
+
+    /// With another clock for the freshness of its epoch.
+    pub fn with_boottime(self, boottime: Boottime) -> Self {
+        Self { boottime, ..self }
+    }
+
+    /// Delivers until closing begins, then finishes what is in flight, gives back the rest, and closes its epoch.
+    pub async fn run(self, shutdown: Shutdown) {
+        let gate = Arc::new(Gate::new(self.boottime.clone()));
+        let places = Arc::new(Places::new(self.config.delivery.workers.saturating_mul(PLACES_PER_WORKER)));
+        let bell = Arc::new(Bell::default());
+        let ledger = Ledger::new(self.store.clone(), gate.clone(), self.pace.clone(), shutdown.clone());
+        let routes = self.routes;
+        let dispatch = Arc::new(Dispatch::new(routes, &self.config, &self.pace, gate.clone(), ledger, self.clock.clone()));
+        let hand_over = HandOver::new(gate.clone(), places.clone(), bell.clone(), &dispatch, self.clock.clone());
+        self.store.attach(Arc::new(hand_over));
+        let tenure = Tenure {
+            store: self.store.clone(),
+            gate: gate.clone(),
+            dispatch: dispatch.clone(),
+            pace: self.pace.clone(),
+            name: engine_name(),
+        };
+        let feeder = Feeder {
+            store: self.store.clone(),
+            gate: gate.clone(),
+            places: places.clone(),
+            bell,
+            dispatch: dispatch.clone(),
+            clock: self.clock,
+            pace: self.pace,
+        };
+        tokio::select! {
+            () = tenure.run() => {}
+            () = drain(feeder, &gate, &places, &dispatch, &shutdown) => {}
+        }
+        if let Some(epoch) = gate.epoch()
+            && let Err(failure) = self.store.close_epoch(epoch).await
+        {
+            tracing::warn!(%failure, "the epoch could not be closed; its claims are free once it is found dead");
+        }
+    }
+}
+
+/// Feeds until closing begins; then nothing starts any more, what waits goes back, and what is in flight ends.
+async fn drain(feeder: Feeder, gate: &Gate, places: &Places, dispatch: &Dispatch, shutdown: &Shutdown) {
+    let closing = async {
+        shutdown.begun().await;
+        gate.drain();
+        shutdown.aborted().await;
+    };
+    tokio::select! {
+        () = feeder.run() => {}
+        () = closing => {}
+    }
+    dispatch.release_waiting();
+    let emptied = async {
+        while places.used() > 0 {
+            places.freed().await;
+        }
+    };
+    tokio::select! {
+        () = emptied => {}
+        () = shutdown.aborted() => tracing::warn!(held = places.used(), "attempts did not end in time"),
+    }
+}
+
+/// Machine and process.
+fn engine_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} {}", machine.trim(), std::process::id())
+}

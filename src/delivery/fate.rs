@@ -1,0 +1,99 @@
+//! What one attempt came to for one recipient, before anyone asks how often it may be tried again.
+
+use crate::delivery::client::error::{ClientError, Step};
+use crate::delivery::client::reply::ServerReply;
+use crate::delivery::client::transaction::Answer;
+use crate::model::outcome::Reply;
+
+/// A recipient's fate at the end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A relay has it, and says no more.
+    Sent(Reply),
+    /// It is where it should be.
+    Delivered(Reply),
+    /// Not now.
+    Later(Reply),
+    /// Never: the next hop refuses this recipient, or this message.
+    Refused(Reply),
+    /// Never, and nobody refused it.
+    Failed(Reply),
+}
+
+/// Reads an answer of a relay. Only what is said of the mail itself can end it: a 5xx for the connection, EHLO, STARTTLS or AUTH
+/// is a fault of ours.
+pub fn classify(answer: &Answer) -> Fate {
+    match answer {
+        Ok((Step::Dot, reply)) if reply.is_positive() => Fate::Sent(reply.to_model()),
+        Ok((step, reply)) if reply.is_permanent() && speaks_of_mail(*step, reply) => Fate::Refused(reply.to_model()),
+        Ok((_, reply)) => Fate::Later(reply.to_model()),
+        Err(failure) => Fate::Later(explain(failure)),
+    }
+}
+
+/// A failure as a reply: the peer's own when it said one.
+pub fn explain(failure: &ClientError) -> Reply {
+    failure.reply().map_or_else(|| Reply::fault(failure.to_string()), ServerReply::to_model)
+}
+
+/// Whether a 5xx at this step is about the mail.
+fn speaks_of_mail(step: Step, reply: &ServerReply) -> bool {
+    match step {
+        // RFC 5321 section 4.5.3.1.10: 552 to RCPT is an old way to say 452, too many recipients.
+        Step::Rcpt if is_552_for_too_many(reply) => false,
+        // RFC 4954 section 6: the login is missing or no longer good. RFC 5321 section 4.2.2: out of sequence.
+        Step::Mail | Step::Rcpt | Step::Data | Step::Dot => !matches!(reply.code, 503 | 530 | 534 | 535 | 538),
+        _ => false,
+    }
+}
+
+fn is_552_for_too_many(reply: &ServerReply) -> bool {
+    reply.code == 552 && !reply.text.starts_with("5.2.2") && !reply.text.starts_with("5.3.4")
+}
+
+/// Whether the peer takes this recipient in another transaction, since this one has enough.
+pub fn is_one_too_many(answer: &Answer) -> bool {
+    matches!(answer, Ok((Step::Rcpt, reply)) if reply.code == 452 || is_552_for_too_many(reply))
+}
+
+/// Whether the recipient was accepted, whatever became of the message afterwards.
+pub fn was_accepted(answer: &Answer) -> bool {
+    matches!(answer, Ok((Step::Data | Step::Dot, _)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_decides_what_a_code_means() {
+        let refused = [(Step::Mail, 550), (Step::Rcpt, 550), (Step::Rcpt, 553), (Step::Data, 554), (Step::Dot, 552)];
+        let later = [
+            (Step::Mail, 451),
+            (Step::Mail, 530),
+            (Step::Mail, 503),
+            (Step::Rcpt, 450),
+            (Step::Rcpt, 552),
+            (Step::Data, 451),
+            (Step::Dot, 421),
+            (Step::Greeting, 554),
+            (Step::Auth, 535),
+        ];
+        let fate = |(step, code): (Step, u16)| classify(&Ok((step, ServerReply { code, text: "x".to_owned() })));
+        for case in refused {
+            assert!(matches!(fate(case), Fate::Refused(_)), "{case:?}");
+        }
+        for case in later {
+            assert!(matches!(fate(case), Fate::Later(_)), "{case:?}");
+        }
+        assert!(matches!(fate((Step::Dot, 250)), Fate::Sent(_)));
+    }
+
+    #[test]
+    fn failures_of_the_connection_are_deferrals_whatever_the_peer_said() {
+        let reply = ServerReply { code: 554, text: "5.7.1 your address is blocked".to_owned() };
+        let Fate::Later(told) = classify(&Err(ClientError::Refused(Step::Greeting, reply))) else { panic!("not deferred") };
+        assert_eq!(told.line(), "554 5.7.1 your address is blocked");
+        assert!(matches!(classify(&Err(ClientError::Closed(Step::Dot))), Fate::Later(_)));
+    }
+}

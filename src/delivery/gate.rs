@@ -1,0 +1,150 @@
+//! Whether an attempt may start: the epoch is ours and lately renewed, every outcome could be written, and we are not closing.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::delivery::boottime::Boottime;
+use crate::store::engines::START_WITHIN;
+use crate::store::handover::Epoch;
+
+/// The one place that says whether attempts start.
+#[derive(Debug)]
+pub struct Gate {
+    state: Mutex<State>,
+    boottime: Boottime,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    epoch: Option<Epoch>,
+    /// When the last renewal that succeeded was sent.
+    renewed: Duration,
+    /// Outcomes that could not be written at the first try, and wait.
+    stalled: usize,
+    draining: bool,
+}
+
+/// An outcome waits to be written; the gate is shut for as long as one does.
+#[derive(Debug)]
+pub struct Stall(Arc<Gate>);
+
+impl Gate {
+    /// A gate that is shut until an epoch begins.
+    pub fn new(boottime: Boottime) -> Self {
+        Self { state: Mutex::default(), boottime, changed: Notify::new() }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The time by which renewals count.
+    pub fn now(&self) -> Duration {
+        self.boottime.now()
+    }
+
+    /// A new epoch began; `sent` is when it was asked for.
+    pub fn begin(&self, epoch: Epoch, sent: Duration) {
+        self.with(|state| (state.epoch, state.renewed) = (Some(epoch), sent));
+        self.changed.notify_waiters();
+    }
+
+    /// The epoch was renewed by what was sent at `sent`.
+    pub fn renewed(&self, sent: Duration) {
+        self.with(|state| state.renewed = sent);
+        self.changed.notify_waiters();
+    }
+
+    /// The epoch is dead: nothing that was claimed under it is ours.
+    pub fn end(&self) {
+        self.with(|state| state.epoch = None);
+        self.changed.notify_waiters();
+    }
+
+    /// No attempt starts from here on.
+    pub fn drain(&self) {
+        self.with(|state| state.draining = true);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether the house closes.
+    pub fn is_draining(&self) -> bool {
+        self.with(|state| state.draining)
+    }
+
+    /// The epoch under which attempts may start now.
+    pub fn open(&self) -> Option<Epoch> {
+        let now = self.boottime.now();
+        self.with(|state| {
+            let fresh = now.saturating_sub(state.renewed) < START_WITHIN;
+            state.epoch.filter(|_| fresh && state.stalled == 0 && !state.draining)
+        })
+    }
+
+    /// The epoch that is ours, as far as we know, whether or not attempts may start.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.with(|state| state.epoch)
+    }
+
+    /// Shuts the gate until the returned value is dropped.
+    pub fn stall(self: &Arc<Self>) -> Stall {
+        self.with(|state| state.stalled += 1);
+        Stall(self.clone())
+    }
+
+    /// Completes at the next change. Enable it before looking.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        let left = self.0.with(|state| {
+            state.stalled -= 1;
+            state.stalled
+        });
+        if left == 0 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_start_only_while_the_renewal_is_fresh() {
+        let boottime = Boottime::manual();
+        let gate = Gate::new(boottime.clone());
+        assert_eq!(gate.open(), None);
+        gate.begin(7, boottime.now());
+        boottime.advance(Duration::from_millis(14_999));
+        assert_eq!(gate.open(), Some(7));
+        boottime.advance(Duration::from_millis(1));
+        assert_eq!((gate.open(), gate.epoch()), (None, Some(7)));
+        gate.renewed(boottime.now());
+        assert_eq!(gate.open(), Some(7));
+        gate.end();
+        assert_eq!(gate.open(), None);
+    }
+
+    #[test]
+    fn an_outcome_that_waits_shuts_the_gate_and_so_does_closing() {
+        let gate = Arc::new(Gate::new(Boottime::manual()));
+        gate.begin(7, gate.now());
+        let (one, two) = (gate.stall(), gate.stall());
+        drop(one);
+        assert_eq!(gate.open(), None);
+        drop(two);
+        assert_eq!(gate.open(), Some(7));
+        gate.drain();
+        assert_eq!(gate.open(), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! Outcomes on their way into the store: they wait in memory until it takes them, and until then nothing new starts.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use crate::delivery::gate::Gate;
+use crate::delivery::pace::Pace;
+use crate::delivery::places::Place;
+use crate::shutdown::Shutdown;
+use crate::store::settle::Settlement;
+use crate::store::{Store, StoreError};
+
+/// Times that a settlement is offered which the store calls broken: then it is left for good.
+const BROKEN_TRIES: u32 = 5;
+
+/// Writes outcomes. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    store: Store,
+    gate: Arc<Gate>,
+    pace: Pace,
+    shutdown: Shutdown,
+}
+
+impl Ledger {
+    /// A ledger kept in `store`.
+    pub fn new(store: Store, gate: Arc<Gate>, pace: Pace, shutdown: Shutdown) -> Self {
+        Self { store, gate, pace, shutdown }
+    }
+
+    /// Has the outcomes written, without waiting: they join the next shared commit while the caller goes on. The place is given back
+    /// once they are durable; there are never more of them on their way than there are places.
+    pub fn settle(&self, settlement: Settlement, place: Arc<Place>) {
+        let ledger = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ledger.write(settlement, place) => {}
+                () = ledger.shutdown.aborted() => {}
+            }
+        });
+    }
+
+    async fn write(&self, settlement: Settlement, place: Arc<Place>) {
+        let (mut wait, mut tries, mut stall) = (self.pace.settle_retry, 0, None);
+        loop {
+            match self.store.settle(settlement.clone()).await {
+                Ok(0) => return,
+                Ok(fenced) => {
+                    tracing::warn!(message = %settlement.message, fenced, "outcomes came too late: the claim was no longer ours");
+                    return;
+                }
+                Err(StoreError::Broken(cause) | StoreError::Conflict(cause)) if tries >= BROKEN_TRIES => {
+                    // Nobody else is kept waiting for it.
+                    tracing::error!(message = %settlement.message, cause, "outcomes can't be written; the message is left as it is");
+                    place.strand();
+                    return;
+                }
+                Err(failure) => {
+                    tracing::warn!(message = %settlement.message, %failure, "outcomes wait to be written");
+                    stall.get_or_insert_with(|| self.gate.stall());
+                }
+            }
+            tries += 1;
+            sleep(wait).await;
+            wait = (wait * 2).min(self.pace.settle_retry_max);
+        }
+    }
+}

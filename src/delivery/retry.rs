@@ -1,0 +1,127 @@
+//! When to try again, and when to give up.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::config::Retry;
+use crate::model::message::Message;
+
+/// No retry comes sooner, unless its span is shorter.
+const FLOOR: Duration = Duration::from_secs(1);
+/// However old a message is by the clock, it is tried so often: a clock that jumps, or an engine that was away, expires nothing.
+const ATTEMPTS_AT_LEAST: i64 = 3;
+
+/// The waits after failures, and the age at which a message has had its time.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    spans: Vec<Duration>,
+    give_up_after: Duration,
+    /// Attempts that fit into `give_up_after`, at most [`ATTEMPTS_AT_LEAST`].
+    at_least: i64,
+}
+
+impl Schedule {
+    /// From the configuration.
+    pub fn new(retry: &Retry) -> Self {
+        let spans: Vec<Duration> = retry.schedule.iter().map(|span| span.0).collect();
+        let mut schedule = Self { spans, give_up_after: retry.give_up_after.0, at_least: 1 };
+        let mut age = Duration::ZERO;
+        while schedule.at_least < ATTEMPTS_AT_LEAST {
+            age += schedule.span(schedule.at_least - 1);
+            if age >= schedule.give_up_after {
+                break;
+            }
+            schedule.at_least += 1;
+        }
+        schedule
+    }
+
+    /// When to try `message` again, `attempts` having ended before the one that failed now. `None`: give up.
+    pub fn next(&self, message: &Message, attempts: i64, now: Timestamp) -> Option<Timestamp> {
+        let began = message.send_at.map_or(message.created_at, |at| at.max(message.created_at));
+        let expires = began.plus(self.give_up_after);
+        let tried_enough = attempts + 1 >= self.at_least;
+        if now >= expires && tried_enough {
+            return None;
+        }
+        let next = now.plus(jittered(self.span(attempts)));
+        // The last attempt is made when the time is over, not long after it.
+        Some(if now < expires { next.min(expires) } else { next })
+    }
+
+    /// The wait after the failure that follows `attempts` earlier ones; the last repeats.
+    fn span(&self, attempts: i64) -> Duration {
+        let place = usize::try_from(attempts).unwrap_or(0).min(self.spans.len().saturating_sub(1));
+        self.spans.get(place).copied().unwrap_or(FLOOR)
+    }
+}
+
+/// Full jitter: a random part of the span, so that what failed together does not come back together.
+fn jittered(span: Duration) -> Duration {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let floor = millis.min(u64::try_from(FLOOR.as_millis()).unwrap_or(0));
+    Duration::from_millis(rand::random_range(floor..=millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::units::Span;
+    use crate::delivery::fixture;
+
+    fn schedule(seconds: &[u64], give_up_after: u64) -> Schedule {
+        let span = |s: u64| Span(Duration::from_secs(s));
+        Schedule::new(&Retry { schedule: seconds.iter().map(|&s| span(s)).collect(), give_up_after: span(give_up_after) })
+    }
+
+    fn waits(schedule: &Schedule, attempts: i64) -> (u64, u64) {
+        let message = fixture::message(Timestamp(0));
+        let all: Vec<u64> = (0..2000)
+            .map(|_| schedule.next(&message, attempts, Timestamp(0)).expect("young").since(Timestamp(0)).as_millis() as u64)
+            .collect();
+        (*all.iter().min().unwrap(), *all.iter().max().unwrap())
+    }
+
+    #[test]
+    fn waits_are_random_parts_of_their_span_and_the_last_repeats() {
+        let schedule = schedule(&[30, 120], 100_000);
+        for (attempts, span) in [(0, 30_000), (1, 120_000), (2, 120_000), (500, 120_000)] {
+            let (least, most) = waits(&schedule, attempts);
+            assert!((1_000..span / 10).contains(&least) && (span * 9 / 10..=span).contains(&most), "{attempts}: {least} {most}");
+        }
+    }
+
+    #[test]
+    fn an_old_message_is_given_up_after_a_last_attempt() {
+        let schedule = schedule(&[30], 100);
+        let message = fixture::message(Timestamp(0));
+        assert!(schedule.next(&message, 5, Timestamp(99_500)).unwrap() <= Timestamp(100_000));
+        assert_eq!(schedule.next(&message, 6, Timestamp(100_000)), None);
+    }
+
+    #[test]
+    fn age_counts_from_when_it_may_be_sent() {
+        let schedule = schedule(&[30], 100);
+        let mut message = fixture::message(Timestamp(0));
+        message.send_at = Some(Timestamp(1_000_000));
+        assert!(schedule.next(&message, 9, Timestamp(1_050_000)).is_some());
+        assert_eq!(schedule.next(&message, 9, Timestamp(1_100_000)), None);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_a_year_expires_nothing_untried() {
+        let schedule = schedule(&[30, 120, 600], 72 * 3600);
+        let message = fixture::message(Timestamp(0));
+        let year = Timestamp(0).plus(Duration::from_secs(366 * 24 * 3600));
+        assert!(schedule.next(&message, 0, year).is_some() && schedule.next(&message, 1, year).is_some());
+        assert_eq!(schedule.next(&message, 2, year), None);
+    }
+
+    #[test]
+    fn a_life_shorter_than_the_first_wait_has_two_attempts() {
+        let schedule = schedule(&[30], 5);
+        let message = fixture::message(Timestamp(0));
+        assert!(schedule.next(&message, 0, Timestamp(0)).unwrap() <= Timestamp(5_000));
+        assert_eq!(schedule.next(&message, 1, Timestamp(5_000)), None);
+    }
+}

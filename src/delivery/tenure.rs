@@ -1,0 +1,71 @@
+//! The engine's life: an epoch is opened, renewed, and when it is found dead, another begins.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use crate::delivery::dispatch::Dispatch;
+use crate::delivery::gate::Gate;
+use crate::delivery::pace::Pace;
+use crate::store::Store;
+use crate::store::handover::Epoch;
+
+/// Keeps an epoch alive.
+#[derive(Debug)]
+pub struct Tenure {
+    pub store: Store,
+    pub gate: Arc<Gate>,
+    pub dispatch: Arc<Dispatch>,
+    pub pace: Pace,
+    /// Tells machine and process.
+    pub name: String,
+}
+
+impl Tenure {
+    /// Never ends by itself; dropped when the house closes, which then closes the epoch.
+    pub async fn run(self) {
+        loop {
+            let epoch = self.open().await;
+            self.keep(epoch).await;
+            // Whatever was claimed under it may be claimed by others now: forgotten before anything else begins.
+            self.gate.end();
+            self.dispatch.drop_waiting();
+            tracing::warn!(epoch, "this engine's epoch was found dead; a new one begins");
+        }
+    }
+
+    async fn open(&self) -> Epoch {
+        loop {
+            let sent = self.gate.now();
+            match self.store.open_epoch(&self.name).await {
+                Ok(epoch) => {
+                    self.gate.begin(epoch, sent);
+                    return epoch;
+                }
+                Err(failure) => tracing::warn!(%failure, "no epoch could be opened"),
+            }
+            sleep(self.pace.poll).await;
+        }
+    }
+
+    /// Renews until the epoch is dead.
+    async fn keep(&self, epoch: Epoch) {
+        let mut wait = self.pace.renew;
+        loop {
+            sleep(wait).await;
+            // Counted from before the renewal is sent: what comes back late must not seem fresh.
+            let sent = self.gate.now();
+            wait = match self.store.renew_epoch(epoch).await {
+                Ok(true) => {
+                    self.gate.renewed(sent);
+                    self.pace.renew
+                }
+                Ok(false) => return,
+                Err(failure) => {
+                    tracing::warn!(%failure, "the epoch could not be renewed");
+                    self.pace.poll.min(self.pace.renew)
+                }
+            };
+        }
+    }
+}
