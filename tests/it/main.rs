@@ -4,5 +4,6 @@ mod cli;
 mod config;
 mod http;
 mod imports;
+mod relay;
 mod store;
 mod support;

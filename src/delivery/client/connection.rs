@@ -86,12 +86,12 @@ impl Connection {
     /// Whether another transaction may begin: nothing went wrong, and the peer has been silent since its last reply. A peer that
     /// said something unasked is gone (421, the end) or out of step, and its next replies could not be told apart.
     pub async fn is_usable(&mut self) -> bool {
-        !self.broken && self.is_silent().await
+        !self.broken && self.listen().await == Heard::Nothing
     }
 
-    /// Whether nothing unread has come.
-    pub(super) async fn is_silent(&mut self) -> bool {
-        self.inbox.is_empty() && self.stream.listen(&mut self.inbox).await == Heard::Nothing
+    /// What has come unasked.
+    pub(super) async fn listen(&mut self) -> Heard {
+        if self.inbox.is_empty() { self.stream.listen(&mut self.inbox).await } else { Heard::Octets }
     }
 
     pub(super) fn break_off(&mut self) {

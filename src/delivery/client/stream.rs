@@ -21,8 +21,10 @@ pub enum Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     Nothing,
-    /// Octets nobody asked for, the end, or an error.
-    Something,
+    /// Octets nobody asked for.
+    Octets,
+    /// The end, or an error.
+    End,
 }
 
 impl Stream {
@@ -85,7 +87,11 @@ impl Stream {
                 Self::Plain(tcp) => Pin::new(tcp).poll_read(context, &mut into),
                 Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(context, &mut into),
             };
-            Poll::Ready(if polled.is_pending() { Heard::Nothing } else { Heard::Something })
+            Poll::Ready(match polled {
+                Poll::Pending => Heard::Nothing,
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => Heard::Octets,
+                Poll::Ready(_) => Heard::End,
+            })
         })
         .await;
         inbox.extend_from_slice(into.filled());

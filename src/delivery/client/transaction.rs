@@ -6,6 +6,7 @@ use crate::delivery::client::connection::Connection;
 use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::reply::ServerReply;
+use crate::delivery::client::stream::Heard;
 use crate::delivery::client::stuff::Stuffer;
 
 /// What decided a recipient: the reply at a step, or the failure that ended the conversation.
@@ -182,8 +183,10 @@ impl Connection {
             if !self.outbox.is_empty() {
                 self.flush(Step::Content).await?;
             }
-            if !self.is_silent().await {
-                return Err(ClientError::OutOfTurn(Step::Content));
+            match self.listen().await {
+                Heard::Nothing => {}
+                Heard::Octets => return Err(ClientError::OutOfTurn(Step::Content)),
+                Heard::End => return Err(ClientError::Closed(Step::Content)),
             }
             stuffer.push(chunk, &mut self.outbox);
         }

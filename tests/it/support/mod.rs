@@ -3,4 +3,5 @@
 pub mod nouns;
 pub mod postgres;
 pub mod program;
+pub mod sink;
 pub mod stores;
