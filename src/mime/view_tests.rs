@@ -20,7 +20,7 @@ fn the_usual_mail_shows_its_text_html_and_attachments() {
     assert_eq!(view.text.as_deref(), Some("gr\u{fc}n\n"));
     assert_eq!(view.html.as_deref(), Some("<b>hi</b>"));
     let pdf = Attachment { name: "r\u{e9}sum\u{e9}.pdf".to_owned(), content_type: "application/pdf".to_owned(), size: 3 };
-    assert_eq!(view.attachments, [pdf.clone()]);
+    assert_eq!(view.attachments, std::slice::from_ref(&pdf));
     assert_eq!(attachment(&message, 0), Some((pdf, vec![0, 1, 2])));
     assert_eq!(attachment(&message, 1), None);
 }
