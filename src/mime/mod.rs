@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod edit;
 pub mod fields;
+pub mod fingerprint;
 pub mod leaf;
 pub mod mailbox;
 pub mod parts;

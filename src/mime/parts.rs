@@ -57,6 +57,11 @@ impl Part {
             || is_pkcs7(self)
     }
 
+    /// Whether it is what the message says, not something that comes with it.
+    pub fn is_body(&self) -> bool {
+        matches!(self.kind.as_str(), "text/plain" | "text/html") && !self.attachment && self.name.is_none()
+    }
+
     /// Whether it is text.
     pub fn is_text(&self) -> bool {
         self.kind.starts_with("text/")

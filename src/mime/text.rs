@@ -41,6 +41,11 @@ pub fn printable_lines(text: &str) -> String {
     text.chars().filter(|&c| matches!(c, '\n' | '\t') || !is_unseen(c)).collect()
 }
 
+/// The same text with its line ends as LF.
+pub fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 /// Controls, and the marks that turn the direction of what stands around them.
 fn is_unseen(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

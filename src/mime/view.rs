@@ -83,7 +83,7 @@ impl<'a> Leaves<'a> {
                 _ => None,
             };
             match body {
-                Some(body) if body.is_none() && !part.attachment && part.name.is_none() => *body = Some(part),
+                Some(body) if body.is_none() && part.is_body() => *body = Some(part),
                 _ => leaves.attached.push(part),
             }
         }
@@ -92,7 +92,7 @@ impl<'a> Leaves<'a> {
 }
 
 fn shown(message: &[u8], part: &Part) -> String {
-    let shown = text::clipped(leaf::text(message, part).replace("\r\n", "\n"), SHOWN);
+    let shown = text::clipped(text::lines(&leaf::text(message, part)), SHOWN);
     text::printable_lines(&shown)
 }
 

@@ -45,7 +45,7 @@ pub struct Controls {
     pub template: Option<String>,
     /// A JSON object.
     pub variables: Option<serde_json::Value>,
-    /// Later than the time of reading: a moment already past means now.
+    /// As it was asked for; a moment already past means now.
     pub send_at: Option<Timestamp>,
     pub idempotency_key: Option<String>,
     pub ignore_unsubscribe: bool,
@@ -81,7 +81,7 @@ pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
 
 impl Controls {
     /// Reads every control field. A control given twice must say the same twice; tags add up.
-    pub fn read(fields: &Fields<'_>, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn read(fields: &Fields<'_>) -> Result<Self, Refusal> {
         let mut controls = Self::default();
         let mut seen: Vec<(&str, String)> = Vec::new();
         for field in &fields.list {
@@ -96,14 +96,14 @@ impl Controls {
                 Some(_) => return Err(invalid_header(field.name, "stands twice with different values; send it once")),
                 None => {}
             }
-            controls.set(field.name, &suffix.to_ascii_lowercase(), &value, now)?;
+            controls.set(field.name, &suffix.to_ascii_lowercase(), &value)?;
             seen.push((suffix, value));
         }
         controls.settle_tracking(&seen);
         Ok(controls)
     }
 
-    fn set(&mut self, name: &str, suffix: &str, value: &str, now: Timestamp) -> Result<(), Refusal> {
+    fn set(&mut self, name: &str, suffix: &str, value: &str) -> Result<(), Refusal> {
         match suffix {
             "stream" => self.stream = Some(stream(name, value)?),
             "track" => _ = yes_or_no(name, value)?,
@@ -111,7 +111,7 @@ impl Controls {
             "track-clicks" => self.tracking.clicks = Some(yes_or_no(name, value)?),
             "template" => self.template = Some(value.to_owned()),
             "variables" => self.variables = Some(variables(value)?),
-            "send-at" => self.send_at = Some(moment(name, value)?).filter(|at| *at > now),
+            "send-at" => self.send_at = Some(moment(name, value)?),
             "idempotency-key" => self.idempotency_key = Some(idempotency_key(value)?),
             _ => self.ignore_unsubscribe = yes_or_no(name, value)?,
         }

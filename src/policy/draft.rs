@@ -1,6 +1,5 @@
 //! A submission, read once into the values that rules judge.
 
-use crate::clock::Timestamp;
 use crate::mime::fields::{Excess, Fields};
 use crate::model::envelope::Envelope;
 use crate::model::key::ApiKey;
@@ -29,7 +28,7 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Reads the header section, the control fields and the one mailbox of From. Refuses what has no single reading.
-    pub fn read(submission: &'a Submission, limits: &Limits, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn read(submission: &'a Submission, limits: &Limits) -> Result<Self, Refusal> {
         let fields = Fields::split(&submission.mime, limits.header);
         // A loop shows as a flood of Received: that is the thing to say of it, before its size.
         reserved::loops(&fields)?;
@@ -41,7 +40,7 @@ impl<'a> Draft<'a> {
             envelope: &submission.envelope,
             login_stream: submission.login_stream,
             octets: submission.mime.len() as u64,
-            controls: Controls::read(&fields, now)?,
+            controls: Controls::read(&fields)?,
             sender: sender::read(&fields, &submission.key)?,
             fields,
         })

@@ -91,7 +91,7 @@ impl Case {
             suppressed: self.suppressed.clone(),
             usage: self.usage,
         };
-        check(&Draft::read(&submission, &self.limits, NOW)?, &facts)
+        check(&Draft::read(&submission, &self.limits)?, &facts)
     }
 
     /// The code `header` is refused with; its reply fits in 200 octets of printable ASCII.

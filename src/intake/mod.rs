@@ -1,0 +1,216 @@
+//! The one way in: gathers the facts, folds the policies, commits once.
+
+mod counts;
+mod heavy;
+mod idempotency;
+mod room;
+mod row;
+mod trace;
+
+use std::sync::Arc;
+
+use tracing::{error, info};
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Route};
+use crate::id::Ids;
+use crate::mime::fields::Fields;
+use crate::mime::text::clipped;
+use crate::model::address::Address;
+use crate::model::envelope::Envelope;
+use crate::model::key::ApiKey;
+use crate::model::message::Source;
+use crate::model::refusal::{Code, Refusal};
+use crate::model::submission::{Receipt, Replay, Submission};
+use crate::policy::{self, Draft, Facts, Limits, domain, quota, sandbox, scope, size, suppression};
+use crate::store::accept::{Acceptance, Accepted, Idempotency};
+use crate::store::refusals::RefusalRecord;
+use crate::store::{Store, StoreError};
+use counts::{Counts, Place};
+use room::Room;
+
+/// Accepts submissions. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    limits: Limits,
+    /// The name in Received.
+    hostname: String,
+    /// Whether a repeated Message-ID with the same bytes is taken for a repeat.
+    automatic_idempotency: bool,
+    counts: Counts,
+    room: Room,
+}
+
+/// Octets of a subject that a refusal's record keeps.
+const RECORDED_SUBJECT: usize = 200;
+/// Recipients that it keeps.
+const RECORDED_RECIPIENTS: usize = 10;
+
+impl Intake {
+    /// An intake that writes into `store` under the rules of `config`.
+    pub fn new(store: Store, config: &Config, clock: Clock, ids: Ids) -> Self {
+        let inner = Inner {
+            store,
+            clock,
+            ids,
+            limits: Limits::new(config),
+            hostname: config.smtp.hostname.clone(),
+            // What is captured stays here: whoever sends it twice wants to see it twice.
+            automatic_idempotency: config.smtp.automatic_idempotency && config.delivery.route != Route::Capture,
+            counts: Counts::default(),
+            room: Room::new(config.data_dir.clone(), config.limits.min_free.0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Judges the submission and, when nothing speaks against it, writes it durably.
+    pub async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
+        let verdict = self.inner.accept(&submission).await;
+        if let Err(refusal) = &verdict {
+            let subject = || Fields::split(&submission.mime, self.inner.limits.header).text("Subject");
+            self.inner.record(refusal, &submission.key, submission.source, &submission.envelope, subject);
+        }
+        verdict
+    }
+
+    /// What can be said at MAIL already: scope, null sender, size, rate, quota, room in queue and disk.
+    pub async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
+        let verdict = self.inner.may_begin(key, declared_size, null_sender).await;
+        if let Err(refusal) = &verdict {
+            self.inner.record(refusal, key, Source::Smtp, &Envelope::default(), String::new);
+        }
+        verdict
+    }
+
+    /// What can be said at RCPT to a strict key: suppressed, or not on the sandbox list. Other keys hear of it at the dot.
+    pub async fn may_address(&self, key: &ApiKey, recipient: &Address) -> Result<(), Refusal> {
+        if !key.rights.strict {
+            return Ok(());
+        }
+        let verdict = self.inner.may_address(key, recipient).await;
+        if let Err(refusal) = &verdict {
+            let envelope = Envelope { recipients: vec![recipient.clone().into()], ..Envelope::default() };
+            self.inner.record(refusal, key, Source::Smtp, &envelope, String::new);
+        }
+        verdict
+    }
+}
+
+impl Inner {
+    async fn accept(&self, submission: &Submission) -> Result<Receipt, Refusal> {
+        self.room.check()?;
+        let now = self.clock.now();
+        let draft = heavy::run(submission.mime.len(), || Draft::read(submission, &self.limits))?;
+        self.learn_usage(&submission.key, now).await?;
+        let place = self.counts.take(&submission.key, &self.limits, now);
+        let facts = self.facts(&draft, &place, now).await?;
+        let ruling = policy::judge(&draft, &facts)?;
+        let (acceptance, suppressed) = heavy::run(submission.mime.len(), || self.write_up(submission, &draft, ruling, now));
+        let receipt =
+            Receipt { id: acceptance.message.id, replay_of: None, suppressed, recipients: submission.envelope.recipients.len() };
+        let receipt = self.commit(acceptance, receipt).await?;
+        if receipt.replay_of.is_none() {
+            place.keep();
+        }
+        Ok(receipt)
+    }
+
+    async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
+        scope::check(key, null_sender)?;
+        size::check(declared_size.unwrap_or(0), &self.limits)?;
+        self.room.check()?;
+        let now = self.clock.now();
+        self.learn_usage(key, now).await?;
+        // The place is given back at once: it is taken for good at the dot.
+        let usage = self.counts.take(key, &self.limits, now).usage;
+        quota::check(key, usage, &self.limits, now)
+    }
+
+    async fn may_address(&self, key: &ApiKey, recipient: &Address) -> Result<(), Refusal> {
+        sandbox::check(key, recipient, &self.limits)?;
+        let found = self.store.suppressed(key.team, vec![recipient.key()]).await.map_err(|fault| unwell(&fault))?;
+        found.first().map_or(Ok(()), |(_, reason)| Err(suppression::refusal(recipient, reason, 1)))
+    }
+
+    /// Reads from the store what counts can't know by themselves; nothing where no limit is set.
+    async fn learn_usage(&self, key: &ApiKey, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(since) = self.counts.day_to_learn(key, &self.limits, now) {
+            let count = self.store.accepted_since(key.id, since).await.map_err(|fault| unwell(&fault))?;
+            self.counts.learn_day(key, since, count);
+        }
+        if self.counts.queue_to_learn(key, &self.limits, now) {
+            let count = self.store.queued(key.team).await.map_err(|fault| unwell(&fault))?;
+            self.counts.learn_queue(key, now, count);
+        }
+        Ok(())
+    }
+
+    async fn facts(&self, draft: &Draft<'_>, place: &Place<'_>, now: Timestamp) -> Result<Facts<'_>, Refusal> {
+        let team = draft.key.team;
+        let addresses = draft.envelope.recipients.iter().map(|path| path.address.key()).collect();
+        let standing = async {
+            match domain::is_asked(draft.key, &self.limits) {
+                true => self.store.domain_standing(team, &draft.sender.address.ascii_domain()).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let (standing, suppressed) =
+            tokio::try_join!(standing, self.store.suppressed(team, addresses)).map_err(|f| unwell(&f))?;
+        Ok(Facts { now, limits: &self.limits, standing, suppressed, usage: place.usage })
+    }
+
+    /// Commits, and says what came of it.
+    async fn commit(&self, acceptance: Acceptance, receipt: Receipt) -> Result<Receipt, Refusal> {
+        let automatic = acceptance.idempotency.as_ref().is_some_and(|Idempotency { automatic, .. }| *automatic);
+        match self.store.accept(acceptance).await.map_err(|fault| unwell(&fault))? {
+            Accepted::New => Ok(receipt),
+            Accepted::Replay { id, accepted_at } => {
+                info!(message = %id, automatic, "a repeat of this message was not queued again");
+                let replay_of = Some(Replay { accepted_at, automatic });
+                Ok(Receipt { id, replay_of, suppressed: Vec::new(), ..receipt })
+            }
+            Accepted::KeyReused { id } => {
+                let text = format!("this key was used within 24 h for another message, {id}; use a new key");
+                Err(Refusal::new(Code::IdempotencyKeyReused, text))
+            }
+        }
+    }
+
+    /// Puts a refusal on record for the owner of the key; what is wrong with the store or the disk is no news to that owner.
+    fn record(&self, refusal: &Refusal, key: &ApiKey, source: Source, envelope: &Envelope, subject: impl FnOnce() -> String) {
+        if matches!(refusal.code, Code::StoreUnavailable | Code::DiskFull) {
+            return;
+        }
+        self.store.record_refusal(RefusalRecord {
+            team: key.team,
+            key: key.id,
+            door: source.as_str().to_owned(),
+            at: self.clock.now(),
+            code: refusal.code.word().to_owned(),
+            text: refusal.text.clone(),
+            reverse_path: envelope.reverse_path.as_ref().map(ToString::to_string).unwrap_or_default(),
+            recipients: envelope.recipients.iter().take(RECORDED_RECIPIENTS).map(|path| path.address.to_string()).collect(),
+            subject: clipped(subject(), RECORDED_SUBJECT),
+        });
+    }
+}
+
+/// The refusal for a store that failed; what a retry can't mend by itself is logged for the operator.
+fn unwell(fault: &StoreError) -> Refusal {
+    match fault {
+        StoreError::Full(_) => Refusal::new(Code::DiskFull, "there is no room to keep mail now; try again later"),
+        StoreError::Unavailable(_) => Refusal::new(Code::StoreUnavailable, "mail can't be kept now; try again later"),
+        StoreError::Conflict(_) | StoreError::Broken(_) => {
+            error!(%fault, "the store failed while a message was offered");
+            Refusal::new(Code::StoreUnavailable, "mail can't be kept now; try again later")
+        }
+    }
+}

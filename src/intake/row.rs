@@ -1,0 +1,111 @@
+//! A judged submission, written up for the store: its bytes with our fields, its row, its recipients.
+
+use std::sync::Arc;
+
+use super::{Inner, trace};
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::mime::edit::Edit;
+use crate::mime::text::{clipped, decode, printable};
+use crate::model::message::{Body, Message};
+use crate::model::submission::Submission;
+use crate::policy::{Draft, Ruling, reserved};
+use crate::store::accept::{Acceptance, NewRecipient};
+
+/// Octets of a header value that the row keeps; the bytes keep all of it.
+const VALUE_KEPT: usize = 2000;
+
+impl Inner {
+    /// What is to be committed, and the recipients that are left out.
+    pub(super) fn write_up(
+        &self,
+        submission: &Submission,
+        draft: &Draft<'_>,
+        ruling: Ruling,
+        now: Timestamp,
+    ) -> (Acceptance, Vec<String>) {
+        let id = self.ids.next();
+        let message_id = match trace::said(&draft.fields, "Message-ID") {
+            Some(field) => field.text(),
+            None => trace::message_id(id, &draft.sender.address),
+        };
+        let body = submission.mime.replaced(self.edited(submission, draft, id, &message_id, now));
+        let message = row(submission, draft, &ruling, &body, id, message_id, now);
+        let idempotency = self.idempotency(submission, draft, ruling.stream);
+        let recipients = recipients(submission, &ruling);
+        let out = recipients.iter().filter(|r| r.rejected.is_some()).map(|r| r.path.address.to_string()).collect();
+        (Acceptance { message: Arc::new(message), body, recipients, idempotency }, out)
+    }
+
+    /// The bytes with our fields on top and what must go gone; every other byte as it came.
+    fn edited(&self, submission: &Submission, draft: &Draft<'_>, id: Id, message_id: &str, now: Timestamp) -> Vec<u8> {
+        let fields = &draft.fields;
+        let mut top = trace::received(&self.hostname, &submission.transport, id, now);
+        let mut remove = reserved::removed(fields);
+        if trace::said(fields, "Date").is_none() {
+            top.push_str(&trace::date(now));
+            remove.extend(trace::blank(fields, "Date"));
+        }
+        if trace::said(fields, "Message-ID").is_none() {
+            top.push_str(&format!("Message-ID: {message_id}\r\n"));
+            remove.extend(trace::blank(fields, "Message-ID"));
+        }
+        Edit { top: top.into_bytes(), remove, rewrite: draft.sender.rewrite.clone() }.apply(&submission.mime, fields)
+    }
+}
+
+fn row(
+    submission: &Submission,
+    draft: &Draft<'_>,
+    ruling: &Ruling,
+    body: &Body,
+    id: Id,
+    message_id: String,
+    now: Timestamp,
+) -> Message {
+    let value = |name: &str| clipped(draft.fields.text(name), VALUE_KEPT);
+    let (envelope, controls) = (draft.envelope, &draft.controls);
+    let from_header = match &draft.sender.rewrite {
+        Some((_, field)) => clipped(decode(field.strip_prefix(b"From:").unwrap_or(field)), VALUE_KEPT),
+        None => value("From"),
+    };
+    Message {
+        id,
+        team: draft.key.team,
+        key: Some(draft.key.id),
+        stream: ruling.stream,
+        source: submission.source,
+        sandbox: draft.key.is_sandbox(),
+        reverse_path: envelope.reverse_path.as_ref().map(ToString::to_string),
+        smtputf8: envelope.smtputf8,
+        eight_bit: !body.is_ascii(),
+        ret: envelope.ret,
+        envid: envelope.envid.as_deref().map(printable),
+        from: draft.sender.address.key(),
+        from_header,
+        to_header: value("To"),
+        cc_header: value("Cc"),
+        reply_to: value("Reply-To"),
+        subject: value("Subject"),
+        message_id: clipped(message_id, VALUE_KEPT),
+        tags: controls.tags.clone(),
+        tracking: controls.tracking,
+        ignore_unsubscribe: controls.ignore_unsubscribe,
+        send_at: controls.send_at.filter(|at| *at > now),
+        size: body.len() as u64,
+        created_at: now,
+    }
+}
+
+fn recipients(submission: &Submission, ruling: &Ruling) -> Vec<NewRecipient> {
+    let reason = |place: usize| ruling.without.iter().find(|(out, _)| *out == place).map(|(_, reason)| reason.clone());
+    let paths = submission.envelope.recipients.iter().enumerate();
+    paths
+        .map(|(place, path)| {
+            let mut path = path.clone();
+            // An xtext may have held any octet; the model's text holds none that is unseen.
+            path.orcpt = path.orcpt.as_deref().map(printable);
+            NewRecipient { path, rejected: reason(place) }
+        })
+        .collect()
+}
