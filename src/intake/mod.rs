@@ -207,7 +207,9 @@ impl Inner {
 fn unwell(fault: &StoreError) -> Refusal {
     match fault {
         StoreError::Full(_) => Refusal::new(Code::DiskFull, "there is no room to keep mail now; try again later"),
-        StoreError::Unavailable(_) => Refusal::new(Code::StoreUnavailable, "mail can't be kept now; try again later"),
+        StoreError::Unavailable(_) | StoreError::Repeat(_) => {
+            Refusal::new(Code::StoreUnavailable, "mail can't be kept now; try again later")
+        }
         StoreError::Conflict(_) | StoreError::Broken(_) => {
             error!(%fault, "the store failed while a message was offered");
             Refusal::new(Code::StoreUnavailable, "mail can't be kept now; try again later")

@@ -98,7 +98,8 @@ fn row(
 }
 
 fn recipients(submission: &Submission, ruling: &Ruling) -> Vec<NewRecipient> {
-    let reason = |place: usize| ruling.without.iter().find(|(out, _)| *out == place).map(|(_, reason)| reason.clone());
+    let reason =
+        |place: usize| ruling.without.iter().find(|(out, _)| *out == place).map(|(_, reason)| format!("suppressed: {reason}"));
     let paths = submission.envelope.recipients.iter().enumerate();
     paths
         .map(|(place, path)| {
