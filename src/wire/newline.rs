@@ -15,13 +15,13 @@ pub struct Newlines {
     found: Found,
 }
 
-/// What was met on the way.
+/// What was met on the way: how many octets were written when the first of each kind was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// NUL, which no message may hold (RFC 5322 section 2.2 and 4.1).
-    pub nul: bool,
+    pub nul: Option<usize>,
     /// A line end that was mended.
-    pub bare: bool,
+    pub bare: Option<usize>,
 }
 
 impl Newlines {
@@ -76,8 +76,8 @@ impl Newlines {
                 CR => self.waiting = self.waiting.saturating_add(1),
                 LF => self.line_end(into),
                 _ => {
-                    self.found.nul = true;
                     self.text(&[0], into);
+                    self.found.nul.get_or_insert(into.len());
                 }
             }
         }
@@ -87,9 +87,11 @@ impl Newlines {
     }
 
     fn line_end(&mut self, into: &mut Vec<u8>) {
-        self.found.bare |= self.waiting != 1;
-        self.waiting = 0;
         into.extend_from_slice(b"\r\n");
+        if self.waiting != 1 {
+            self.found.bare.get_or_insert(into.len());
+        }
+        self.waiting = 0;
     }
 
     fn text(&mut self, octets: &[u8], into: &mut Vec<u8>) {
@@ -99,9 +101,9 @@ impl Newlines {
 
     /// CRs that no LF followed: each stood alone.
     fn let_go(&mut self, into: &mut Vec<u8>) {
-        self.found.bare |= self.waiting > 0;
         for _ in 0..std::mem::take(&mut self.waiting) {
             into.extend_from_slice(b"\r\n");
+            self.found.bare.get_or_insert(into.len());
         }
     }
 }
@@ -146,7 +148,7 @@ mod tests {
             for size in 1..=input.len() {
                 assert_eq!(mended(input.as_bytes(), size).0, output.as_bytes(), "{input:?} by {size}");
             }
-            assert_eq!(mended(input.as_bytes(), 64).1.bare, input != output, "{input:?}");
+            assert_eq!(mended(input.as_bytes(), 64).1.bare.is_some(), input != output, "{input:?}");
         }
     }
 
@@ -154,7 +156,7 @@ mod tests {
     fn nul_is_seen_wherever_it_stands() {
         for input in [&b"\0"[..], b"a\0", b"\0\r\n", b"a\r\0\n"] {
             for size in 1..=input.len() {
-                assert!(mended(input, size).1.nul, "{}", input.escape_ascii());
+                assert!(mended(input, size).1.nul.is_some(), "{}", input.escape_ascii());
             }
         }
     }
@@ -177,7 +179,8 @@ mod tests {
         fn any_pieces_give_what_the_rule_says(input in "[\r\na\0]{0,60}", size in 1usize..9) {
             let (out, found) = mended(input.as_bytes(), size);
             prop_assert_eq!(out, plainly(&input).into_bytes());
-            prop_assert_eq!(found.nul, input.contains('\0'));
+            prop_assert_eq!(found.nul.is_some(), input.contains('\0'));
+            prop_assert_eq!(found, mended(input.as_bytes(), 64).1);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod dialogs;
 mod http;
 mod imports;
 mod relay;

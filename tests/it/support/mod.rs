@@ -1,5 +1,8 @@
 //! What several tests need, one concern a file.
 
+pub mod dialog;
+pub mod dialog_house;
+pub mod dialog_talk;
 pub mod nouns;
 pub mod postgres;
 pub mod program;

@@ -90,17 +90,23 @@ impl Incoming {
 
     fn read(&mut self, octets: &[u8]) -> Result<(), Refusal> {
         self.newlines.read(octets, &mut self.body);
+        self.fault().map_or(Ok(()), Err)
+    }
+
+    /// What speaks against the message; of several faults the first, so that it does not matter in which pieces it came.
+    fn fault(&self) -> Option<Refusal> {
         let found = self.newlines.found();
-        if found.nul {
-            return Err(replies::holds_nul());
+        let size = self.body.len().saturating_add(self.newlines.pending());
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let faults = [
+            (found.nul, replies::holds_nul as fn() -> Refusal),
+            (found.bare.filter(|_| self.refuse_bare), replies::bare_newline),
+        ];
+        let first = faults.into_iter().filter_map(|(at, refusal)| Some((at?, refusal))).min_by_key(|(at, _)| *at);
+        match first {
+            Some((at, refusal)) if at <= limit => Some(refusal()),
+            _ => (size > limit).then(|| replies::too_large(self.limit)),
         }
-        if found.bare && self.refuse_bare {
-            return Err(replies::bare_newline());
-        }
-        if self.octets() + self.newlines.pending() as u64 > self.limit {
-            return Err(replies::too_large(self.limit));
-        }
-        Ok(())
     }
 
     /// One read may run ahead of what is reserved; then this says how much more is wanted.
@@ -118,8 +124,8 @@ impl Incoming {
     /// The message as a submission. What was reserved beyond its size is given back.
     pub fn submission(mut self, transport: Transport) -> Result<Submission, Refusal> {
         self.newlines.finish(&mut self.body);
-        if self.newlines.found().bare && self.refuse_bare {
-            return Err(replies::bare_newline());
+        if let Some(refusal) = self.fault() {
+            return Err(refusal);
         }
         let surplus = self.permit.num_permits().saturating_sub(self.body.len());
         drop(self.permit.split(surplus));

@@ -1,0 +1,222 @@
+//! The house behind a dialogue: a real store with a team of the dialogue's own, its keys, the real keyring and the real intake.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthouse::clock::{Clock, Timestamp};
+use posthouse::config::Config;
+use posthouse::config::load::{Sources, load};
+use posthouse::door::keyring::{Denied, Keyring};
+use posthouse::door::smtp::session::{NotBegun, Peer, Tls};
+use posthouse::door::smtp::settings::Settings;
+use posthouse::id::{Id, Ids};
+use posthouse::model::key::{ApiKey, KeyRights, Scope, Secret};
+use posthouse::model::message::Message;
+use posthouse::model::refusal::{Code, Refusal};
+use posthouse::model::submission::{Receipt, Submission};
+use posthouse::model::suppression::Suppression;
+use posthouse::store::Store;
+use posthouse::store::keys::NewKey;
+use posthouse::store::read::{Filter, Listed};
+use tokio::sync::Semaphore;
+
+use super::dialog::Scene;
+
+/// Octets that all sessions of a dialogue may hold.
+pub const BUDGET: usize = 64 << 20;
+
+/// What a session asks, and what a dialogue's checks look into.
+pub struct House {
+    pub config: Config,
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub keyring: Keyring,
+    pub budget: Arc<Semaphore>,
+    pub scene: Scene,
+    team: Id,
+    keys: Vec<(String, Secret, ApiKey)>,
+}
+
+impl House {
+    /// A new team in `store`, with the keys of the scene.
+    pub async fn furnish(store: &Store, scene: &Scene) -> Self {
+        let clock = Clock::System;
+        let flags = [("data_dir".to_owned(), std::env::temp_dir().display().to_string())];
+        let flags = flags.into_iter().chain(scene.config.clone()).collect();
+        let config = load(&Sources { flags, ..Sources::default() }).expect("the scene's configuration");
+        let ids = Ids::random(clock.clone());
+        let team = store.create_team(&format!("t{}", ids.next())).await.expect("a team").id;
+        let mut keys = Vec::new();
+        for (name, flags) in &scene.keys {
+            let (rights, expires_at, revoked) = rights(flags);
+            let secret = Secret::generate();
+            let key = NewKey { team, name: name.clone(), secret: secret.clone(), rights, expires_at };
+            let key = store.create_key(key).await.expect("a key");
+            if revoked {
+                store.revoke_key(team, key.id).await.expect("revoked");
+            }
+            keys.push((name.clone(), secret, key));
+        }
+        Self {
+            settings: Arc::new(Settings::from_config(&config)),
+            keyring: Keyring::new(store.clone(), clock.clone()),
+
+            budget: Arc::new(Semaphore::new(BUDGET)),
+            store: store.clone(),
+            scene: scene.clone(),
+            config,
+            team,
+            keys,
+        }
+    }
+
+    /// The text of the key with this name.
+    pub fn secret(&self, name: &str) -> &Secret {
+        &self.keys.iter().find(|(known, ..)| known == name).expect("a key of the scene").1
+    }
+
+    /// Whom the session talks to.
+    pub fn peer(&self) -> Peer {
+        let tls = match self.scene.tls.as_str() {
+            "absent" => Tls::Absent,
+            "offered" => Tls::Offered { required: false },
+            "required" => Tls::Offered { required: true },
+            "broken" => Tls::Broken,
+            "active" => Tls::Active("TLSv1.3 TLS13_AES_256_GCM_SHA384".into()),
+            other => panic!("what is @ tls {other}?"),
+        };
+        let trusted = self.scene.trusted.then(|| Arc::new(self.keys[0].2.clone()));
+        Peer { address: IpAddr::from([127, 0, 0, 1]), tls, cleartext_auth: self.scene.cleartext_auth, trusted }
+    }
+
+    /// The fault set for `place`, if there is one.
+    fn fault(&self, place: &str) -> Option<&str> {
+        self.scene.faults.iter().find(|(set, _)| set == place).map(|(_, word)| word.as_str())
+    }
+
+    /// Whether there is memory: `@ fault memory refused`, `@ fault more-memory refused`.
+    pub fn has_room(&self, may_wait: bool) -> bool {
+        self.fault(if may_wait { "more-memory" } else { "memory" }).is_none()
+    }
+
+    pub async fn authenticate(&self, secret: &Secret) -> Result<Arc<ApiKey>, Denied> {
+        match self.fault("auth") {
+            Some("store_away") => Err(Denied::Unavailable),
+            Some(other) => panic!("what is @ fault auth {other}?"),
+            None => self.keyring.authenticate(secret, self.peer().address).await,
+        }
+    }
+
+    pub async fn begin(&self, key: &Arc<ApiKey>, size: Option<u64>, null_sender: bool) -> Result<Arc<ApiKey>, NotBegun> {
+        match self.fault("mail") {
+            None => {}
+            Some("revoked") => return Err(NotBegun::Denied(Denied::Unknown)),
+            Some("expired") => return Err(NotBegun::Denied(Denied::Expired)),
+            Some("store_away") => return Err(NotBegun::Denied(Denied::Unavailable)),
+            Some(word) => return Err(NotBegun::Refused(refusal(word))),
+        }
+        let _ = (size, null_sender);
+        if !key.may(Scope::MAIL_SEND) {
+            return Err(NotBegun::Refused(refusal("insufficient_scope")));
+        }
+        Ok(key.clone())
+    }
+
+    pub async fn address(&self, key: &ApiKey, address: &posthouse::model::address::Address) -> Result<(), Refusal> {
+        match self.fault("rcpt") {
+            Some(word) => Err(refusal(word)),
+            None => {
+                let _ = (key, address);
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
+        match self.fault("dot") {
+            Some(word) => Err(refusal(word)),
+            None => self.plainly(submission).await,
+        }
+    }
+
+    async fn plainly(&self, s: Submission) -> Result<Receipt, Refusal> {
+        let names: Vec<&str> = s.envelope.recipients.iter().map(|r| r.address.as_str()).collect();
+        let mut a = super::nouns::acceptance(self.team, &names);
+        let m = Arc::make_mut(&mut a.message);
+        m.ret = s.envelope.ret;
+        m.envid = s.envelope.envid.clone();
+        m.smtputf8 = s.envelope.smtputf8;
+        m.reverse_path = s.envelope.reverse_path.as_ref().map(|p| p.to_string());
+        m.stream = s.login_stream.or(s.key.only_stream()).unwrap();
+        for (r, p) in a.recipients.iter_mut().zip(&s.envelope.recipients) {
+            r.path = p.clone();
+        }
+        let id = m.id;
+        let mut body = format!("Received: with {}\r\n", s.transport.protocol).into_bytes();
+        body.extend_from_slice(&s.mime);
+        a.body = posthouse::model::message::Body::free(body);
+        self.store.accept(a).await.unwrap();
+        Ok(Receipt { id, replay_of: None, suppressed: vec![], recipients: names.len() })
+    }
+
+    /// Suppresses an address of this team.
+    pub async fn suppress(&self, address: &str) {
+        let suppression = Suppression {
+            team: self.team,
+            address: address.to_owned(),
+            reason: "manual".to_owned(),
+            message: None,
+            evidence: None,
+            created_at: Clock::System.now(),
+        };
+        self.store.suppress(&[suppression]).await.expect("suppressed");
+    }
+
+    /// Revokes a key.
+    pub async fn revoke(&self, name: &str) {
+        let key = &self.keys.iter().find(|(known, ..)| known == name).expect("a key of the scene").2;
+        self.store.revoke_key(self.team, key.id).await.expect("revoked");
+    }
+
+    /// The team's messages, newest first.
+    pub async fn messages(&self) -> Vec<Listed> {
+        let filter = Filter { team: Some(self.team), limit: 1000, ..Filter::default() };
+        self.store.messages(&filter).await.expect("the messages")
+    }
+
+    /// The octets of a message.
+    pub async fn octets(&self, message: &Message) -> Vec<u8> {
+        self.store.body(None, message.id).await.expect("the store answers").expect("the octets").to_vec()
+    }
+}
+
+/// Rights, expiry and whether it is revoked, from the words after `@ key NAME`.
+fn rights(flags: &[String]) -> (KeyRights, Option<Timestamp>, bool) {
+    let (mut rights, mut expires_at, mut revoked) = (KeyRights::default(), None, false);
+    for flag in flags {
+        let (word, value) = flag.split_once('=').unwrap_or((flag, ""));
+        match word {
+            "transactional" | "broadcast" => rights.streams = vec![flag.clone().try_into().expect("a stream")],
+            "both" => {}
+            "scope" => rights.scopes = vec![value.parse::<Scope>().expect("a scope")],
+            "strict" => rights.strict = true,
+            "no-null-sender" => rights.null_sender = false,
+            "no-auto-idempotency" => rights.auto_idempotency = false,
+            "sandbox" => rights.sandbox = Some(value.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect()),
+            "network" => rights.networks = vec![value.parse().expect("a network")],
+            "default-from" => rights.default_from = Some(value.to_owned()),
+            "expired" => expires_at = Some(Clock::System.now().minus(Duration::from_secs(60))),
+            "revoked" => revoked = true,
+            other => panic!("what is the key flag {other}?"),
+        }
+    }
+    (rights, expires_at, revoked)
+}
+
+/// The refusal of this word, as intake words it.
+fn refusal(word: &str) -> Refusal {
+    let row = posthouse::model::refusal::TABLE.iter().find(|row| row.word == word);
+    let code: Code = row.unwrap_or_else(|| panic!("{word} is not in the table of refusals")).code;
+    Refusal::new(code, "said by the test")
+}

@@ -1,0 +1,202 @@
+//! Holding a dialogue: with a session alone, fed by bytes, or with a server behind a stream.
+
+use std::time::Duration;
+
+use posthouse::door::smtp::session::{Action, Busy, Session};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::dialog_house::{BUDGET, House};
+
+/// How long a server may take for one reply.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One end of a conversation.
+pub enum Talk<'a> {
+    Bytes(Box<Bytes<'a>>),
+    Stream(Box<dyn Stream + 'a>, Vec<u8>),
+}
+
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// A session without I/O, and what it said.
+pub struct Bytes<'a> {
+    house: &'a House,
+    session: Option<Session>,
+    said: Vec<u8>,
+    writes: usize,
+    closed: bool,
+    /// Octets that are put in at once.
+    piece: usize,
+}
+
+impl<'a> Talk<'a> {
+    /// With a session that gets `piece` octets at a time.
+    pub async fn with_session(house: &'a House, piece: usize) -> Self {
+        let mut bytes = Bytes { house, session: None, said: Vec::new(), writes: 0, closed: false, piece };
+        bytes.session = Some(Session::new(house.settings.clone(), house.peer()));
+        bytes.run().await;
+        Self::Bytes(Box::new(bytes))
+    }
+
+    /// With whatever is behind the stream.
+    pub fn over(stream: impl Stream + 'a) -> Self {
+        Self::Stream(Box::new(stream), Vec::new())
+    }
+
+    /// Sends one segment.
+    pub async fn send(&mut self, octets: &[u8]) {
+        match self {
+            Self::Bytes(bytes) => bytes.send(octets).await,
+            // The server may have closed; what it said before that is still read.
+            Self::Stream(stream, _) => {
+                let _ = timeout(PATIENCE, stream.write_all(octets)).await;
+            }
+        }
+    }
+
+    /// One line of a reply, without CRLF. `None`: the connection was closed, or (without I/O) there is none.
+    pub async fn line(&mut self) -> Result<Option<String>, String> {
+        let said = match self {
+            Self::Bytes(bytes) => &mut bytes.said,
+            Self::Stream(stream, said) => {
+                while !said.windows(2).any(|pair| pair == b"\r\n") {
+                    match timeout(PATIENCE, stream.read_buf(said)).await {
+                        Err(_) => return Err("no reply came in time".into()),
+                        Ok(Ok(0) | Err(_)) => break,
+                        Ok(Ok(_)) => {}
+                    }
+                }
+                said
+            }
+        };
+        let Some(end) = said.windows(2).position(|pair| pair == b"\r\n") else { return Ok(None) };
+        let line = said.drain(..end + 2).take(end).collect();
+        String::from_utf8(line).map(Some).map_err(|_| "a reply that is not UTF-8".into())
+    }
+
+    /// Fails when something was said that nobody waited for. Over a stream only what has come already is seen.
+    pub fn said_nothing_more(&self) -> Result<(), String> {
+        let said = match self {
+            Self::Bytes(bytes) => &bytes.said,
+            Self::Stream(_, said) => said,
+        };
+        if said.is_empty() { Ok(()) } else { Err(format!("unexpected: {}", said.escape_ascii())) }
+    }
+
+    /// Fails unless the server has closed, or closes now, without another word.
+    pub async fn closed(&mut self) -> Result<(), String> {
+        match self.line().await? {
+            Some(line) => return Err(format!("unexpected: {line}")),
+            None => self.said_nothing_more()?,
+        }
+        match self {
+            Self::Bytes(bytes) if !bytes.closed => Err("the session goes on".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes away without QUIT; nothing more may have been said, and no memory be held.
+    pub async fn hang_up(mut self) -> Result<(), String> {
+        match &mut self {
+            Self::Stream(stream, _) => {
+                let _ = stream.shutdown().await;
+                self.closed().await
+            }
+            Self::Bytes(bytes) => {
+                bytes.session = None;
+                let free = bytes.house.budget.available_permits();
+                if free == BUDGET { Ok(()) } else { Err(format!("{} octets are still held", BUDGET - free)) }
+            }
+        }
+    }
+
+    /// Writes since the last segment was sent; not known over a stream.
+    pub fn writes(&self) -> Option<usize> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.writes),
+            Self::Stream(..) => None,
+        }
+    }
+
+    /// What only the driver can tell a session. False: not possible over a stream.
+    pub async fn tell(&mut self, what: &str) -> bool {
+        let Self::Bytes(bytes) = self else { return false };
+        let Some(session) = &mut bytes.session else { return false };
+        match what {
+            "idle" => session.idle(),
+            "slow" => session.too_slow(),
+            "drain" => session.drain(),
+            "busy" => bytes.said = Session::refuse(&bytes.house.settings, Busy::TooManyConnections).to_vec(),
+            "draining" => bytes.said = Session::refuse(&bytes.house.settings, Busy::Draining).to_vec(),
+            other => panic!("what is ! {other}?"),
+        }
+        bytes.run().await;
+        true
+    }
+}
+
+impl Bytes<'_> {
+    async fn send(&mut self, octets: &[u8]) {
+        self.writes = 0;
+        for piece in octets.chunks(self.piece) {
+            if self.closed {
+                return;
+            }
+            if let Some(session) = &mut self.session {
+                session.input(piece);
+            }
+            self.run().await;
+        }
+    }
+
+    /// Obeys the session until it wants to read.
+    async fn run(&mut self) {
+        while let Some(session) = &mut self.session {
+            match session.next() {
+                Action::Read => return self.write(),
+                Action::Close => {
+                    self.closed = true;
+                    return self.write();
+                }
+                Action::StartTls => {
+                    self.write();
+                    self.session = self.session.take().map(|session| session.secured("TLSv1.3 TLS13_AES_256_GCM_SHA384".into()));
+                }
+                Action::Authenticate(secret) => {
+                    let answer = self.house.authenticate(&secret).await;
+                    session.authenticated(answer);
+                }
+                Action::Begin { key, declared_size, null_sender } => {
+                    let answer = self.house.begin(&key, declared_size, null_sender).await;
+                    session.begun(answer);
+                }
+                Action::Address { key, address } => session.addressed(self.house.address(&key, &address).await),
+                Action::Reserve { octets, may_wait } => {
+                    let permit = self.house.budget.clone().try_acquire_many_owned(octets);
+                    match permit {
+                        Ok(permit) if self.house.has_room(may_wait) => session.memory_granted(permit),
+                        _ => session.memory_refused(),
+                    }
+                }
+                Action::Submit(submission) => {
+                    self.write();
+                    let answer = self.house.accept(*submission).await;
+                    if let Some(session) = &mut self.session {
+                        session.submitted(answer);
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        let output = session.output();
+        if !output.is_empty() {
+            self.writes += 1;
+            self.said.extend_from_slice(&output.split());
+        }
+    }
+}
