@@ -12,7 +12,8 @@ use anyhow::Context as _;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Role};
+use crate::delivery::Engine;
 use crate::door::http;
 use crate::door::keyring::Keyring;
 use crate::door::smtp::door::Door;
@@ -67,6 +68,11 @@ impl House {
         pages.smtp = bound.smtp_addresses().first().map(|(address, _)| *address).or(pages.smtp);
         if let Some(socket) = bound.http {
             shutdown.spawn(http::run(socket, pages, shutdown.clone()));
+        }
+
+        if config.has(Role::Delivery) {
+            let engine = Engine::new(store.clone(), &config, Clock::System).map_err(anyhow::Error::msg)?;
+            shutdown.spawn(engine.run(shutdown.clone()));
         }
 
         let door = Door::new(&config, intake, keyring.clone(), Arc::default(), certificates, budget);

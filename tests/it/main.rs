@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod dialogs;
+mod engine;
 mod http;
 mod imports;
 mod relay;

@@ -79,7 +79,7 @@ impl Script {
 
     /// Does `act` at each turn of `verb`.
     pub fn at(verb: &'static str, act: Act) -> Self {
-        Self::on(move |turn| (turn.verb() == verb).then(|| act.clone()))
+        Self::on(move |turn| turn.verb().eq_ignore_ascii_case(verb).then(|| act.clone()))
     }
 
     pub fn offering(mut self, offers: &[&str]) -> Self {
