@@ -43,7 +43,7 @@ fn unscaled(value: u64, units: &[(&str, u64)]) -> String {
     units.sort_by_key(|(_, factor)| std::cmp::Reverse(*factor));
     units
         .iter()
-        .find(|(_, factor)| value != 0 && value % factor == 0)
+        .find(|(_, factor)| value != 0 && value.is_multiple_of(*factor))
         .or(units.last())
         .map_or_else(|| value.to_string(), |(unit, factor)| format!("{}{unit}", value / factor))
 }

@@ -71,7 +71,7 @@ impl Store {
     }
 }
 
-const INSERT_MESSAGES: Sql = Sql::rows(
+static INSERT_MESSAGES: Sql = Sql::rows(
     "INSERT INTO outbound_messages (id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
          idempotency_key, details, created_at)
      SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
@@ -94,7 +94,7 @@ const INSERT_MESSAGES: Sql = Sql::rows(
     ],
 );
 
-const INSERT_RECIPIENTS: Sql = Sql::rows(
+static INSERT_RECIPIENTS: Sql = Sql::rows(
     "INSERT INTO outbound_recipients (message_id, idx, address, notify, orcpt, state, lane, epoch, attempts, next_attempt_at,
          last_reply, updated_at)
      SELECT message_id, idx, address, notify, orcpt, state, lane, epoch, 0, next_attempt_at, last_reply, updated_at FROM {rows}",
@@ -113,7 +113,7 @@ const INSERT_RECIPIENTS: Sql = Sql::rows(
     ],
 );
 
-const INSERT_BODIES: Sql = Sql::rows(
+static INSERT_BODIES: Sql = Sql::rows(
     "INSERT INTO message_bodies (message_id, mime) SELECT message_id, mime FROM {rows}",
     &[("message_id", Kind::Bytes), ("mime", Kind::Blob)],
 );

@@ -152,7 +152,7 @@ fn release(epoch: Epoch, team: Id, message: Id, recipients: &[Recipient]) -> Set
     Settlement { epoch, team, message, outcomes: outcomes.collect() }
 }
 
-const READY: Sql = Sql::new(
+static READY: Sql = Sql::new(
     "WITH due AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
          WHERE state = 'queued' AND epoch = 0 AND lane = $1 AND next_attempt_at <= $2
@@ -161,7 +161,7 @@ const READY: Sql = Sql::new(
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
 );
 
-const LEFT_BEHIND: Sql = Sql::new(
+static LEFT_BEHIND: Sql = Sql::new(
     "WITH left_behind AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
          WHERE state = 'queued' AND epoch = $1 ORDER BY lane, next_attempt_at LIMIT $2 {skip locked})
@@ -169,19 +169,19 @@ const LEFT_BEHIND: Sql = Sql::new(
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
 );
 
-const MESSAGES: Sql = Sql::rows(
+static MESSAGES: Sql = Sql::rows(
     "SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at, details, created_at
      FROM {rows} JOIN outbound_messages ON id = v.message",
     &[("message", Kind::Bytes)],
 );
 
-const BODIES: Sql =
+static BODIES: Sql =
     Sql::rows("SELECT message_id, mime FROM {rows} JOIN message_bodies ON message_id = v.message", &[("message", Kind::Bytes)]);
 
-const NEXT_DUE: Sql =
+static NEXT_DUE: Sql =
     Sql::new("SELECT MIN(next_attempt_at) AS due FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND lane = $1");
 
-const CLAIMED: Sql = Sql::new(
+static CLAIMED: Sql = Sql::new(
     "SELECT r.message_id AS message_id, r.idx AS idx, r.attempts AS attempts, m.team_id AS team_id
      FROM outbound_recipients r JOIN outbound_messages m ON m.id = r.message_id
      WHERE r.state = 'queued' AND r.epoch = $1 LIMIT 1000",

@@ -12,14 +12,14 @@ pub(super) const MESSAGES: &str = "messages";
 /// Recipients that are open.
 pub(super) const OPEN: &str = "open";
 
-const APPLY: Sql = Sql::rows(
+static APPLY: Sql = Sql::rows(
     "INSERT INTO counters (team_id, name, committer, value) SELECT team_id, name, committer, value FROM {rows}
      WHERE TRUE ORDER BY team_id, name
      ON CONFLICT (team_id, name, committer) DO UPDATE SET value = counters.value + excluded.value",
     &[("team_id", Kind::Bytes), ("name", Kind::Text), ("committer", Kind::Text), ("value", Kind::Int)],
 );
 
-const SUM: Sql =
+static SUM: Sql =
     Sql::new("SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) AS total FROM counters WHERE team_id = $1 AND name = $2");
 
 sql::record!(Total { total: i64 });

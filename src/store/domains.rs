@@ -17,20 +17,20 @@ macro_rules! select {
     };
 }
 
-const ADD: Sql = Sql::new(
+static ADD: Sql = Sql::new(
     "INSERT INTO domains (id, team_id, name, status, created_at) VALUES ($1, $2, $3, 'pending', $4)
      ON CONFLICT (team_id, name) DO NOTHING",
 );
-const TRUST: Sql = Sql::new(
+static TRUST: Sql = Sql::new(
     "INSERT INTO domains (id, team_id, name, status, trusted, created_at, verified_at) VALUES ($1, $2, $3, 'verified', 1, $4, $4)
      ON CONFLICT (team_id, name) DO UPDATE SET status = 'verified', trusted = 1,
          verified_at = COALESCE(domains.verified_at, excluded.verified_at)",
 );
-const REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
-const BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
-const OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
+static REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
+static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
+static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
 /// Of the name and its parents, those that say anything: this team's own, and what another team has proven to be its own.
-const NEAREST: Sql = Sql::rows(
+static NEAREST: Sql = Sql::rows(
     "SELECT d.team_id AS team_id, d.name AS name, d.status AS status FROM {rows} JOIN domains d ON d.name = v.candidate
      WHERE d.team_id = $1 OR d.status = 'verified' OR d.status = 'disabled'",
     &[("candidate", Kind::Text)],

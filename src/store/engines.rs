@@ -15,22 +15,22 @@ pub const START_WITHIN: Duration = Duration::from_secs(15);
 pub const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// Rows are kept, so that no number is used twice.
-const OPEN: Sql = Sql::new(
+static OPEN: Sql = Sql::new(
     "INSERT INTO engines (epoch, name, state, renewed_at) SELECT COALESCE(MAX(epoch), 0) + 1, $1, 'alive', {now} FROM engines
      RETURNING epoch",
 );
-const BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive'");
-const BURY_SILENT: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1");
+static BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive'");
+static BURY_SILENT: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1");
 /// A dead epoch stays dead, whatever its engine believes.
-const RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
-const CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
-const DEAD: Sql = Sql::new(
+static RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
+static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
+static DEAD: Sql = Sql::new(
     "SELECT e.epoch AS epoch,
          CAST(CASE WHEN EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.state = 'queued' AND r.epoch = e.epoch) THEN 1 ELSE 0 END AS BIGINT) AS holds,
          CAST(CASE WHEN e.renewed_at < {now} - $1 THEN 1 ELSE 0 END AS BIGINT) AS cold
      FROM engines e WHERE e.state = 'dead' ORDER BY e.epoch",
 );
-const EMPTY: Sql = Sql::new("UPDATE engines SET state = 'empty' WHERE epoch = $1 AND state = 'dead'");
+static EMPTY: Sql = Sql::new("UPDATE engines SET state = 'empty' WHERE epoch = $1 AND state = 'dead'");
 
 record!(EpochRow { epoch: i64 });
 record!(DeadRow { epoch: i64, holds: i64, cold: i64 });

@@ -9,7 +9,7 @@ use crate::store::db::Tx;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
-const INSERT: Sql = Sql::rows(
+static INSERT: Sql = Sql::rows(
     "INSERT INTO events (message_id, id, team_id, recipient, kind, at, detail)
      SELECT message_id, id, team_id, recipient, kind, at, detail FROM {rows}",
     &[
@@ -23,7 +23,7 @@ const INSERT: Sql = Sql::rows(
     ],
 );
 
-const OF_MESSAGE: Sql =
+static OF_MESSAGE: Sql =
     Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
 
 record!(EventRow { message_id: Vec<u8>, id: Vec<u8>, team_id: Vec<u8>, recipient: Option<i64>, kind: String, at: i64, detail: String });

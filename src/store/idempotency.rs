@@ -9,7 +9,7 @@ use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{StoreError, rows};
 
 /// Sorted, so that two committers take the same locks in the same order. An expired key is taken over.
-const CLAIM: Sql = Sql::rows(
+static CLAIM: Sql = Sql::rows(
     "INSERT INTO idempotency_keys (key, fingerprint, automatic, message_id, created_at, expires_at)
      SELECT key, fingerprint, automatic, message_id, created_at, expires_at FROM {rows} WHERE TRUE ORDER BY key
      ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, automatic = excluded.automatic,
@@ -26,7 +26,7 @@ const CLAIM: Sql = Sql::rows(
     ],
 );
 
-const HOLDERS: Sql = Sql::rows(
+static HOLDERS: Sql = Sql::rows(
     "SELECT k.key AS key, k.message_id AS message_id, k.fingerprint AS fingerprint, k.created_at AS created_at
      FROM {rows} JOIN idempotency_keys k ON k.key = v.wanted",
     &[("wanted", Kind::Bytes)],
@@ -122,7 +122,7 @@ fn read(holder: Holder) -> Result<([u8; 32], Held), StoreError> {
     Ok((key, Held { fingerprint: holder.fingerprint, replay, reused: Accepted::KeyReused { id } }))
 }
 
-const GIVE_UP: Sql = Sql::rows(
+static GIVE_UP: Sql = Sql::rows(
     "DELETE FROM idempotency_keys WHERE automatic = 1 AND key IN (
          SELECT m.idempotency_key FROM {rows} JOIN outbound_messages m ON m.id = v.message
          WHERE m.idempotency_key IS NOT NULL

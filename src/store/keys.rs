@@ -26,24 +26,24 @@ macro_rules! select {
     };
 }
 
-const INSERT: Sql = Sql::new(
+static INSERT: Sql = Sql::new(
     "INSERT INTO api_keys (id, team_id, name, display, hash, rights, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
-const BY_HASH: Sql = select!("WHERE hash = $1");
-const BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
-const BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1");
-const OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY id DESC");
-const REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
-const LOCK: Sql = Sql::rows(
+static BY_HASH: Sql = select!("WHERE hash = $1");
+static BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
+static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1");
+static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY id DESC");
+static REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
+static LOCK: Sql = Sql::rows(
     "SELECT k.last_used_at AS last_used_at FROM {rows} JOIN api_keys k ON k.id = v.used ORDER BY k.id {lock} OF k",
     &[("used", Kind::Bytes), ("at", Kind::Int)],
 );
-const TOUCH: Sql = Sql::rows(
+static TOUCH: Sql = Sql::rows(
     "UPDATE api_keys SET last_used_at = v.at FROM {rows} WHERE id = v.used AND (last_used_at IS NULL OR last_used_at < v.at)",
     &[("used", Kind::Bytes), ("at", Kind::Int)],
 );
 /// Ids begin with the time they were made at, so that the index of a team's messages finds the day.
-const ACCEPTED: Sql = Sql::new(
+static ACCEPTED: Sql = Sql::new(
     "SELECT COUNT(*) AS accepted FROM outbound_messages
      WHERE team_id = (SELECT team_id FROM api_keys WHERE id = $1) AND id >= $2 AND key_id = $1 AND created_at >= $3",
 );

@@ -31,14 +31,14 @@ impl QueueAction {
 }
 
 /// Only what no living engine holds: an attempt under way can't be called back.
-const CHANGE: Sql = Sql::new(
+static CHANGE: Sql = Sql::new(
     "UPDATE outbound_recipients SET state = $4, epoch = 0, next_attempt_at = CASE WHEN $4 = 'queued' THEN $5 ELSE next_attempt_at END,
          updated_at = $5
      WHERE message_id = $1 AND state IN ($2, $3)
        AND (epoch = 0 OR epoch IN (SELECT e.epoch FROM engines e WHERE e.state <> 'alive'))
      RETURNING idx",
 );
-const TEAM: Sql = Sql::new("SELECT team_id FROM outbound_messages WHERE id = $1");
+static TEAM: Sql = Sql::new("SELECT team_id FROM outbound_messages WHERE id = $1");
 
 record!(Changed { idx: i64 });
 record!(TeamOf { team_id: Vec<u8> });

@@ -50,28 +50,28 @@ macro_rules! select {
     };
 }
 
-const NEWEST: Sql = select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
-const NEWEST_OF_TEAM: Sql = select!("WHERE id < $1 AND team_id = $3 ORDER BY id DESC LIMIT $2");
-const OPEN: Sql = select!(
+static NEWEST: Sql = select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+static NEWEST_OF_TEAM: Sql = select!("WHERE id < $1 AND team_id = $3 ORDER BY id DESC LIMIT $2");
+static OPEN: Sql = select!(
     "WHERE id < $1 AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held'))
      ORDER BY id DESC LIMIT $2"
 );
-const OPEN_OF_TEAM: Sql = select!(
+static OPEN_OF_TEAM: Sql = select!(
     "WHERE id < $1 AND team_id = $3
        AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held'))
      ORDER BY id DESC LIMIT $2"
 );
-const ONE: Sql = select!("WHERE id = $1");
-const RECIPIENTS: Sql = Sql::rows(
+static ONE: Sql = select!("WHERE id = $1");
+static RECIPIENTS: Sql = Sql::rows(
     "SELECT message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at
      FROM {rows} JOIN outbound_recipients ON message_id = v.message ORDER BY message_id, idx",
     &[("message", Kind::Bytes)],
 );
-const BODY: Sql = Sql::new("SELECT mime FROM message_bodies WHERE message_id = $1");
-const BY_STATE: Sql = Sql::new("SELECT state, COUNT(*) AS recipients FROM outbound_recipients GROUP BY state");
-const DUE: Sql =
+static BODY: Sql = Sql::new("SELECT mime FROM message_bodies WHERE message_id = $1");
+static BY_STATE: Sql = Sql::new("SELECT state, COUNT(*) AS recipients FROM outbound_recipients GROUP BY state");
+static DUE: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND next_attempt_at <= $1");
-const MESSAGES: Sql = Sql::new("SELECT COUNT(*) AS number FROM outbound_messages");
+static MESSAGES: Sql = Sql::new("SELECT COUNT(*) AS number FROM outbound_messages");
 
 record!(BodyRow { mime: Vec<u8> });
 record!(StateRow { state: String, recipients: i64 });

@@ -34,7 +34,7 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Rows deleted at a time.
 const AT_ONCE: i64 = 500;
 
-const INSERT: Sql = Sql::rows(
+static INSERT: Sql = Sql::rows(
     "INSERT INTO refusals (id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at)
      SELECT id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at FROM {rows}",
     &[
@@ -50,12 +50,12 @@ const INSERT: Sql = Sql::rows(
         ("at", Kind::Int),
     ],
 );
-const OF_TEAM: Sql = Sql::new(
+static OF_TEAM: Sql = Sql::new(
     "SELECT team_id, key_id, door, code, text, reverse_path, recipients, subject, at FROM refusals
      WHERE team_id = $1 ORDER BY id DESC LIMIT $2",
 );
-const FORGET: Sql = Sql::new("DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < $1 ORDER BY id LIMIT $2)");
-const FORGET_KEYS: Sql = Sql::new(
+static FORGET: Sql = Sql::new("DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < $1 ORDER BY id LIMIT $2)");
+static FORGET_KEYS: Sql = Sql::new(
     "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
 );
 

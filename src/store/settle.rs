@@ -42,14 +42,14 @@ impl Store {
 }
 
 /// Locks in one order what the update will change, so that two committers can't wait for each other.
-const LOCK: Sql = Sql::rows(
+static LOCK: Sql = Sql::rows(
     "SELECT r.idx AS idx FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message AND r.idx = v.place
      ORDER BY r.message_id, r.idx {lock} OF r",
     &[("message", Kind::Bytes), ("place", Kind::Int)],
 );
 
 /// The fence: only a row that is still claimed under this epoch and attempt is changed.
-const UPDATE: Sql = Sql::rows(
+static UPDATE: Sql = Sql::rows(
     "UPDATE outbound_recipients SET state = v.after, epoch = 0,
          attempts = attempts + v.counted,
          lane = CASE WHEN v.counted = 1 THEN lane | 1 ELSE lane END,

@@ -285,7 +285,7 @@ impl From<Option<crate::clock::Timestamp>> for Value {
 
 /// A list of values, each converted.
 macro_rules! values {
-    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { Vec::from([$($crate::store::sql::Value::from($value)),*]) };
 }
 pub(crate) use values;
 

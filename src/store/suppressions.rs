@@ -12,7 +12,7 @@ use crate::store::gather::{Bounds, Gather};
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
-const SUPPRESS: Sql = Sql::rows(
+static SUPPRESS: Sql = Sql::rows(
     "INSERT INTO suppressions (team_id, address, reason, message_id, evidence, created_at)
      SELECT team_id, address, reason, message_id, evidence, created_at FROM {rows} WHERE TRUE ORDER BY team_id, address
      ON CONFLICT (team_id, address) DO NOTHING",
@@ -25,12 +25,12 @@ const SUPPRESS: Sql = Sql::rows(
         ("created_at", Kind::Int),
     ],
 );
-const LIFT: Sql = Sql::new("DELETE FROM suppressions WHERE team_id = $1 AND address = $2");
-const PAGE: Sql = Sql::new(
+static LIFT: Sql = Sql::new("DELETE FROM suppressions WHERE team_id = $1 AND address = $2");
+static PAGE: Sql = Sql::new(
     "SELECT team_id, address, reason, message_id, evidence, created_at FROM suppressions
      WHERE team_id = $1 AND address > $2 ORDER BY address LIMIT $3",
 );
-const LOOK_UP: Sql = Sql::rows(
+static LOOK_UP: Sql = Sql::rows(
     "SELECT v.asker AS asker, s.address AS address, s.reason AS reason
      FROM {rows} JOIN suppressions s ON s.team_id = v.team AND s.address = v.wanted",
     &[("asker", Kind::Int), ("team", Kind::Bytes), ("wanted", Kind::Text)],

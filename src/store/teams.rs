@@ -6,10 +6,10 @@ use crate::model::team::Team;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
-const INSERT: Sql = Sql::new("INSERT INTO teams (id, name, created_at) VALUES ($1, $2, $3)");
-const BY_NAME: Sql = Sql::new("SELECT id, name, created_at FROM teams WHERE name = $1");
-const BY_ID: Sql = Sql::new("SELECT id, name, created_at FROM teams WHERE id = $1");
-const ALL: Sql = Sql::new("SELECT id, name, created_at FROM teams ORDER BY name");
+static INSERT: Sql = Sql::new("INSERT INTO teams (id, name, created_at) VALUES ($1, $2, $3)");
+static BY_NAME: Sql = Sql::new("SELECT id, name, created_at FROM teams WHERE name = $1");
+static BY_ID: Sql = Sql::new("SELECT id, name, created_at FROM teams WHERE id = $1");
+static ALL: Sql = Sql::new("SELECT id, name, created_at FROM teams ORDER BY name");
 
 record!(TeamRow { id: Vec<u8>, name: String, created_at: i64 });
 

@@ -1,5 +1,7 @@
 //! Behaviour as it shows from outside, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+
 mod cli;
 mod config;
 mod dialogs;
