@@ -1,5 +1,7 @@
 """Durable before answered: the system calls show, for each message, the sync that covers it before the write of its 250."""
+import os
 import re
+import signal
 import subprocess
 
 from blackbox.gateway import KEY
@@ -47,7 +49,7 @@ def end_traced(gateway):
     """The process under strace gets the signal: strace ends when it does."""
     children = f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children"
     for pid in open(children).read().split():
-        subprocess.run(["kill", pid], check=True)
+        os.kill(int(pid), signal.SIGTERM)
     gateway.process.wait(30)
 
 
