@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::telemetry;
 
 /// Options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Global {
     /// Read this file instead of posthouse.toml in the working directory.
     #[arg(long, global = true, value_name = "FILE")]
@@ -31,6 +31,11 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl Global {
+    /// The same, but with this file when one is given.
+    pub fn with_file(&self, file: Option<&str>) -> Self {
+        Self { config: file.map(PathBuf::from).or_else(|| self.config.clone()), ..self.clone() }
+    }
+
     /// The configuration in force for this command.
     pub fn load(&self) -> anyhow::Result<Config> {
         let data_dir = self.data_dir.iter().map(|dir| ("data_dir".to_owned(), dir.clone()));

@@ -9,13 +9,16 @@ pub mod migrate;
 pub mod output;
 pub mod queue;
 pub mod ready;
+pub mod sendmail;
 pub mod serve;
+pub mod submit;
 pub mod suppressions;
 pub mod teams;
 pub mod when;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +61,12 @@ enum Verb {
     Migrate,
     /// Ask whether the server is ready, by exit status.
     Ready(ready::Ready),
+    /// Submit a message as the classic sendmail does (-t -i -f; see `posthouse sendmail --help`).
+    #[command(disable_help_flag = true)]
+    Sendmail {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Print completions for a shell.
     Completions(completions::Completions),
 }
@@ -69,6 +78,12 @@ pub struct Usage(pub String);
 
 /// Runs the program with these arguments. The status: 0 done, 1 failed, 2 wrong usage.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    if let [program, rest @ ..] = args.as_slice()
+        && Path::new(program).file_name() == Some(OsStr::new("sendmail"))
+    {
+        return sendmail::run(&Global::default(), rest);
+    }
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
         Err(e) => {
@@ -77,7 +92,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.execute() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         // Whoever read the answer has read enough (`posthouse queue list | head`).
         Err(e) if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(e) => {
@@ -88,9 +103,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 impl Arguments {
-    fn execute(self) -> anyhow::Result<()> {
+    fn execute(self) -> anyhow::Result<ExitCode> {
         let global = self.global;
-        match self.verb.unwrap_or(Verb::Serve) {
+        let done = match self.verb.unwrap_or(Verb::Serve) {
+            Verb::Sendmail { args } => return Ok(sendmail::run(&global, &args)),
             Verb::Serve => serve::run(&global),
             Verb::Keys(verb) => verb.run(&global),
             Verb::Teams(verb) => verb.run(&global),
@@ -101,6 +117,7 @@ impl Arguments {
             Verb::Migrate => migrate::run(&global),
             Verb::Ready(ready) => ready.run(&global),
             Verb::Completions(completions) => completions.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
