@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod output;
 pub mod queue;
 pub mod ready;
+pub mod send;
 pub mod sendmail;
 pub mod serve;
 pub mod submit;
@@ -61,6 +62,8 @@ enum Verb {
     Migrate,
     /// Ask whether the server is ready, by exit status.
     Ready(ready::Ready),
+    /// Send a test message through the SMTP door.
+    Send(Box<send::Send>),
     /// Submit a message as the classic sendmail does (-t -i -f; see `posthouse sendmail --help`).
     #[command(disable_help_flag = true)]
     Sendmail {
@@ -116,6 +119,7 @@ impl Arguments {
             Verb::Config(verb) => verb.run(&global),
             Verb::Migrate => migrate::run(&global),
             Verb::Ready(ready) => ready.run(&global),
+            Verb::Send(send) => send.run(&global),
             Verb::Completions(completions) => completions.run(),
         };
         done.map(|()| ExitCode::SUCCESS)

@@ -100,12 +100,7 @@ fn first_listener(config: &Config) -> anyhow::Result<(String, u16, RelayTls)> {
 }
 
 /// Submits the content to each recipient. Returns the server's reply when it accepted it for all of them.
-pub async fn submit(
-    hop: &Hop,
-    sender: Option<&Address>,
-    recipients: &[Address],
-    content: &[u8],
-) -> Result<ServerReply, Failure> {
+pub async fn submit(hop: &Hop, sender: Option<&Address>, recipients: &[Address], content: &[u8]) -> Result<ServerReply, Failure> {
     let paths: Vec<ForwardPath> = recipients.iter().cloned().map(ForwardPath::from).collect();
     let mut connection = hop.dial().await.map_err(|e| of_error(&e))?;
     let utf8 = sender.into_iter().chain(recipients).any(Address::needs_smtputf8);

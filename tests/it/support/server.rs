@@ -1,0 +1,116 @@
+//! A server in a process of its own, on free ports.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::program::Program;
+
+/// How long anything here may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    /// What it printed on its way up.
+    pub banner: String,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: Option<i32>,
+    pub stderr: String,
+}
+
+impl Server {
+    /// Starts `posthouse serve` and waits until it has said all that it says.
+    pub fn start(program: &Program, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let ports = ["serve", "--set", r#"smtp.listener=[{"address":"127.0.0.1:0"}]"#, "--set", "http.address=127.0.0.1:0"];
+        let mut command = program.command(&[&ports, args].concat());
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let lines = lines_of(child.stdout.take().expect("standard output"));
+        let mut server = Self { child, banner: String::new() };
+        let deadline = Instant::now() + PATIENCE;
+        while !server.banner.lines().any(|line| line.starts_with("swaks ") || line.contains("keys create")) {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => server.banner.push_str(&line),
+                Err(_) => panic!("the server did not come up: {:?} {:?}", server.banner.clone(), server.end()),
+            }
+        }
+        server
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where SMTP is spoken: `127.0.0.1:PORT`.
+    pub fn smtp(&self) -> String {
+        self.row("SMTP").split(',').next().expect("an address").to_owned()
+    }
+
+    /// Where HTTP is spoken: `127.0.0.1:PORT`.
+    pub fn http(&self) -> String {
+        self.row("Console").trim_start_matches("http://").trim_end_matches('/').to_owned()
+    }
+
+    /// The key that was shown.
+    pub fn key(&self) -> String {
+        self.row("Key").split(' ').next().expect("a key").to_owned()
+    }
+
+    /// The line of the banner that begins with this word, without it.
+    fn row(&self, name: &str) -> &str {
+        let row = self.banner.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(' '));
+        row.unwrap_or_else(|| panic!("no {name} in {:?}", self.banner)).trim()
+    }
+
+    /// Asks it to close, as the system does, and waits for its end.
+    pub fn close(mut self) -> Ended {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")).expect("a process id");
+        kill_process(pid, Signal::TERM).expect("a signal to our own child");
+        self.end()
+    }
+
+    fn end(&mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.child.try_wait().expect("our own child") {
+                Some(status) => break status.code(),
+                None if Instant::now() > deadline => panic!("the server does not end"),
+                None => std::thread::yield_now(),
+            }
+        };
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_string(&mut stderr).expect("UTF-8 on standard error");
+        }
+        Ended { status, stderr }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lines as they come, each with its end.
+fn lines_of(stdout: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (tell, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if tell.send(format!("{line}\n")).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
