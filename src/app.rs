@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::delivery::Engine;
-use crate::door::http;
+use crate::door::http::{self, Readiness};
 use crate::door::keyring::Keyring;
 use crate::door::smtp::door::Door;
 use crate::door::smtp::listener;
@@ -56,26 +56,20 @@ impl House {
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self { config, bound, store, .. } = self;
-        let clock = Clock::System;
-        let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
-        let keyring = Keyring::new(store.clone(), clock.clone());
-        let intake = Intake::new(store.clone(), &config, clock.clone(), Ids::random(clock.clone()));
+        let keyring = Keyring::new(store.clone(), Clock::System);
         let certificates = Certificates::open(&config).context("TLS can't be set up")?;
         signals::reload_on_hangup(&certificates, &shutdown)?;
-
-        let readiness = http::Readiness::default();
-        let mut pages = http::Context::new(&config, store.clone(), keyring.clone(), clock, readiness.clone());
-        pages.smtp = bound.smtp_addresses().first().map(|(address, _)| *address).or(pages.smtp);
-        if let Some(socket) = bound.http {
-            shutdown.spawn(http::run(socket, pages, shutdown.clone()));
-        }
-
         if config.has(Role::Delivery) {
             let engine = Engine::new(store.clone(), &config, Clock::System).map_err(anyhow::Error::msg)?;
             shutdown.spawn(engine.run(shutdown.clone()));
         }
-
-        let door = Door::new(&config, intake, keyring.clone(), Arc::default(), certificates, budget);
+        let readiness = Readiness::default();
+        let smtp = bound.smtp_addresses().first().map(|(address, _)| *address);
+        if let Some(socket) = bound.http {
+            let pages = http::Context::new(&config, store.clone(), keyring.clone(), Clock::System, readiness.clone());
+            shutdown.spawn(http::run(socket, http::Context { smtp, ..pages }, shutdown.clone()));
+        }
+        let door = smtp_door(&config, &store, &keyring, certificates);
         shutdown.spawn(listener::run(bound.smtp, door, shutdown.clone()));
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
@@ -88,6 +82,13 @@ impl House {
         store.close().await;
         Ok(())
     }
+}
+
+/// The SMTP door, with intake behind it.
+fn smtp_door(config: &Config, store: &Store, keyring: &Keyring, certificates: Certificates) -> Door {
+    let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
+    let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
+    Door::new(config, intake, keyring.clone(), Arc::default(), certificates, budget)
 }
 
 /// Writes down when keys were last used, now and then.

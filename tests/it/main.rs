@@ -9,5 +9,6 @@ mod engine;
 mod http;
 mod imports;
 mod relay;
+mod serve;
 mod store;
 mod support;

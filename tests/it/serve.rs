@@ -103,7 +103,8 @@ fn sendmail_submits_and_says_nothing() {
     let sent = sendmail(&program, &["-t", "-i", "-oem", "--server", &smtp, "--key", &key], message);
     assert_eq!((sent.status, sent.stdout.as_str(), sent.stderr.as_str()), (0, "", ""));
     let queued = queue(&program);
-    let addresses: Vec<&str> = queued[0]["recipients"].as_array().expect("recipients").iter().filter_map(|r| r["address"].as_str()).collect();
+    let addresses: Vec<&str> =
+        queued[0]["recipients"].as_array().expect("recipients").iter().filter_map(|r| r["address"].as_str()).collect();
     assert_eq!(addresses, ["a@example.com", "hidden@example.com"]);
 }
 
@@ -135,7 +136,8 @@ fn send_prints_what_the_server_says() {
     let program = Program::new();
     let server = Server::start(&program, &[], &[]);
     let (smtp, key) = (server.smtp(), server.key());
-    let args = ["send", "--server", &smtp, "--key", &key, "--from", "a@example.com", "--to", "b@example.com", "--subject", "Grüße"];
+    let args =
+        ["send", "--server", &smtp, "--key", &key, "--from", "a@example.com", "--to", "b@example.com", "--subject", "Grüße"];
     let ran = program.run(&args);
     let id = ran.answer().trim_end().strip_prefix("250 2.0.0 Ok: queued as ").expect("the reply").to_owned();
     assert_eq!(queue(&program)[0]["id"], id.as_str());

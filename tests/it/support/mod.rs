@@ -6,5 +6,6 @@ pub mod dialog_talk;
 pub mod nouns;
 pub mod postgres;
 pub mod program;
+pub mod server;
 pub mod sink;
 pub mod stores;
