@@ -1,7 +1,7 @@
 //! Posthouse: mail in by SMTP, one durable queue, mail out.
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
-//! `model` knows nothing but the foundations; `wire`, `mime`, `policy` and `store` know the model;
+//! `model` knows nothing but the foundations; `wire`, `mime`, `policy` and `store` know the model, and policies read `mime`;
 //! `intake` folds them; doors know intake; delivery knows wire, store and mime; `app` and `cli` know everything.
 
 // Foundations: values and capabilities that every layer may name.

@@ -9,7 +9,7 @@ const FOUNDATIONS: &[&str] = &["clock", "config", "id", "lock", "pem", "shutdown
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("mime", &[]),
-    ("policy", &[]),
+    ("policy", &["mime"]),
     ("store", &[]),
     ("intake", &["policy", "store", "mime"]),
     ("door", &["intake", "wire", "mime", "store"]),
