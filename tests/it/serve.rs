@@ -1,8 +1,12 @@
 //! The server as an operator meets it: the first run, the next one, a second one, and the end.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use crate::support::postgres::Cluster;
 use crate::support::program::{Program, Ran};
 use crate::support::server::Server;
 
@@ -72,6 +76,7 @@ fn a_second_server_is_told_who_has_the_directory() {
     let program = Program::new();
     let server = Server::start(&program, &[], &[]);
     for verb in ["serve", "migrate"] {
+        // The other ports are taken too, but this is what is said.
         let refused = program.run(&[verb, "--set", "http.address=127.0.0.1:0"]);
         assert_eq!(refused.status, 1);
         assert!(refused.stderr.contains(&format!("pid {}", server.pid())), "{}", refused.stderr);
@@ -82,7 +87,8 @@ fn a_second_server_is_told_who_has_the_directory() {
 fn a_port_that_is_taken_stops_it_before_it_begins() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address");
-    let refused = Program::new().run(&["--set", &format!("http.address={address}")]);
+    let http = format!("http.address={address}");
+    let refused = Program::new().run(&["--set", r#"smtp.listener=[{"address":"127.0.0.1:0"}]"#, "--set", &http]);
     assert_eq!((refused.status, refused.stdout.as_str()), (1, ""));
     assert!(refused.stderr.contains(&format!("http.address {address}")), "{}", refused.stderr);
 }
@@ -145,4 +151,113 @@ fn send_prints_what_the_server_says() {
     let refused = program.run(&["send", "--server", &smtp, "--key", "wrong", "--from", "a@example.com", "--to", "b@example.com"]);
     assert_eq!((refused.status, refused.stdout.as_str()), (1, ""));
     assert!(refused.stderr.contains("535"), "{}", refused.stderr);
+}
+
+#[test]
+fn it_is_sendmail_when_called_so() {
+    let program = Program::new();
+    let server = Server::start(&program, &[], &[]);
+    let link = program.dir.path().join("sendmail");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthouse"), &link).expect("a link");
+    let file = format!("[sendmail]\nserver = {:?}\nkey = {:?}\n", server.smtp(), server.key());
+    std::fs::write(program.dir.path().join("posthouse.toml"), file).expect("posthouse.toml");
+    let mut command = Command::new(link);
+    command.args(["-oi", "-f", "app@example.com", "you@example.com"]).current_dir(program.dir.path()).env_clear();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the link runs");
+    child.stdin.take().expect("standard input").write_all(b"Subject: s\n\nbody\n").expect("it reads");
+    let ran = Ran::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    assert_eq!(queue(&program)[0]["recipients"][0]["address"], "you@example.com");
+}
+
+#[test]
+fn the_operator_has_a_hand_on_what_waits() {
+    let program = Program::new();
+    let server = Server::start(&program, &["--set", r#"roles=["smtp","http"]"#], &[]);
+    let (smtp, key) = (server.smtp(), server.key());
+    let sent = program.run(&["send", "--server", &smtp, "--key", &key, "--from", "a@example.com", "--to", "b@example.com"]);
+    let id = sent.answer().trim_end().rsplit(' ').next().expect("an id").to_owned();
+    let state = || {
+        let message = queue(&program).remove(0);
+        (
+            message["status"].clone(),
+            message["recipients"][0]["status"].clone(),
+            message["recipients"][0]["next_attempt_at"].is_null(),
+        )
+    };
+    assert_eq!(state(), ("queued".into(), "queued".into(), false));
+    for (verb, message, recipient, ended) in [
+        ("hold", "queued", "held", false),
+        ("release", "queued", "queued", false),
+        ("retry", "queued", "queued", false),
+        ("cancel", "cancelled", "cancelled", true),
+    ] {
+        assert!(program.run(&["queue", verb, &id]).answer().contains("1 recipient "), "{verb}");
+        assert_eq!(state(), (message.into(), recipient.into(), ended), "{verb}");
+    }
+    assert_eq!(program.run(&["queue", "retry", &id]).status, 1);
+    assert_eq!(program.run(&["queue", "list", "--json"]).answer(), "");
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let program = Program::new();
+    let path = program.dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+    let told = || {
+        let mut buffer = [0u8; 64];
+        let octets = socket.recv(&mut buffer).expect("a word in time");
+        String::from_utf8_lossy(&buffer[..octets]).trim_end().to_owned()
+    };
+    let server = Server::start(&program, &[], &[("NOTIFY_SOCKET", path.to_str().expect("UTF-8"))]);
+    assert_eq!(told(), "READY=1");
+    server.close();
+    assert_eq!(told(), "STOPPING=1");
+}
+
+#[test]
+fn sockets_are_taken_over_from_systemd() {
+    let program = Program::new();
+    let passed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = passed.local_addr().expect("an address").to_string();
+    let mut command = Command::new("sh");
+    // The process that is started is the one that LISTEN_PID names, and its first passed socket is descriptor 3.
+    command.args(["-c", r#"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 0</dev/null"#, env!("CARGO_BIN_EXE_posthouse")]);
+    let listener = format!(r#"smtp.listener=[{{"address":"{address}"}}]"#);
+    command.args(["serve", "--set", &listener, "--set", "http.address=127.0.0.1:0"]);
+    command.current_dir(program.dir.path()).env_clear().stdin(Stdio::from(OwnedFd::from(passed)));
+    let server = Server::spawn(&program, command);
+    assert_eq!(server.smtp(), address);
+    let key = server.key();
+    let sent = program.run(&["send", "--server", &address, "--key", &key, "--from", "a@example.com", "--to", "b@example.com"]);
+    assert!(sent.answer().starts_with("250 2.0.0 Ok: queued as "), "{sent:?}");
+}
+
+#[test]
+fn two_processes_make_one_first_key_on_one_postgresql() {
+    let Some(cluster) = Cluster::start() else { return };
+    let database = cluster.database();
+    let variables = [("POSTHOUSE__BOOTSTRAP_KEY", KEY), ("POSTHOUSE__DATABASE", database.as_str())];
+    let programs = [Program::new(), Program::new(), Program::new()];
+    let servers: Vec<Server> = std::thread::scope(|scope| {
+        let starting: Vec<_> = programs.iter().map(|program| scope.spawn(|| Server::start(program, &[], &variables))).collect();
+        starting.into_iter().map(|server| server.join().expect("it starts")).collect()
+    });
+    let listed = programs[0].run_with(&["keys", "list", "--json"], &variables);
+    assert_eq!(listed.answer().lines().count(), 1, "{}", listed.stdout);
+    for server in &servers {
+        let sent = programs[0].run(&[
+            "send",
+            "--server",
+            &server.smtp(),
+            "--key",
+            KEY,
+            "--from",
+            "a@example.com",
+            "--to",
+            "b@example.com",
+        ]);
+        assert_eq!(sent.status, 0, "{sent:?}");
+    }
 }

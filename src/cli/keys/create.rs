@@ -109,11 +109,8 @@ impl Create {
         let team = self.team.find(store).await?.id;
         let new = NewKey { team, name: self.name.clone(), secret: secret.clone(), rights: self.rights(), expires_at };
         let key = store.create_key(new).await?;
-        if self.json {
-            show_json(&key, &secret)?
-        } else {
-            show_plain(&key, &secret)?
-        }
+        let show = if self.json { show_json } else { show_plain };
+        show(&key, &secret)?;
         if self.streams.is_empty() {
             output::note(CHOOSING);
         }

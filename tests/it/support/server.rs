@@ -1,7 +1,9 @@
 //! A server in a process of its own, on free ports.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Stdio};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server; killed when dropped.
 pub struct Server {
-    child: Child,
+    /// `None` once its end is waited for.
+    child: Option<Child>,
+    pid: Pid,
+    log: PathBuf,
     /// What it printed on its way up.
     pub banner: String,
 }
@@ -31,23 +36,41 @@ impl Server {
     pub fn start(program: &Program, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let ports = ["serve", "--set", r#"smtp.listener=[{"address":"127.0.0.1:0"}]"#, "--set", "http.address=127.0.0.1:0"];
         let mut command = program.command(&[&ports, args].concat());
-        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(variables.iter().copied());
+        Self::spawn(program, command)
+    }
+
+    /// Spawns a command that ends up as the server, and waits as [`Server::start`] does.
+    pub fn spawn(program: &Program, mut command: Command) -> Self {
+        let log = program.dir.path().join("log");
+        command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a file for the log"));
         let mut child = command.spawn().expect("the program runs");
         let lines = lines_of(child.stdout.take().expect("standard output"));
-        let mut server = Self { child, banner: String::new() };
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
+        let mut server = Self { child: Some(child), pid, log, banner: String::new() };
         let deadline = Instant::now() + PATIENCE;
         while !server.banner.lines().any(|line| line.starts_with("swaks ") || line.contains("keys create")) {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => server.banner.push_str(&line),
-                Err(_) => panic!("the server did not come up: {:?} {:?}", server.banner.clone(), server.end()),
+                Err(_) => panic!("the server did not come up: {:?} {:?}", server.banner, server.log()),
             }
         }
         server
     }
 
     /// The process's id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// What it said on standard error so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("UTF-8 on standard error")
+    }
+
+    /// Sends a signal to it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).expect("a signal to our own child");
     }
 
     /// Where SMTP is spoken: `127.0.0.1:PORT`.
@@ -73,32 +96,21 @@ impl Server {
 
     /// Asks it to close, as the system does, and waits for its end.
     pub fn close(mut self) -> Ended {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("a signal to our own child");
-        self.end()
-    }
-
-    fn end(&mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            match self.child.try_wait().expect("our own child") {
-                Some(status) => break status.code(),
-                None if Instant::now() > deadline => panic!("the server does not end"),
-                None => std::thread::yield_now(),
-            }
-        };
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            pipe.read_to_string(&mut stderr).expect("UTF-8 on standard error");
-        }
-        Ended { status, stderr }
+        self.signal(Signal::TERM);
+        let mut child = self.child.take().expect("it runs");
+        let (tell, ended) = mpsc::channel();
+        std::thread::spawn(move || tell.send(child.wait()));
+        let status = ended.recv_timeout(PATIENCE).expect("the server ends in time").expect("our own child");
+        Ended { status: status.code(), stderr: self.log() }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
