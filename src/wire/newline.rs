@@ -7,6 +7,10 @@ const LF: u8 = b'\n';
 /// Octets looked at together. A block that needs no mending is copied whole.
 const BLOCK: usize = 2048;
 
+/// A run of CR before LF is one line end up to this length; of a longer run the first ones each stand alone, so that what waits to
+/// be written is bounded.
+const RUN: usize = 64;
+
 /// Mends line ends while octets stream through, whatever pieces they come in.
 #[derive(Debug, Default)]
 pub struct Newlines {
@@ -51,9 +55,9 @@ impl Newlines {
         self.found
     }
 
-    /// Octets that will be written for what waits.
+    /// Octets that will be written at least for what waits.
     pub fn pending(&self) -> usize {
-        self.waiting.saturating_mul(2)
+        if self.waiting == 0 { 0 } else { 2 }
     }
 
     /// The next octets to look at together. A CR at the end is left to the next block, with its LF.
@@ -73,7 +77,7 @@ impl Newlines {
             }
             from = at + 1;
             match block[at] {
-                CR => self.waiting = self.waiting.saturating_add(1),
+                CR => self.carriage_return(into),
                 LF => self.line_end(into),
                 _ => {
                     self.text(&[0], into);
@@ -83,6 +87,14 @@ impl Newlines {
         }
         if from < block.len() {
             self.text(&block[from..], into);
+        }
+    }
+
+    fn carriage_return(&mut self, into: &mut Vec<u8>) {
+        if self.waiting < RUN {
+            self.waiting += 1;
+        } else {
+            self.bare(into);
         }
     }
 
@@ -102,9 +114,14 @@ impl Newlines {
     /// CRs that no LF followed: each stood alone.
     fn let_go(&mut self, into: &mut Vec<u8>) {
         for _ in 0..std::mem::take(&mut self.waiting) {
-            into.extend_from_slice(b"\r\n");
-            self.found.bare.get_or_insert(into.len());
+            self.bare(into);
         }
+    }
+
+    /// Writes CRLF for a CR that stood alone.
+    fn bare(&mut self, into: &mut Vec<u8>) {
+        into.extend_from_slice(b"\r\n");
+        self.found.bare.get_or_insert(into.len());
     }
 }
 
@@ -158,6 +175,16 @@ mod tests {
             for size in 1..=input.len() {
                 assert!(mended(input, size).1.nul.is_some(), "{}", input.escape_ascii());
             }
+        }
+    }
+
+    #[test]
+    fn a_long_run_of_cr_does_not_wait_for_ever() {
+        let input = [vec![CR; 100], b"\nx".to_vec()].concat();
+        for size in [1, 7, 200] {
+            let (out, found) = mended(&input, size);
+            assert_eq!(out, [b"\r\n".repeat(100 - RUN + 1), b"x\r\n".to_vec()].concat());
+            assert_eq!(found.bare, Some(2));
         }
     }
 

@@ -13,6 +13,8 @@ mod peer;
 mod sasl;
 mod stage;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::sync::Arc;
