@@ -1,15 +1,29 @@
-//! Every transcript of `tests/dialogs`, held with a session alone: each segment whole, and one octet at a time.
+//! Every transcript of `tests/dialogs`: with a session alone, each segment whole and one octet at a time; through the driver over
+//! a pipe, whose clock a test moves; and with a listening server on both stores.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use posthouse::clock::Clock;
+use posthouse::config::{CleartextAuth, Listener, ListenerTls};
+use posthouse::door::smtp::connection;
+use posthouse::door::smtp::listener;
+use posthouse::shutdown::Shutdown;
 use posthouse::store::{Location, Store};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::support::dialog::{Dialog, Piece, Step, matches, unescape};
 use crate::support::dialog_house::House;
 use crate::support::dialog_talk::Talk;
+use crate::support::postgres::Cluster;
+
+/// How long a server may take to end after its last connection.
+const END: Duration = Duration::from_secs(20);
 
 fn dialogs() -> Vec<Dialog> {
     let dialogs = Dialog::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogs"));
@@ -18,34 +32,112 @@ fn dialogs() -> Vec<Dialog> {
     dialogs.into_iter().filter(|dialog| dialog.name.contains(&wanted)).collect()
 }
 
-async fn open(location: &Location) -> Store {
-    Store::open(location, Clock::System).await.expect("the book opens")
+/// The ways a dialogue can be held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// With a session alone.
+    Segments,
+    Octets,
+    /// Through the driver, over a pipe in memory.
+    Pipe,
+    /// With a listener, over TCP.
+    Live,
+}
+
+impl Mode {
+    /// Whether what the dialogue shows can be brought about this way.
+    fn can_show(self, dialog: &Dialog) -> bool {
+        match dialog.scene.only.as_deref() {
+            None => true,
+            Some("bytes") => matches!(self, Mode::Segments | Mode::Octets),
+            Some("segment") => self != Mode::Octets,
+            Some("clock") => self != Mode::Live,
+            Some("bytes by segments") => self == Mode::Segments,
+            Some(other) => panic!("{}: what is @ only {other}?", dialog.name),
+        }
+    }
 }
 
 #[tokio::test]
 async fn the_session_holds_every_dialog_by_segments() {
-    without_io(usize::MAX).await;
+    let (_folder, location) = sqlite();
+    hold_all(Mode::Segments, &location).await;
 }
 
 #[tokio::test]
 async fn the_session_holds_every_dialog_by_octets() {
-    without_io(1).await;
+    let (_folder, location) = sqlite();
+    hold_all(Mode::Octets, &location).await;
 }
 
-async fn without_io(piece: usize) {
+#[tokio::test]
+async fn the_driver_holds_every_dialog() {
+    let (_folder, location) = sqlite();
+    hold_all(Mode::Pipe, &location).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_holds_every_dialog_on_sqlite() {
+    let (_folder, location) = sqlite();
+    hold_all(Mode::Live, &location).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_holds_every_dialog_on_postgresql() {
+    let Some(cluster) = Cluster::start() else { return };
+    hold_all(Mode::Live, &Location::Postgres(cluster.database())).await;
+}
+
+fn sqlite() -> (tempfile::TempDir, Location) {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = open(&Location::Sqlite(folder.path().join("book.db"))).await;
+    let location = Location::Sqlite(folder.path().join("book.db"));
+    (folder, location)
+}
+
+async fn hold_all(mode: Mode, location: &Location) {
+    let store = Store::open(location, Clock::System).await.expect("the book opens");
     let mut failures = Vec::new();
-    for dialog in dialogs() {
-        if piece == 1 && dialog.scene.only.as_deref() == Some("segment") {
-            continue;
-        }
+    for dialog in dialogs().iter().filter(|dialog| mode.can_show(dialog)) {
         let house = House::furnish(&store, &dialog.scene).await;
-        let talk = Talk::with_session(&house, piece).await;
-        failures.extend(hold(&dialog, &house, talk).await.err());
+        let held = match mode {
+            Mode::Segments => hold(dialog, &house, Talk::with_session(&house, usize::MAX).await).await,
+            Mode::Octets => hold(dialog, &house, Talk::with_session(&house, 1).await).await,
+            Mode::Pipe => over_a_pipe(dialog, &house).await,
+            Mode::Live => with_a_server(dialog, &house).await,
+        };
+        failures.extend(held.err());
     }
     store.close().await;
     assert!(failures.is_empty(), "{} dialogues failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+async fn over_a_pipe(dialog: &Dialog, house: &House) -> Result<(), String> {
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let shutdown = Shutdown::default();
+    let served = tokio::spawn(connection::serve(Arc::new(house.door()), theirs, house.peer(), shutdown.clone()));
+    let held = hold(dialog, house, Talk::over(ours, shutdown)).await;
+    timeout(END, served)
+        .await
+        .map_err(|_| format!("{}: the connection does not end", dialog.name))?
+        .expect("the driver does not panic");
+    held
+}
+
+async fn with_a_server(dialog: &Dialog, house: &House) -> Result<(), String> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let rules = Listener { address, tls: ListenerTls::None, cleartext_auth: CleartextAuth::Loopback, trusted: Vec::new() };
+    let socket = TcpListener::bind(rules.address).await.expect("a port");
+    let address = socket.local_addr().expect("its address");
+    let shutdown = Shutdown::default();
+    let server = tokio::spawn(listener::run(vec![(socket, rules)], house.door(), shutdown.clone()));
+    let stream = TcpStream::connect(address).await.expect("the server listens");
+    let held = hold(dialog, house, Talk::over(stream, shutdown.clone())).await;
+    shutdown.begin();
+    timeout(END, server)
+        .await
+        .map_err(|_| format!("{}: the server does not end", dialog.name))?
+        .expect("the server does not panic");
+    held
 }
 
 /// Holds a dialogue to its end. The error names file and line.
@@ -85,8 +177,10 @@ async fn act(step: &Step, house: &House, talk: &mut Talk<'_>) -> Result<(), Stri
                 house.revoke(rest).await;
                 Ok(())
             }
-            _ if talk.tell(word).await => Ok(()),
-            _ => Err("this needs `@ only bytes`".into()),
+            _ => {
+                talk.tell(word).await;
+                Ok(())
+            }
         },
     }
 }

@@ -8,9 +8,12 @@ use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Config;
 use posthouse::config::load::{Sources, load};
 use posthouse::door::keyring::{Denied, Keyring};
+use posthouse::door::smtp::door::Door;
 use posthouse::door::smtp::session::{NotBegun, Peer, Tls};
 use posthouse::door::smtp::settings::Settings;
+use posthouse::door::smtp::tls::Certificates;
 use posthouse::id::{Id, Ids};
+use posthouse::intake::Intake;
 use posthouse::model::key::{ApiKey, KeyRights, Scope, Secret};
 use posthouse::model::message::Message;
 use posthouse::model::refusal::{Code, Refusal};
@@ -28,12 +31,13 @@ pub const BUDGET: usize = 64 << 20;
 
 /// What a session asks, and what a dialogue's checks look into.
 pub struct House {
-    pub config: Config,
+    config: Config,
     pub settings: Arc<Settings>,
-    pub store: Store,
-    pub keyring: Keyring,
+    store: Store,
+    keyring: Keyring,
+    intake: Intake,
     pub budget: Arc<Semaphore>,
-    pub scene: Scene,
+    scene: Scene,
     team: Id,
     keys: Vec<(String, Secret, ApiKey)>,
 }
@@ -59,8 +63,9 @@ impl House {
             keys.push((name.clone(), secret, key));
         }
         Self {
+            intake: Intake::new(store.clone(), &config, clock.clone(), ids),
             settings: Arc::new(Settings::from_config(&config)),
-            keyring: Keyring::new(store.clone(), clock.clone()),
+            keyring: Keyring::new(store.clone(), clock),
 
             budget: Arc::new(Semaphore::new(BUDGET)),
             store: store.clone(),
@@ -69,6 +74,13 @@ impl House {
             team,
             keys,
         }
+    }
+
+    /// The door with its driver.
+    pub fn door(&self) -> Door {
+        let certificates = Certificates::open(&self.config).expect("no certificates are set");
+        let (intake, keyring) = (self.intake.clone(), self.keyring.clone());
+        Door::new(&self.config, intake, keyring, Arc::default(), certificates, self.budget.clone())
     }
 
     /// The text of the key with this name.
@@ -116,48 +128,23 @@ impl House {
             Some("store_away") => return Err(NotBegun::Denied(Denied::Unavailable)),
             Some(word) => return Err(NotBegun::Refused(refusal(word))),
         }
-        let _ = (size, null_sender);
-        if !key.may(Scope::MAIL_SEND) {
-            return Err(NotBegun::Refused(refusal("insufficient_scope")));
-        }
-        Ok(key.clone())
+        let key = self.keyring.recheck(key, self.peer().address).await.map_err(NotBegun::Denied)?;
+        self.intake.may_begin(&key, size, null_sender).await.map_err(NotBegun::Refused)?;
+        Ok(key)
     }
 
     pub async fn address(&self, key: &ApiKey, address: &posthouse::model::address::Address) -> Result<(), Refusal> {
         match self.fault("rcpt") {
             Some(word) => Err(refusal(word)),
-            None => {
-                let _ = (key, address);
-                Ok(())
-            }
+            None => self.intake.may_address(key, address).await,
         }
     }
 
     pub async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
         match self.fault("dot") {
             Some(word) => Err(refusal(word)),
-            None => self.plainly(submission).await,
+            None => self.intake.accept(submission).await,
         }
-    }
-
-    async fn plainly(&self, s: Submission) -> Result<Receipt, Refusal> {
-        let names: Vec<&str> = s.envelope.recipients.iter().map(|r| r.address.as_str()).collect();
-        let mut a = super::nouns::acceptance(self.team, &names);
-        let m = Arc::make_mut(&mut a.message);
-        m.ret = s.envelope.ret;
-        m.envid = s.envelope.envid.clone();
-        m.smtputf8 = s.envelope.smtputf8;
-        m.reverse_path = s.envelope.reverse_path.as_ref().map(|p| p.to_string());
-        m.stream = s.login_stream.or(s.key.only_stream()).unwrap();
-        for (r, p) in a.recipients.iter_mut().zip(&s.envelope.recipients) {
-            r.path = p.clone();
-        }
-        let id = m.id;
-        let mut body = format!("Received: with {}\r\n", s.transport.protocol).into_bytes();
-        body.extend_from_slice(&s.mime);
-        a.body = posthouse::model::message::Body::free(body);
-        self.store.accept(a).await.unwrap();
-        Ok(Receipt { id, replay_of: None, suppressed: vec![], recipients: names.len() })
     }
 
     /// Suppresses an address of this team.

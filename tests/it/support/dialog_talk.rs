@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posthouse::door::smtp::session::{Action, Busy, Session};
+use posthouse::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -11,14 +12,25 @@ use super::dialog_house::{BUDGET, House};
 /// How long a server may take for one reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longer than a client may be silent after AUTH, and than a whole message may take.
+const IDLE: Duration = Duration::from_secs(301);
+const WHOLE_TRANSACTION: Duration = Duration::from_secs(601);
+
 /// One end of a conversation.
 pub enum Talk<'a> {
     Bytes(Box<Bytes<'a>>),
-    Stream(Box<dyn Stream + 'a>, Vec<u8>),
+    Stream(Wire<'a>),
 }
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// A stream, what came over it and was not read yet, and the hand on the server behind it.
+pub struct Wire<'a> {
+    stream: Box<dyn Stream + 'a>,
+    said: Vec<u8>,
+    shutdown: Shutdown,
+}
 
 /// A session without I/O, and what it said.
 pub struct Bytes<'a> {
@@ -40,9 +52,9 @@ impl<'a> Talk<'a> {
         Self::Bytes(Box::new(bytes))
     }
 
-    /// With whatever is behind the stream.
-    pub fn over(stream: impl Stream + 'a) -> Self {
-        Self::Stream(Box::new(stream), Vec::new())
+    /// With the server behind the stream.
+    pub fn over(stream: impl Stream + 'a, shutdown: Shutdown) -> Self {
+        Self::Stream(Wire { stream: Box::new(stream), said: Vec::new(), shutdown })
     }
 
     /// Sends one segment.
@@ -50,8 +62,8 @@ impl<'a> Talk<'a> {
         match self {
             Self::Bytes(bytes) => bytes.send(octets).await,
             // The server may have closed; what it said before that is still read.
-            Self::Stream(stream, _) => {
-                let _ = timeout(PATIENCE, stream.write_all(octets)).await;
+            Self::Stream(wire) => {
+                let _ = timeout(PATIENCE, wire.stream.write_all(octets)).await;
             }
         }
     }
@@ -60,7 +72,7 @@ impl<'a> Talk<'a> {
     pub async fn line(&mut self) -> Result<Option<String>, String> {
         let said = match self {
             Self::Bytes(bytes) => &mut bytes.said,
-            Self::Stream(stream, said) => {
+            Self::Stream(Wire { stream, said, .. }) => {
                 while !said.windows(2).any(|pair| pair == b"\r\n") {
                     match timeout(PATIENCE, stream.read_buf(said)).await {
                         Err(_) => return Err("no reply came in time".into()),
@@ -80,7 +92,7 @@ impl<'a> Talk<'a> {
     pub fn said_nothing_more(&self) -> Result<(), String> {
         let said = match self {
             Self::Bytes(bytes) => &bytes.said,
-            Self::Stream(_, said) => said,
+            Self::Stream(wire) => &wire.said,
         };
         if said.is_empty() { Ok(()) } else { Err(format!("unexpected: {}", said.escape_ascii())) }
     }
@@ -100,8 +112,8 @@ impl<'a> Talk<'a> {
     /// Goes away without QUIT; nothing more may have been said, and no memory be held.
     pub async fn hang_up(mut self) -> Result<(), String> {
         match &mut self {
-            Self::Stream(stream, _) => {
-                let _ = stream.shutdown().await;
+            Self::Stream(wire) => {
+                let _ = wire.stream.shutdown().await;
                 self.closed().await
             }
             Self::Bytes(bytes) => {
@@ -116,28 +128,50 @@ impl<'a> Talk<'a> {
     pub fn writes(&self) -> Option<usize> {
         match self {
             Self::Bytes(bytes) => Some(bytes.writes),
-            Self::Stream(..) => None,
+            Self::Stream(_) => None,
         }
     }
 
-    /// What only the driver can tell a session. False: not possible over a stream.
-    pub async fn tell(&mut self, what: &str) -> bool {
-        let Self::Bytes(bytes) = self else { return false };
-        let Some(session) = &mut bytes.session else { return false };
+    /// What the driver tells a session: that time has passed, or that the server closes. Behind a stream the clock must stand in
+    /// this thread.
+    pub async fn tell(&mut self, what: &str) {
+        match self {
+            Self::Bytes(bytes) => bytes.tell(what).await,
+            Self::Stream(wire) => match what {
+                "idle" => pass(IDLE).await,
+                "slow" => pass(WHOLE_TRANSACTION).await,
+                "drain" => wire.shutdown.begin(),
+                other => panic!("! {other} can't happen over a stream"),
+            },
+        }
+    }
+}
+
+/// Lets this much time pass at once.
+async fn pass(span: Duration) {
+    // The server reads what was sent first.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(span).await;
+    tokio::time::resume();
+}
+
+impl Bytes<'_> {
+    async fn tell(&mut self, what: &str) {
+        let Some(session) = &mut self.session else { return };
         match what {
             "idle" => session.idle(),
             "slow" => session.too_slow(),
             "drain" => session.drain(),
-            "busy" => bytes.said = Session::refuse(&bytes.house.settings, Busy::TooManyConnections).to_vec(),
-            "draining" => bytes.said = Session::refuse(&bytes.house.settings, Busy::Draining).to_vec(),
+            "busy" => self.said = Session::refuse(&self.house.settings, Busy::TooManyConnections).to_vec(),
+            "draining" => self.said = Session::refuse(&self.house.settings, Busy::Draining).to_vec(),
             other => panic!("what is ! {other}?"),
         }
-        bytes.run().await;
-        true
+        self.run().await;
     }
-}
 
-impl Bytes<'_> {
     async fn send(&mut self, octets: &[u8]) {
         self.writes = 0;
         for piece in octets.chunks(self.piece) {
