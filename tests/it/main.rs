@@ -8,6 +8,7 @@ mod dialogs;
 mod engine;
 mod http;
 mod imports;
+mod intake;
 mod relay;
 mod serve;
 mod store;
