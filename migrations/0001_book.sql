@@ -1,4 +1,6 @@
 -- The book, for SQLite and PostgreSQL alike. Ids are 16 bytes (UUIDv7), times are milliseconds since 1970 UTC, JSON is TEXT.
+-- `{without rowid}` is WITHOUT ROWID on SQLite and nothing on PostgreSQL: rows that come in the order of their key lie in one tree.
+-- Idempotency keys come in no order, and bodies are large: for those a narrow index beside the rows writes fewer pages.
 
 CREATE TABLE teams (
     id BYTEA PRIMARY KEY,
@@ -42,7 +44,7 @@ CREATE TABLE suppressions (
     evidence TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (team_id, address)
-);
+) {without rowid};
 
 CREATE TABLE outbound_messages (
     id BYTEA PRIMARY KEY,
@@ -59,7 +61,7 @@ CREATE TABLE outbound_messages (
     idempotency_key BYTEA,                -- only an automatic one, to be given up when the message ends badly
     details TEXT NOT NULL,                -- JSON: what is shown or sent, but never searched
     created_at BIGINT NOT NULL
-);
+) {without rowid};
 CREATE INDEX outbound_messages_by_team ON outbound_messages (team_id, id);
 
 CREATE TABLE outbound_recipients (
@@ -76,7 +78,7 @@ CREATE TABLE outbound_recipients (
     last_reply TEXT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (message_id, idx)
-);
+) {without rowid};
 -- One index serves the claim of what is ready (epoch 0) and of what a dead epoch left behind.
 CREATE INDEX outbound_recipients_open ON outbound_recipients (epoch, lane, next_attempt_at) WHERE state = 'queued';
 
@@ -104,7 +106,7 @@ CREATE TABLE events (
     at BIGINT NOT NULL,
     detail TEXT NOT NULL,                 -- JSON
     PRIMARY KEY (message_id, id)
-);
+) {without rowid};
 
 CREATE TABLE refusals (
     id BYTEA PRIMARY KEY,
@@ -134,4 +136,4 @@ CREATE TABLE counters (
     committer TEXT NOT NULL,
     value BIGINT NOT NULL,
     PRIMARY KEY (team_id, name, committer)
-);
+) {without rowid};

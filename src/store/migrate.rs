@@ -1,7 +1,7 @@
 //! Migrations: one set of texts for both engines, and a second where they must differ.
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{SqlSafeStr as _, SqlStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use crate::store::StoreError;
 use crate::store::db::Db;
@@ -11,17 +11,20 @@ const SHARED: &[(i64, &str, &str)] = &[(1, "book", include_str!("../../migration
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];
 
-fn migration(&(number, name, text): &(i64, &'static str, &'static str)) -> Migration {
-    let text: SqlStr = text.into_sql_str();
-    Migration::new(number, name.into(), MigrationType::Simple, text, false)
+fn migration(&(number, name, text): &(i64, &'static str, &'static str), without_rowid: &str) -> Migration {
+    let text = text.replace("{without rowid}", without_rowid);
+    Migration::new(number, name.into(), MigrationType::Simple, AssertSqlSafe(text).into_sql_str(), false)
 }
 
 /// Brings the schema up to date; processes that start together on one PostgreSQL take turns.
 pub(super) async fn run(db: &Db) -> Result<(), StoreError> {
     let outcome = match db {
-        Db::Sqlite { writer, .. } => Migrator::with_migrations(SHARED.iter().map(migration).collect()).run(writer).await,
+        Db::Sqlite { writer, .. } => {
+            let texts = SHARED.iter().map(|m| migration(m, "WITHOUT ROWID")).collect();
+            Migrator::with_migrations(texts).run(writer).await
+        }
         Db::Postgres { writers, .. } => {
-            let texts = SHARED.iter().chain(POSTGRES).map(migration).collect();
+            let texts = SHARED.iter().chain(POSTGRES).map(|m| migration(m, "")).collect();
             Migrator::with_migrations(texts).run(writers).await
         }
     };
