@@ -4,14 +4,14 @@ import time
 
 from blackbox.machine import Failure
 from ledger import Load, judge
-from scene import WORKERS, require, scene
+from scene import IN_FLIGHT, require, scene
 
 OUT_WITHIN = 60  # seconds from the last start
 
 
 def killed(store, times, seed):
     """None acknowledged is missing, duplicates no more than attempts in flight, no more than one a kill more than twice."""
-    return interrupted(store, times, seed, "kill", duplicates=times * WORKERS, over_twice=times)
+    return interrupted(store, times, seed, "kill", duplicates=times * IN_FLIGHT, over_twice=times)
 
 
 def terminated(store, times, seed):

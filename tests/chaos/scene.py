@@ -8,7 +8,7 @@ from blackbox.postgres import Postgres
 from blackbox.sink import Running
 from ledger import arrivals
 
-WORKERS = 32  # attempts in flight at once, so duplicates a kill at most
+IN_FLIGHT = 16  # attempts at once, so duplicates a kill at most
 
 
 class Scene:
@@ -17,7 +17,7 @@ class Scene:
         self.sink_port, self.ledger = free_port(), folder / "ledger"
         self.ledger.touch()
         database = postgres.create() if postgres else ""
-        own = {"delivery.workers": WORKERS, "delivery.relay.max_connections": 16, **(settings or {})}
+        own = {"delivery.workers": IN_FLIGHT, "delivery.relay.max_connections": IN_FLIGHT, **(settings or {})}
         self.gateway = Gateway(folder, self.sink_port, database, settings=own)
 
     def sink(self, delay=5):
