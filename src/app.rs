@@ -38,6 +38,9 @@ pub struct House {
     pub bound: Bound,
     pub first_key: FirstKey,
     store: Store,
+    certificates: Certificates,
+    /// `None`: another process delivers.
+    engine: Option<Engine>,
 }
 
 /// Opens the house and runs it.
@@ -46,21 +49,22 @@ pub async fn run(config: Config, bound: Bound, shutdown: Shutdown) -> anyhow::Re
 }
 
 impl House {
-    /// Opens the store and makes sure that there is a key.
+    /// Opens the store and builds what may fail; last of all makes sure that there is a key.
     pub async fn open(config: Config, bound: Bound) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
+        let certificates = Certificates::open(&config).context("TLS can't be set up")?;
+        signals::reload_on_hangup(&certificates)?;
+        let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, Clock::System));
+        let engine = engine.transpose().map_err(anyhow::Error::msg)?;
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
-        Ok(Self { config, bound, first_key, store })
+        Ok(Self { config, bound, first_key, store, certificates, engine })
     }
 
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, bound, store, .. } = self;
+        let Self { config, bound, store, certificates, engine, .. } = self;
         let keyring = Keyring::new(store.clone(), Clock::System);
-        let certificates = Certificates::open(&config).context("TLS can't be set up")?;
-        signals::reload_on_hangup(&certificates, &shutdown)?;
-        if config.has(Role::Delivery) {
-            let engine = Engine::new(store.clone(), &config, Clock::System).map_err(anyhow::Error::msg)?;
+        if let Some(engine) = engine {
             shutdown.spawn(engine.run(shutdown.clone()));
         }
         let readiness = Readiness::default();

@@ -21,16 +21,13 @@ pub fn close_on_signal(shutdown: &Shutdown) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads certificates again on each SIGHUP. Must be called within the runtime.
-pub fn reload_on_hangup(certificates: &Certificates, shutdown: &Shutdown) -> std::io::Result<()> {
+/// Reads certificates again on each SIGHUP, for as long as the runtime lives, within which it must be called.
+pub fn reload_on_hangup(certificates: &Certificates) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let (certificates, shutdown) = (certificates.clone(), shutdown.clone());
+    let certificates = certificates.clone();
     tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = shutdown.begun() => return,
-                _ = hangup.recv() => certificates.reload(),
-            }
+        while hangup.recv().await.is_some() {
+            certificates.reload();
         }
     });
     Ok(())

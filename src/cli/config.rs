@@ -1,10 +1,14 @@
 //! `posthouse config`: what is in force, and whether it makes sense.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::cli::context::Global;
 use crate::cli::output;
-use crate::config::{self, show};
+use crate::config::{self, Config, show};
+use crate::pem;
 use crate::store::Location;
 use crate::telemetry;
 
@@ -36,5 +40,18 @@ fn check(global: &Global) -> anyhow::Result<()> {
     let config = global.load()?;
     Location::from_config(&config.database, &config.data_dir).map_err(anyhow::Error::msg)?;
     telemetry::filter(&config.log.level)?;
+    certificates(&config)?;
     output::line("the configuration is valid")
+}
+
+/// Whether the files that the configuration names hold what they should.
+fn certificates(config: &Config) -> anyhow::Result<()> {
+    if !config.tls.cert.is_empty() {
+        pem::certificates(Path::new(&config.tls.cert)).context("tls.cert")?;
+        pem::private_key(Path::new(&config.tls.key)).context("tls.key")?;
+    }
+    if !config.delivery.relay.ca.is_empty() {
+        pem::certificates(Path::new(&config.delivery.relay.ca)).context("delivery.relay.ca")?;
+    }
+    Ok(())
 }

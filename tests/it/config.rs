@@ -112,6 +112,7 @@ fn what_makes_no_sense_is_refused() {
         ("bootstrap_key=a b", "bootstrap_key"),
         ("database=mysql://x", "expected sqlite:FILE or postgres://"),
         ("log.level=loud", "log.level"),
+        ("delivery.relay.ca=nowhere.pem", "delivery.relay.ca: nowhere.pem"),
     ] {
         let ran = program.run(&["config", "check", "--set", setting]);
         assert_eq!(ran.status, 1, "{setting}");

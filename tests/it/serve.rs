@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use crate::support::postgres::Cluster;
 use crate::support::program::{Program, Ran};
@@ -197,6 +199,35 @@ fn the_operator_has_a_hand_on_what_waits() {
     }
     assert_eq!(program.run(&["queue", "retry", &id]).status, 1);
     assert_eq!(program.run(&["queue", "list", "--json"]).answer(), "");
+}
+
+#[test]
+fn certificates_are_read_again_on_sighup() {
+    let program = Program::new();
+    let listener = r#"smtp.listener=[{"address":"127.0.0.1:0","tls":"starttls"}]"#;
+    let server = Server::start(&program, &["--set", listener], &[]);
+    let address = format!("http.address={}", server.http());
+    let loaded = || server.log().matches("certificate loaded").count();
+    assert_eq!(loaded(), 1, "{}", server.log());
+    server.signal(Signal::HUP);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while loaded() < 2 {
+        assert!(Instant::now() < deadline, "{}", server.log());
+        program.run(&["ready", "--set", &address]).answer();
+    }
+}
+
+#[test]
+fn where_mail_leaves_domains_must_be_vouched_for() {
+    let program = Program::new();
+    let server = Server::start(&program, &["--set", "delivery.route=relay", "--set", "delivery.relay.port=1"], &[]);
+    assert!(server.banner.contains("posthouse domains trust"), "{}", server.banner);
+    let (smtp, key) = (server.smtp(), server.key());
+    let args = ["send", "--server", &smtp, "--key", &key, "--from", "a@shop.example", "--to", "b@example.com"];
+    let refused = program.run(&args);
+    assert!(refused.status == 1 && refused.stderr.contains("domain_not_verified"), "{refused:?}");
+    program.run(&["domains", "trust", "shop.example"]).answer();
+    program.run(&args).answer();
 }
 
 #[test]

@@ -18,9 +18,12 @@ pub fn of(house: &House) -> String {
         row(&mut text, "SMTP", &format!("{address}, {}", doorplate(listener, &house.config)));
     }
     if let Some(http) = house.bound.http_address() {
-        row(&mut text, "Console", &format!("http://{}/", reachable(http)));
+        row(&mut text, "Console", &format!("http://{}/{}", reachable(http), console_login(&house.config)));
     }
     row(&mut text, "Delivery", &leaving(&house.config));
+    if house.config.requires_verified_domain() {
+        row(&mut text, "Domains", "mail is taken from verified domains only: `posthouse domains trust DOMAIN` vouches for one");
+    }
     row(&mut text, "Store", &whereabouts(&house.config));
     match &house.first_key {
         FirstKey::Made(secret) => {
@@ -54,6 +57,11 @@ fn doorplate(listener: &Listener, config: &Config) -> String {
         (_, CleartextAuth::Never) => ", AUTH by TLS only",
     };
     format!("{tls}{auth}")
+}
+
+/// While mail leaves the house, the pages ask who reads them.
+fn console_login(config: &Config) -> &'static str {
+    if config.delivery.route == Route::Capture { "" } else { "  (log in with any user name, and a key as the password)" }
 }
 
 fn leaving(config: &Config) -> String {

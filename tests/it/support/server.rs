@@ -80,7 +80,8 @@ impl Server {
 
     /// Where HTTP is spoken: `127.0.0.1:PORT`.
     pub fn http(&self) -> String {
-        self.row("Console").trim_start_matches("http://").trim_end_matches('/').to_owned()
+        let console = self.row("Console").split(' ').next().expect("an address");
+        console.trim_start_matches("http://").trim_end_matches('/').to_owned()
     }
 
     /// The key that was shown.
