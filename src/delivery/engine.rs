@@ -33,7 +33,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine on `store`; says what is wrong with the configuration of its routes.
+    /// An engine on `store`, which has no other in this process; says what is wrong with the configuration of its routes.
     pub fn new(store: Store, config: &Config, clock: Clock) -> Result<Self, String> {
         Self::with_pace(store, config, clock, Pace::default(), Deadlines::default())
     }

@@ -1,9 +1,30 @@
 //! Values for this module's own tests.
 
+use std::sync::Arc;
+
 use crate::clock::{Clock, Timestamp};
 use crate::id::Ids;
-use crate::model::message::{Message, Source, Tracking};
+use crate::model::address::Address;
+use crate::model::message::{Body, Message, Recipient, Source, Tracking};
+use crate::model::outcome::RecipientState;
 use crate::model::stream::Stream;
+use crate::store::handover::{Claim, Epoch};
+
+/// A claim of a small message to one recipient.
+pub fn claim(stream: Stream, attempts: i64, epoch: Epoch) -> Claim {
+    let now = Timestamp(0);
+    let recipient = Recipient {
+        index: 0,
+        path: Address::parse("you@example.com").expect("an address").into(),
+        state: RecipientState::Queued,
+        attempts,
+        next_attempt_at: now,
+        last_reply: String::new(),
+        updated_at: now,
+    };
+    let message = Message { stream, ..message(now) };
+    Claim { epoch, message: Arc::new(message), body: Body::free(&b"a: b\r\n"[..]), recipients: vec![recipient] }
+}
 
 /// A small message made at `created_at`.
 pub fn message(created_at: Timestamp) -> Message {

@@ -1,8 +1,11 @@
-//! What is put on a message before it leaves, once the next hop told what it can do: for now, that it may go there at all.
+//! What is put on a message before it leaves, once the next hop told what it can do: for now, only what the hop lacks is made up for.
+
+use std::borrow::Cow;
 
 use crate::delivery::client::extensions::Extensions;
+use crate::mime::adapt::{Hop, adapt};
 use crate::model::address::Address;
-use crate::model::message::{Body, Message};
+use crate::model::message::Body;
 use crate::model::outcome::Reply;
 
 /// A message as one next hop can take it.
@@ -15,18 +18,22 @@ pub struct Stamped {
 }
 
 /// Makes the message fit for a next hop; the error says why it can never go there.
-pub fn stamp(message: &Message, body: &Body, reverse_path: Option<&Address>, offered: &Extensions) -> Result<Stamped, Reply> {
-    let utf8 = reverse_path.is_some_and(Address::needs_smtputf8) || (message.eight_bit && !header(body).is_ascii());
-    if utf8 && !offered.smtputf8 {
-        return Err(unfit("5.6.7", "the message needs SMTPUTF8, which the next hop does not offer"));
+pub fn stamp(body: &Body, reverse_path: Option<&Address>, offered: &Extensions) -> Result<Stamped, Reply> {
+    if reverse_path.is_some_and(Address::needs_smtputf8) && !offered.smtputf8 {
+        return Err(unfit("5.6.7", "the reverse-path needs SMTPUTF8, which the next hop does not offer"));
     }
-    if message.eight_bit && !offered.eight_bit_mime {
-        return Err(unfit("5.6.3", "the message needs 8BITMIME, which the next hop does not offer"));
-    }
-    if offered.size_limit().is_some_and(|limit| body.len() as u64 > limit) {
+    let hop = Hop { eight_bit_mime: offered.eight_bit_mime, smtputf8: offered.smtputf8 };
+    let adapted = adapt(body, hop).map_err(|obstacle| unfit(obstacle.enhanced(), &obstacle.to_string()))?;
+    let utf8 = adapted.smtputf8 || reverse_path.is_some_and(Address::needs_smtputf8);
+    let content = match adapted.bytes {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(bytes) => body.replaced(bytes),
+    };
+    if offered.size_limit().is_some_and(|limit| content.len() as u64 > limit) {
         return Err(unfit("5.3.4", "the message is larger than the next hop takes"));
     }
-    Ok(Stamped { content: body.clone(), eight_bit: message.eight_bit, utf8 })
+    let eight_bit = !content.is_ascii();
+    Ok(Stamped { content, eight_bit, utf8 })
 }
 
 /// Why a recipient can never be reached by way of this next hop, though the message could.
@@ -37,9 +44,4 @@ pub fn unreachable(recipient: &Address, offered: &Extensions) -> Option<Reply> {
 
 fn unfit(enhanced: &str, text: &str) -> Reply {
     Reply::new(0, Some(enhanced.to_owned()), text)
-}
-
-/// The header section, with the empty line that ends it.
-fn header(body: &[u8]) -> &[u8] {
-    memchr::memmem::find(body, b"\r\n\r\n").map_or(body, |end| &body[..end + 4])
 }

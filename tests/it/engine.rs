@@ -184,10 +184,12 @@ fn capture_keeps_everything_and_the_sandbox_acts() {
         until("the fates", || async { states(&book.store, id).await == wanted }).await;
         engine.stop().await;
         config.delivery.route = Route::Capture;
-        let engine = Running::start(&book.store, &config, &book.clock);
-        let ids = accept_many(&book.store, team, 2..100).await;
-        until_all(&book.store, &ids, RecipientState::Delivered).await;
+        let store = book.again().await;
+        let engine = Running::start(&store, &config, &book.clock);
+        let ids = accept_many(&store, team, 2..100).await;
+        until_all(&store, &ids, RecipientState::Delivered).await;
         engine.stop().await;
+        store.close().await;
         assert_eq!(sink.connections(), 0, "nothing leaves");
     });
 }
@@ -270,13 +272,16 @@ fn closing_under_load_sends_nothing_twice_and_loses_nothing() {
         let team = team(&book.store).await;
         let mut ids = Vec::new();
         for round in 0..5 {
-            let engine = Running::start(&book.store, &config(&sink), &book.clock);
-            let (store, start) = (book.store.clone(), round * 200);
+            // As another process: a store has one engine.
+            let store = book.again().await;
+            let engine = Running::start(&store, &config(&sink), &book.clock);
+            let (closed, start) = (store.clone(), round * 200);
             let load = tokio::spawn(async move { accept_many(&store, team, start..start + 200).await });
             let before = round * 200 + 50;
             sink.wait_received(before).await;
             engine.stop().await;
             ids.extend(load.await.expect("accepted"));
+            closed.close().await;
         }
         let engine = Running::start(&book.store, &config(&sink), &book.clock);
         until_all(&book.store, &ids, RecipientState::Sent).await;
@@ -342,6 +347,55 @@ fn an_engine_whose_epoch_is_dead_begins_another_and_goes_on() {
             let sent = book.store.events(id).await.expect("events").into_iter().filter(|e| e.kind == EventKind::Sent).count();
             assert_eq!(sent, 1, "the late outcome wrote nothing");
         }
+    });
+}
+
+#[test]
+fn a_stuck_broadcast_does_not_delay_a_password_reset() {
+    on_every_engine(|book| async move {
+        let stuck = |turn: &super::support::sink::Turn| turn.line.starts_with("RCPT TO:<bulk@").then_some(Act::Silence);
+        let sink = Sink::start(Script::on(stuck)).await;
+        let team = team(&book.store).await;
+        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        let mut bulk = Vec::new();
+        for number in 0..600 {
+            let mut newsletter = numbered(team, number, &["bulk@example.com"]);
+            Arc::get_mut(&mut newsletter.message).expect("ours alone").stream = Stream::Broadcast;
+            bulk.push(newsletter);
+        }
+        let mut accepting = tokio::task::JoinSet::new();
+        for newsletter in bulk {
+            let store = book.store.clone();
+            accepting.spawn(async move { accept(&store, newsletter).await });
+        }
+        accepting.join_all().await;
+        sink.wait("stuck connections", |sink| sink.said("RCPT") >= 15).await;
+        let ids = accept_many(&book.store, team, 1000..1020).await;
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        assert_eq!((sink.received().len(), sink.said("RCPT TO:<BULK@")), (20, 15));
+        engine.shutdown.begin();
+        engine.shutdown.finished(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_next_hop_that_takes_few_connections_gets_everything_over_those() {
+    on_every_engine(|book| async move {
+        let script = Script::on(|turn| match turn.verb().as_str() {
+            "GREETING" if turn.connection >= 3 => Some(Act::SayAndClose("421 4.7.0 too many connections".into())),
+            "." => Some(Act::Delay(Duration::from_millis(1))),
+            _ => None,
+        });
+        let sink = Sink::start(script).await;
+        let team = team(&book.store).await;
+        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        let ids = accept_many(&book.store, team, 0..200).await;
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        engine.stop().await;
+        for id in ids {
+            assert_eq!(recipients(&book.store, id).await[0].attempts, 1, "being turned away is no attempt");
+        }
+        assert!(sink.connections() <= 20);
     });
 }
 

@@ -179,7 +179,7 @@ impl RelayCourier {
         connection: &Connection,
     ) -> Option<Goes<'a>> {
         let offered = connection.extensions();
-        let stamped = stamp(&claim.message, &claim.body, reverse_path, offered);
+        let stamped = stamp(&claim.body, reverse_path, offered);
         let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for &place in group {
             let path = &claim.recipients[place].path;
