@@ -159,6 +159,21 @@ async fn the_envelope_says_what_the_next_hop_knows() {
 }
 
 #[tokio::test]
+async fn eight_bit_mail_is_re_encoded_for_a_hop_that_can_not_take_it() {
+    let content = "Subject: hi\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\u{fc}\r\n".as_bytes();
+    let sink = Sink::start(Script::default().offering(&["PIPELINING", "SIZE"])).await;
+    let fates = told(&carry(&mut courier(&sink), &claim(content, &["you@example.com"])).await);
+    assert_eq!(fates, ["sent: 250 2.0.0 taken"]);
+    let got = &sink.received()[0];
+    assert!(got.content.is_ascii() && got.content != content, "{}", got.content.escape_ascii());
+    assert_eq!(got.mail, format!("MAIL FROM:<a@example.test> SIZE={}", got.content.len()));
+    // What is signed can't be changed: it bounces.
+    let signed = [b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n".as_slice(), content, b"--b--\r\n"].concat();
+    let fates = told(&carry(&mut courier(&sink), &claim(&signed, &["you@example.com"])).await);
+    assert!(fates[0].starts_with("refused: 5.6.3"), "{fates:?}");
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_not_even_offered() {
     let sink = Sink::start(Script::default().offering(&["SIZE 10"])).await;
     let fates = told(&carry(&mut courier(&sink), &small(&["you@example.com"])).await);
