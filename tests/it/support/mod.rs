@@ -3,9 +3,12 @@
 pub mod dialog;
 pub mod dialog_house;
 pub mod dialog_talk;
+pub mod door;
 pub mod nouns;
 pub mod postgres;
 pub mod program;
 pub mod server;
 pub mod sink;
+pub mod smtp;
 pub mod stores;
+pub mod tls;
