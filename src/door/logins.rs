@@ -24,16 +24,22 @@ const LONGEST_DELAY: Duration = Duration::from_secs(8);
 /// Failed logins of late, by address and by (address, password).
 #[derive(Debug, Default)]
 pub struct Logins {
-    tallies: Mutex<(Tally<IpAddr>, Tally<(IpAddr, SecretHash)>)>,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    by_address: Tally<IpAddr>,
+    by_password: Tally<(IpAddr, SecretHash)>,
 }
 
 impl Logins {
     /// Counts a failed login, and says how long to hold back its refusal.
     pub fn failed(&self, peer: IpAddr, password: SecretHash) -> Duration {
         let address = network_of(peer);
-        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = tallies.0.count(address);
-        let of_password = tallies.1.count((address, password));
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = failures.by_address.count(address);
+        let of_password = failures.by_password.count((address, password));
         delay(of_address, FREE_OF_ONE_ADDRESS).max(delay(of_password, FREE_OF_ONE_PASSWORD))
     }
 }

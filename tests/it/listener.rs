@@ -357,7 +357,7 @@ fn resident() -> usize {
 }
 
 /// Processor time that the process has used, in ticks of 10 ms.
-fn ticks(pid: u32) -> u64 {
+fn ticks(pid: i32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("/proc");
     let after_name = stat.rsplit_once(')').expect("a name").1;
     after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum()
@@ -370,7 +370,7 @@ async fn without_file_descriptors_the_door_waits_and_does_not_spin() {
     let address: SocketAddr = server.smtp().parse().expect("an address");
     let mut standing = Client::greeted(address).await;
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("/proc").count() as u64;
-    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a process id"));
+    let pid = Pid::from_raw(server.pid());
     let few = Rlimit { current: Some(open + 4), maximum: getrlimit(Resource::Nofile).maximum };
     prlimit(pid, Resource::Nofile, few).expect("a limit for our own child");
 

@@ -73,7 +73,7 @@ impl<S: Socket> Connection<S> {
     fn new(door: Arc<Door>, wire: Wire<S>, peer: Peer, shutdown: Shutdown) -> Self {
         let address = peer.address;
         let session = Session::new(door.settings.clone(), peer);
-        Self { door, shutdown, peer: address, wire, session, patience: Patience::new(), draining: false }
+        Self { door, shutdown, peer: address, wire, session, patience: Patience::begin(), draining: false }
     }
 
     /// What is rare is boxed, so that a connection that waits for a command stays small.
@@ -207,7 +207,7 @@ impl<S: Socket> Connection<S> {
         };
         let (stream, facts) = shake_hands(&self.door, stream).await?;
         let session = self.session.secured(facts);
-        Ok(Self { wire: Wire::Secured(stream), session, patience: Patience::new(), ..self })
+        Ok(Self { wire: Wire::Secured(stream), session, patience: Patience::begin(), ..self })
     }
 
     /// Closes our side, then waits a moment for the peer's: octets left unread would turn the close into a reset, which can

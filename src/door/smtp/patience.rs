@@ -30,7 +30,7 @@ struct Data {
 
 impl Patience {
     /// With a peer that has just come.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         let now = Instant::now();
         Self { replied: now, began: now, data: None }
     }
@@ -109,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_sends_octets_and_no_command_is_idle() {
         let limits = Config::defaults().smtp.limits;
-        let mut patience = Patience::new();
+        let mut patience = Patience::begin();
         let end = Instant::now() + Duration::from_secs(300);
         for _ in 0..20 {
             assert_eq!(patience.deadline(AUTHENTICATED, &limits), end);
@@ -124,7 +124,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn data_must_keep_its_pace_on_average() {
         let limits = Config::defaults().smtp.limits;
-        let mut patience = Patience::new();
+        let mut patience = Patience::begin();
         patience.begun();
         let start = Instant::now();
         assert_eq!(patience.deadline(Reading::Data, &limits), start + GRACE);
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_fast_start_earns_neither_silence_nor_a_longer_transaction() {
         let limits = Config::defaults().smtp.limits;
-        let mut patience = Patience::new();
+        let mut patience = Patience::begin();
         patience.begun();
         let start = Instant::now();
         patience.deadline(Reading::Data, &limits);
