@@ -1,5 +1,7 @@
 //! The one way in: gathers the facts, folds the policies, commits once.
 
+#[cfg(test)]
+mod cost;
 mod counts;
 mod heavy;
 mod idempotency;
