@@ -73,7 +73,7 @@ impl Case {
 
     /// The ruling on `header`, a From being added where there is none.
     pub fn judge(&self, header: &str) -> Result<Ruling, Refusal> {
-        self.with_draft(header, |draft, facts| judge(draft, facts))
+        self.with_draft(header, judge)
     }
 
     /// What `check` finds in the draft of `header`.
