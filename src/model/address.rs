@@ -124,7 +124,12 @@ fn split_at(text: &str) -> Result<usize, AddressError> {
 
 /// `atext` of RFC 5322 section 3.2.3, and UTF-8 beyond ASCII (RFC 6532 section 3.2).
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control())
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_beyond_ascii(c)
+}
+
+/// What RFC 6531 adds; blanks and line separators beyond ASCII are left out, since readers take them for the ASCII ones.
+fn is_beyond_ascii(c: char) -> bool {
+    !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
 fn is_local_part(local: &str) -> bool {
@@ -159,7 +164,7 @@ fn is_domain(domain: &str) -> bool {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     let label = |l: &str| {
         !l.is_empty()
-            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && !c.is_control()))
+            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || is_beyond_ascii(c))
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
@@ -206,3 +211,6 @@ impl std::str::FromStr for Address {
         Self::parse(text)
     }
 }
+
+#[cfg(test)]
+mod tests;
