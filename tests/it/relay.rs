@@ -54,8 +54,8 @@ fn claim(content: &[u8], recipients: &[&str]) -> Claim {
     let mut message = (*acceptance.message).clone();
     message.size = content.len() as u64;
     message.eight_bit = !content.is_ascii();
-    let recipient = |(index, path): (usize, posthouse::store::accept::NewRecipient)| Recipient {
-        index: index as i64,
+    let recipient = |(index, path): (i64, posthouse::store::accept::NewRecipient)| Recipient {
+        index,
         path: path.path,
         state: RecipientState::Queued,
         attempts: 0,
@@ -63,7 +63,7 @@ fn claim(content: &[u8], recipients: &[&str]) -> Claim {
         last_reply: String::new(),
         updated_at: Timestamp(0),
     };
-    let recipients = acceptance.recipients.into_iter().enumerate().map(recipient).collect();
+    let recipients = (0..).zip(acceptance.recipients).map(recipient).collect();
     Claim { epoch: 1, message: Arc::new(message), body: Body::free(content.to_vec()), recipients }
 }
 
