@@ -8,11 +8,11 @@ use crate::id::Id;
 use crate::model::envelope::ForwardPath;
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
-use crate::store::commit::{Desk, Work};
+use crate::store::commit::{Aftermath, Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, counters, events, idempotency, rows};
+use crate::store::{Store, StoreError, counters, idempotency, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -119,15 +119,20 @@ static INSERT_BODIES: Sql = Sql::rows(
 );
 
 /// Writes a batch of acceptances inside `tx`; the answers stand in the order of the batch, and hold once `tx` is committed.
-pub(super) async fn insert(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk) -> Result<Vec<Placed>, StoreError> {
+pub(super) async fn insert(
+    tx: &mut Tx,
+    batch: &[&Acceptance],
+    desk: &Desk,
+    after: &mut Aftermath,
+) -> Result<Vec<Placed>, StoreError> {
     let verdicts = idempotency::claim(tx, batch).await?;
     let mut placed = Vec::with_capacity(batch.len());
     let mut sheet = Sheet::default();
     for (acceptance, verdict) in batch.iter().zip(verdicts) {
-        let slot = if verdict == Accepted::New { sheet.add(acceptance, desk) } else { None };
+        let slot = if verdict == Accepted::New { sheet.add(acceptance, desk, after) } else { None };
         placed.push(Placed { verdict, slot });
     }
-    sheet.write(tx, desk).await?;
+    sheet.write(tx).await?;
     Ok(placed)
 }
 
@@ -153,13 +158,11 @@ struct Sheet {
     messages: Vec<Vec<Value>>,
     recipients: Vec<Vec<Value>>,
     bodies: Vec<Vec<Value>>,
-    events: Vec<Vec<Value>>,
-    counts: counters::Changes,
 }
 
 impl Sheet {
     /// Adds the rows of one message, claimed when the scheduler has a place for it.
-    fn add(&mut self, acceptance: &Acceptance, desk: &Desk) -> Option<(Epoch, Slot)> {
+    fn add(&mut self, acceptance: &Acceptance, desk: &Desk, after: &mut Aftermath) -> Option<(Epoch, Slot)> {
         let message = &*acceptance.message;
         let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
         let due = message.send_at.is_none_or(|at| at <= message.created_at);
@@ -186,30 +189,18 @@ impl Sheet {
         ]);
         self.bodies.push(vec![message.id.into(), Value::Blob(acceptance.body.bytes().clone())]);
         for (new, index) in acceptance.recipients.iter().zip(0..) {
-            self.add_recipient(message, new, index, epoch, desk);
+            self.add_recipient(message, new, index, epoch);
+            if let Some(reason) = &new.rejected {
+                after.rejected(desk, message, new, index, reason);
+            }
         }
-        self.counts.add(message.team, counters::MESSAGES, 1);
-        self.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
+        after.counts.add(message.team, counters::MESSAGES, 1);
+        after.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
         slot
     }
 
-    fn add_recipient(&mut self, message: &Message, new: &NewRecipient, index: i64, epoch: Epoch, desk: &Desk) {
-        let (state, epoch) = match &new.rejected {
-            None => (RecipientState::Queued, epoch),
-            Some(reason) => {
-                let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
-                self.events.push(events::row(
-                    desk.next_id(),
-                    message.team,
-                    message.id,
-                    Some(index),
-                    "rejected",
-                    message.created_at,
-                    &detail,
-                ));
-                (RecipientState::Rejected, 0)
-            }
-        };
+    fn add_recipient(&mut self, message: &Message, new: &NewRecipient, index: i64, epoch: Epoch) {
+        let (state, epoch) = if new.rejected.is_none() { (RecipientState::Queued, epoch) } else { (RecipientState::Rejected, 0) };
         self.recipients.push(values![
             message.id,
             index,
@@ -225,14 +216,12 @@ impl Sheet {
         ]);
     }
 
-    async fn write(self, tx: &mut Tx, desk: &Desk) -> Result<(), StoreError> {
+    async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
         if self.messages.is_empty() {
             return Ok(());
         }
         tx.run(&INSERT_MESSAGES, &[], &self.messages).await?;
         tx.run(&INSERT_RECIPIENTS, &[], &self.recipients).await?;
-        tx.run(&INSERT_BODIES, &[], &self.bodies).await?;
-        events::insert(tx, &self.events).await?;
-        counters::apply(tx, self.counts, desk.name()).await
+        tx.run(&INSERT_BODIES, &[], &self.bodies).await.map(|_| ())
     }
 }

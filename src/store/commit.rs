@@ -1,19 +1,22 @@
 //! Shared commits: whoever writes hands its work in here; one transaction and one fsync answer all that have gathered.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::id::{Id, Ids};
-use crate::store::accept::{self, Acceptance, Accepted, Placed};
+use crate::model::event::EventKind;
+use crate::model::message::Message;
+use crate::store::accept::{self, Acceptance, Accepted, NewRecipient, Placed};
 use crate::store::claim::{self, ClaimedRows, Request};
 use crate::store::db::{Db, Tx};
 use crate::store::gather::{Bounds, Gather};
 use crate::store::handover::Scheduler;
 use crate::store::refusals::{self, RefusalRecord};
 use crate::store::settle::{self, Settlement};
-use crate::store::{Store, StoreError};
+use crate::store::sql::Value;
+use crate::store::{Store, StoreError, counters, events, idempotency};
 
 /// What one transaction may hold.
 const BATCH: Bounds = Bounds { items: 256, octets: 8 << 20 };
@@ -37,7 +40,7 @@ pub(super) struct Desk {
     db: Db,
     clock: Clock,
     ids: Ids,
-    scheduler: Arc<OnceLock<Arc<dyn Scheduler>>>,
+    scheduler: Arc<Mutex<Option<Arc<dyn Scheduler>>>>,
     name: Arc<str>,
 }
 
@@ -49,13 +52,13 @@ impl Desk {
     }
 
     /// The engine of this process, once it is attached.
-    pub fn scheduler(&self) -> Option<&dyn Scheduler> {
-        self.scheduler.get().map(|s| &**s)
+    pub fn scheduler(&self) -> Option<Arc<dyn Scheduler>> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Attaches the engine of this process; the first one stays.
+    /// Attaches the engine of this process, in the place of an earlier one.
     pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
-        let _ = self.scheduler.set(scheduler);
+        *self.scheduler.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheduler);
     }
 
     /// The committer's name in the counters.
@@ -183,9 +186,9 @@ impl Batch {
 
     /// The commit is durable: hand over what was claimed, and answer everyone.
     fn answer(self, written: Written, desk: &Desk) {
-        let mut left_ready = Vec::new();
+        let (mut left_ready, scheduler) = (Vec::new(), desk.scheduler());
         for ((acceptance, reply), placed) in self.accepts.into_iter().zip(written.placed) {
-            match (placed.slot, desk.scheduler()) {
+            match (placed.slot, &scheduler) {
                 (Some((epoch, slot)), Some(scheduler)) => scheduler.hand_over(slot, accept::claim_of(&acceptance, epoch)),
                 _ if placed.verdict == Accepted::New => left_ready.push(acceptance.message.stream),
                 _ => {}
@@ -200,7 +203,7 @@ impl Batch {
         }
         left_ready.sort_unstable();
         left_ready.dedup();
-        if let Some(scheduler) = desk.scheduler() {
+        if let Some(scheduler) = scheduler {
             left_ready.into_iter().for_each(|stream| scheduler.wake(stream));
         }
     }
@@ -241,14 +244,41 @@ async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
 }
 
 async fn fill(desk: &Desk, batch: &Batch, tx: &mut Tx) -> Result<Written, StoreError> {
+    let mut after = Aftermath::default();
     let accepts: Vec<&Acceptance> = batch.accepts.iter().map(|(acceptance, _)| &**acceptance).collect();
-    let placed = if accepts.is_empty() { Vec::new() } else { accept::insert(tx, &accepts, desk).await? };
+    let placed = if accepts.is_empty() { Vec::new() } else { accept::insert(tx, &accepts, desk, &mut after).await? };
     let settles: Vec<&Settlement> = batch.settles.iter().map(|(settlement, _)| settlement).collect();
-    let fenced = if settles.is_empty() { Vec::new() } else { settle::update(tx, &settles, desk).await? };
+    let fenced = if settles.is_empty() { Vec::new() } else { settle::update(tx, &settles, desk, &mut after).await? };
     let mut claimed = Vec::with_capacity(batch.claims.len());
     for (request, _) in &batch.claims {
         claimed.push(claim::update(tx, request, desk).await?);
     }
     refusals::insert(tx, &batch.refusals, desk).await?;
+    after.write(tx, desk).await?;
     Ok(Written { placed, fenced, claimed })
+}
+
+/// What follows from a batch, of whatever kind its work was: written once, at the end.
+#[derive(Default)]
+pub(super) struct Aftermath {
+    pub events: Vec<Vec<Value>>,
+    pub counts: counters::Changes,
+    /// Messages that may have ended badly.
+    pub ended: Vec<Id>,
+}
+
+impl Aftermath {
+    /// A recipient was left out when its message was accepted.
+    pub fn rejected(&mut self, desk: &Desk, message: &Message, new: &NewRecipient, index: i64, reason: &str) {
+        let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
+        let (id, kind) = (desk.next_id(), EventKind::Rejected);
+        self.events.push(events::row(id, message.team, message.id, Some(index), kind, message.created_at, &detail));
+    }
+
+    async fn write(self, tx: &mut Tx, desk: &Desk) -> Result<(), StoreError> {
+        events::insert(tx, &self.events).await?;
+        idempotency::give_up(tx, &self.ended).await?;
+        // Last, so that rows which several committers share are locked for the shortest time.
+        counters::apply(tx, self.counts, desk.name()).await
+    }
 }

@@ -29,8 +29,16 @@ static OF_MESSAGE: Sql =
 record!(EventRow { message_id: Vec<u8>, id: Vec<u8>, team_id: Vec<u8>, recipient: Option<i64>, kind: String, at: i64, detail: String });
 
 /// A row to be inserted.
-pub(super) fn row(id: Id, team: Id, message: Id, recipient: Option<i64>, kind: &str, at: Timestamp, detail: &Json) -> Vec<Value> {
-    values![message, id, team, recipient, kind, at, detail.to_string()]
+pub(super) fn row(
+    id: Id,
+    team: Id,
+    message: Id,
+    recipient: Option<i64>,
+    kind: EventKind,
+    at: Timestamp,
+    detail: &Json,
+) -> Vec<Value> {
+    values![message, id, team, recipient, kind.as_str(), at, detail.to_string()]
 }
 
 /// Inserts rows made by [`row`].

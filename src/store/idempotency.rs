@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::clock::Timestamp;
+use crate::id::Id;
 use crate::store::accept::{Acceptance, Accepted, IDEMPOTENCY_WINDOW, Idempotency};
 use crate::store::db::Tx;
 use crate::store::sql::{Kind, Sql, record, values};
@@ -14,8 +15,7 @@ static CLAIM: Sql = Sql::rows(
      SELECT key, fingerprint, automatic, message_id, created_at, expires_at FROM {rows} WHERE TRUE ORDER BY key
      ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, automatic = excluded.automatic,
          message_id = excluded.message_id, created_at = excluded.created_at, expires_at = excluded.expires_at
-     WHERE idempotency_keys.expires_at <= excluded.created_at
-     RETURNING key",
+     WHERE idempotency_keys.expires_at <= excluded.created_at",
     &[
         ("key", Kind::Bytes),
         ("fingerprint", Kind::Bytes),
@@ -32,7 +32,6 @@ static HOLDERS: Sql = Sql::rows(
     &[("wanted", Kind::Bytes)],
 );
 
-record!(Won { key: Vec<u8> });
 record!(Holder { key: Vec<u8>, message_id: Vec<u8>, fingerprint: Vec<u8>, created_at: i64 });
 
 /// How often a key that vanished between losing and reading is tried for again.
@@ -91,19 +90,22 @@ async fn claim_firsts(
             return Ok(held);
         }
         let claims: Vec<_> = open.iter().filter_map(|&place| row(batch[place])).collect();
-        let won = tx.fetch::<Won>(&CLAIM, &[], &claims).await?;
-        let won: std::collections::HashSet<Vec<u8>> = won.into_iter().map(|w| w.key).collect();
-        open.retain(|&place| batch[place].idempotency.as_ref().is_some_and(|i| !won.contains(i.key.as_slice())));
-        if open.is_empty() {
+        if tx.run(&CLAIM, &[], &claims).await? == claims.len() as u64 {
             return Ok(held);
         }
-        let lost: Vec<_> = open.iter().filter_map(|&place| Some(values![batch[place].idempotency.as_ref()?.key])).collect();
-        for holder in tx.fetch::<Holder>(&HOLDERS, &[], &lost).await? {
-            let (key, entry) = read(holder)?;
-            held.insert(key, entry);
+        // Some were lost: whoever holds them is read by a second statement.
+        let wanted: Vec<_> = open.iter().filter_map(|&place| Some(values![batch[place].idempotency.as_ref()?.key])).collect();
+        let mut unheld = open.clone();
+        for holder in tx.fetch::<Holder>(&HOLDERS, &[], &wanted).await? {
+            let (key, id, entry) = read(holder)?;
+            unheld.retain(|&place| batch[place].idempotency.as_ref().is_none_or(|i| i.key != key));
+            let ours = first.get(&key).is_some_and(|&place| batch[place].message.id == id);
+            if !ours {
+                held.insert(key, entry);
+            }
         }
         // A key that nobody holds any more was given up by a settle in between: try again for it.
-        open.retain(|&place| batch[place].idempotency.as_ref().is_some_and(|i| !held.contains_key(&i.key)));
+        open = unheld;
     }
     if open.is_empty() { Ok(held) } else { Err(StoreError::Repeat("idempotency keys keep changing hands".to_owned())) }
 }
@@ -115,11 +117,11 @@ fn row(acceptance: &Acceptance) -> Option<Vec<crate::store::sql::Value>> {
     Some(values![wanted.key, wanted.fingerprint, i64::from(wanted.automatic), message.id, message.created_at, expires_at])
 }
 
-fn read(holder: Holder) -> Result<([u8; 32], Held), StoreError> {
+fn read(holder: Holder) -> Result<([u8; 32], Id, Held), StoreError> {
     let key = <[u8; 32]>::try_from(holder.key.as_slice()).map_err(|e| rows::broken("idempotency_keys.key", &e))?;
     let id = rows::id(&holder.message_id)?;
     let replay = Accepted::Replay { id, accepted_at: Timestamp(holder.created_at) };
-    Ok((key, Held { fingerprint: holder.fingerprint, replay, reused: Accepted::KeyReused { id } }))
+    Ok((key, id, Held { fingerprint: holder.fingerprint, replay, reused: Accepted::KeyReused { id } }))
 }
 
 static GIVE_UP: Sql = Sql::rows(
@@ -132,7 +134,7 @@ static GIVE_UP: Sql = Sql::rows(
 );
 
 /// Gives up the automatic keys of those messages that have ended badly, so that the same bytes may be sent again.
-pub(super) async fn give_up(tx: &mut Tx, messages: &[crate::id::Id]) -> Result<(), StoreError> {
+pub(super) async fn give_up(tx: &mut Tx, messages: &[Id]) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
     }

@@ -35,7 +35,7 @@ static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2 AND revoked_at I
 static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY id DESC");
 static REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
 static LOCK: Sql = Sql::rows(
-    "SELECT k.last_used_at AS last_used_at FROM {rows} JOIN api_keys k ON k.id = v.used ORDER BY k.id {lock} OF k",
+    "SELECT 1 FROM {rows} JOIN api_keys r ON r.id = v.used ORDER BY r.id {lock}",
     &[("used", Kind::Bytes), ("at", Kind::Int)],
 );
 static TOUCH: Sql = Sql::rows(

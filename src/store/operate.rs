@@ -57,7 +57,7 @@ impl Store {
         if action == QueueAction::Cancel && !changed.is_empty() {
             let row = |c: &Changed| {
                 let detail = serde_json::json!({ "by": "operator" });
-                events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled.as_str(), now, &detail)
+                events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled, now, &detail)
             };
             events::insert(&mut tx, &changed.iter().map(row).collect::<Vec<_>>()).await?;
             let mut counts = counters::Changes::default();

@@ -1,15 +1,15 @@
 //! Settling: the outcome of an attempt, its event and what follows from it, in one shared commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::outcome::Outcome;
-use crate::store::commit::{Desk, Work};
+use crate::model::outcome::{Outcome, RecipientState};
+use crate::store::commit::{Aftermath, Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::Epoch;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, counters, events, idempotency, rows};
+use crate::store::{Store, StoreError, counters, events, rows};
 
 /// The outcomes of one attempt at one message. Written together; each recipient that is no longer claimed under this epoch and
 /// attempt is fenced: nothing is written for it.
@@ -41,14 +41,18 @@ impl Store {
     }
 }
 
-/// Locks in one order what the update will change, so that two committers can't wait for each other.
-static LOCK: Sql = Sql::rows(
-    "SELECT r.idx AS idx FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message AND r.idx = v.place
-     ORDER BY r.message_id, r.idx {lock} OF r",
-    &[("message", Kind::Bytes), ("place", Kind::Int)],
+/// Which of the rows are still claimed under their epoch and attempt, in one text: `0 1+ 3`, where `+` says that the message has other
+/// recipients too. On PostgreSQL it locks them, in one order, so that two committers can't wait for each other.
+static STANDING: Sql = Sql::rows(
+    "SELECT COALESCE(string_agg(q.word, ' '), '') AS standing FROM (
+         SELECT CAST(v.n AS TEXT) || CASE WHEN EXISTS (
+             SELECT 1 FROM outbound_recipients o WHERE o.message_id = r.message_id AND o.idx <> r.idx) THEN '+' ELSE '' END AS word
+         FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message AND r.idx = v.place
+         WHERE r.epoch = v.claimed_by AND r.attempts = v.attempt AND r.state = 'queued'
+         ORDER BY r.message_id, r.idx {lock}) AS q",
+    &[("n", Kind::Int), ("message", Kind::Bytes), ("place", Kind::Int), ("claimed_by", Kind::Int), ("attempt", Kind::Int)],
 );
 
-/// The fence: only a row that is still claimed under this epoch and attempt is changed.
 static UPDATE: Sql = Sql::rows(
     "UPDATE outbound_recipients SET state = v.after, epoch = 0,
          attempts = attempts + v.counted,
@@ -56,14 +60,10 @@ static UPDATE: Sql = Sql::rows(
          next_attempt_at = COALESCE(v.due, next_attempt_at),
          last_reply = COALESCE(v.reply, last_reply),
          updated_at = v.at
-     FROM {rows}
-     WHERE message_id = v.message AND idx = v.place AND epoch = v.claimed_by AND attempts = v.attempt AND state = 'queued'
-     RETURNING message_id, idx",
+     FROM {rows} WHERE message_id = v.message AND idx = v.place",
     &[
         ("message", Kind::Bytes),
         ("place", Kind::Int),
-        ("claimed_by", Kind::Int),
-        ("attempt", Kind::Int),
         ("after", Kind::Text),
         ("counted", Kind::Int),
         ("due", Kind::Int),
@@ -72,89 +72,82 @@ static UPDATE: Sql = Sql::rows(
     ],
 );
 
-record!(Changed { message_id: Vec<u8>, idx: i64 });
+record!(Standing { standing: String });
 
 /// Settles a batch inside `tx`. For each settlement, how many of its recipients were fenced.
-pub(super) async fn update(tx: &mut Tx, batch: &[&Settlement], desk: &Desk) -> Result<Vec<usize>, StoreError> {
+pub(super) async fn update(
+    tx: &mut Tx,
+    batch: &[&Settlement],
+    desk: &Desk,
+    after: &mut Aftermath,
+) -> Result<Vec<usize>, StoreError> {
     let now = desk.clock().now();
-    let changes: Vec<_> = batch.iter().flat_map(|s| s.outcomes.iter().map(|settled| row(s, settled, now))).collect();
-    if !desk.db().is_sqlite() {
-        let places: Vec<_> = changes.iter().map(|change| change[..2].to_vec()).collect();
-        tx.run(&LOCK, &[], &places).await?;
+    let standing = standing(tx, batch).await?;
+    let mut changes = Vec::new();
+    let mut fenced = vec![0; batch.len()];
+    for (n, (place, settlement, settled)) in each(batch).enumerate() {
+        match standing.get(&n) {
+            Some(others) => {
+                changes.push(row(settlement, settled, now));
+                follow(settlement, settled, *others, desk, now, after);
+            }
+            None => fenced[place] += 1,
+        }
     }
-    let mut changed = HashSet::new();
-    for row in tx.fetch::<Changed>(&UPDATE, &[], &changes).await? {
-        changed.insert((rows::id(&row.message_id)?, row.idx));
+    if !changes.is_empty() {
+        tx.run(&UPDATE, &[], &changes).await?;
     }
-    let mut follow = Follow::default();
-    let fenced = batch.iter().map(|settlement| follow.add(settlement, &mut changed, desk, now)).collect();
-    follow.write(tx, desk).await?;
     Ok(fenced)
+}
+
+/// Every outcome of the batch, with its settlement and that one's place.
+fn each<'a>(batch: &'a [&Settlement]) -> impl Iterator<Item = (usize, &'a Settlement, &'a Settled)> {
+    batch.iter().enumerate().flat_map(|(place, settlement)| settlement.outcomes.iter().map(move |s| (place, *settlement, s)))
+}
+
+/// Which outcomes, counted through the batch, still find their claim, and whether their message has other recipients. Of two outcomes of
+/// one claim the first counts.
+async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, bool>, StoreError> {
+    let mut seen = HashSet::new();
+    let first = |(_, (_, settlement, settled)): &(usize, (usize, &Settlement, &Settled))| {
+        seen.insert((settlement.message, settled.index))
+    };
+    let asked: Vec<_> = each(batch)
+        .enumerate()
+        .filter(first)
+        .map(|(n, (_, s, settled))| {
+            values![i64::try_from(n).unwrap_or(i64::MAX), s.message, settled.index, s.epoch, settled.attempt]
+        })
+        .collect();
+    let found = tx.fetch::<Standing>(&STANDING, &[], &asked).await?.pop().map_or_else(String::new, |row| row.standing);
+    let word = |word: &str| {
+        let number = word.trim_end_matches('+').parse().map_err(|e| rows::broken("the outcomes that stand", &e))?;
+        Ok((number, word.ends_with('+')))
+    };
+    found.split_ascii_whitespace().map(word).collect()
 }
 
 fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value> {
     let outcome = &settled.outcome;
     let counted = i64::from(*outcome != Outcome::Released);
     let due = if let Outcome::Deferred { until, .. } = outcome { Some(*until) } else { None };
-    values![
-        settlement.message,
-        settled.index,
-        settlement.epoch,
-        settled.attempt,
-        outcome.state().as_str(),
-        counted,
-        due,
-        outcome.reply().map(|r| r.line()),
-        now,
-    ]
+    values![settlement.message, settled.index, outcome.state().as_str(), counted, due, outcome.reply().map(|r| r.line()), now,]
 }
 
-/// What follows from the outcomes that were written.
-#[derive(Default)]
-struct Follow {
-    events: Vec<Vec<Value>>,
-    counts: counters::Changes,
-    ended: Vec<Id>,
-}
-
-impl Follow {
-    fn add(&mut self, settlement: &Settlement, changed: &mut HashSet<(Id, i64)>, desk: &Desk, now: Timestamp) -> usize {
-        let mut fenced = 0;
-        let mut any_ended = false;
-        for settled in &settlement.outcomes {
-            // Taken out, so that a second settlement of the same claim in one batch is told that it was fenced.
-            if !changed.remove(&(settlement.message, settled.index)) {
-                fenced += 1;
-                continue;
-            }
-            if !settled.outcome.state().is_open() {
-                self.counts.add(settlement.team, counters::OPEN, -1);
-                any_ended = true;
-            }
-            if let Some(kind) = settled.outcome.event() {
-                let reply = settled.outcome.reply().map(|r| r.line());
-                let detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
-                let id = desk.next_id();
-                self.events.push(events::row(
-                    id,
-                    settlement.team,
-                    settlement.message,
-                    Some(settled.index),
-                    kind.as_str(),
-                    now,
-                    &detail,
-                ));
-            }
+/// What follows from an outcome that is written. `others`: the message has further recipients.
+fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, after: &mut Aftermath) {
+    let state = settled.outcome.state();
+    if !state.is_open() {
+        after.counts.add(settlement.team, counters::OPEN, -1);
+        let went_well = matches!(state, RecipientState::Sent | RecipientState::Delivered);
+        if others || !went_well {
+            after.ended.push(settlement.message);
         }
-        if any_ended {
-            self.ended.push(settlement.message);
-        }
-        fenced
     }
-
-    async fn write(self, tx: &mut Tx, desk: &Desk) -> Result<(), StoreError> {
-        events::insert(tx, &self.events).await?;
-        counters::apply(tx, self.counts, desk.name()).await?;
-        idempotency::give_up(tx, &self.ended).await
+    if let Some(kind) = settled.outcome.event() {
+        let reply = settled.outcome.reply().map(|r| r.line());
+        let detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
+        let (id, place) = (desk.next_id(), Some(settled.index));
+        after.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
     }
 }

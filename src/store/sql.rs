@@ -2,7 +2,9 @@
 //!
 //! A text is written once, with `$1` placeholders. Four marks in it become what each engine calls them: `{rows}` a table of values
 //! bound as one set of parameters (`unnest` on PostgreSQL, `json_each` on SQLite), `{skip locked}` and `{lock}` the row locks
-//! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds.
+//! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds. `{lock}` locks table `r`.
+//!
+//! On SQLite every row that a statement returns wakes a thread: statements of the hot path return none, or one.
 
 use std::sync::OnceLock;
 
@@ -93,7 +95,7 @@ impl Sql {
             self.expand(
                 &source,
                 "FOR UPDATE SKIP LOCKED",
-                "FOR UPDATE",
+                "FOR UPDATE OF r",
                 "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
             )
         })
