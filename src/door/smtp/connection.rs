@@ -79,7 +79,7 @@ impl<S: Socket> Connection<S> {
     /// What is rare is boxed, so that a connection that waits for a command stays small.
     async fn run(mut self) -> io::Result<()> {
         loop {
-            match self.session.next() {
+            match self.session.next_action() {
                 Action::Read => {
                     self.write().await?;
                     if !self.read().await? {

@@ -1,7 +1,7 @@
 //! The session: bytes in, replies out, and requests for the outside world. No I/O, no clock, no store.
 //!
 //! The driver's loop: [`Session::input`] what was read, then call [`Session::next`] and obey until it says [`Action::Read`] or
-//! [`Action::Close`]. An action that asks for something is answered by the method named at it before `next` is called again.
+//! [`Action::Close`]. An action that asks for something is answered by the method named at it before that is called again.
 
 mod action;
 mod auth;
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// What to do now.
-    pub fn next(&mut self) -> Action {
+    pub fn next_action(&mut self) -> Action {
         debug_assert!(matches!(self.waiting, Waiting::Nothing), "an action was not answered");
         loop {
             let step = match self.framing {

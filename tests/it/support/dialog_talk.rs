@@ -188,7 +188,7 @@ impl Bytes<'_> {
     /// Obeys the session until it wants to read.
     async fn run(&mut self) {
         while let Some(session) = &mut self.session {
-            match session.next() {
+            match session.next_action() {
                 Action::Read => return self.write(),
                 Action::Close => {
                     self.closed = true;

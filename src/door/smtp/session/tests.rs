@@ -58,7 +58,7 @@ impl Conversation {
 
     fn run(&mut self) {
         loop {
-            match self.session.next() {
+            match self.session.next_action() {
                 Action::Read => break,
                 Action::Close => {
                     self.closed = true;
