@@ -6,13 +6,15 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::envelope::ForwardPath;
+use crate::model::event::EventKind;
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
-use crate::store::commit::{Aftermath, Desk, Work};
+use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
+use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, counters, idempotency, rows};
+use crate::store::{Store, StoreError, counters, events, idempotency, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -71,8 +73,8 @@ impl Store {
     }
 }
 
-static INSERT_MESSAGES: Sql = Sql::rows(
-    "INSERT INTO outbound_messages (id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
+pub(super) static INSERT_MESSAGES: Sql = Sql::rows(
+    "INSERT {or fail} INTO outbound_messages (id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
          idempotency_key, details, created_at)
      SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
          idempotency_key, details, created_at FROM {rows}",
@@ -94,8 +96,8 @@ static INSERT_MESSAGES: Sql = Sql::rows(
     ],
 );
 
-static INSERT_RECIPIENTS: Sql = Sql::rows(
-    "INSERT INTO outbound_recipients (message_id, idx, address, notify, orcpt, state, lane, epoch, attempts, next_attempt_at,
+pub(super) static INSERT_RECIPIENTS: Sql = Sql::rows(
+    "INSERT {or fail} INTO outbound_recipients (message_id, idx, address, notify, orcpt, state, lane, epoch, attempts, next_attempt_at,
          last_reply, updated_at)
      SELECT message_id, idx, address, notify, orcpt, state, lane, epoch, 0, next_attempt_at, last_reply, updated_at FROM {rows}",
     &[
@@ -113,27 +115,20 @@ static INSERT_RECIPIENTS: Sql = Sql::rows(
     ],
 );
 
-static INSERT_BODIES: Sql = Sql::rows(
-    "INSERT INTO message_bodies (message_id, mime) SELECT message_id, mime FROM {rows}",
+pub(super) static INSERT_BODIES: Sql = Sql::rows(
+    "INSERT {or fail} INTO message_bodies (message_id, mime) SELECT message_id, mime FROM {rows}",
     &[("message_id", Kind::Bytes), ("mime", Kind::Blob)],
 );
 
-/// Writes a batch of acceptances inside `tx`; the answers stand in the order of the batch, and hold once `tx` is committed.
-pub(super) async fn insert(
-    tx: &mut Tx,
-    batch: &[&Acceptance],
-    desk: &Desk,
-    after: &mut Aftermath,
-) -> Result<Vec<Placed>, StoreError> {
+/// Puts a batch of acceptances on the sheet, their keys claimed inside `tx`; the answers stand in the order of the batch, and hold once
+/// the sheet is written and `tx` committed.
+pub(super) async fn fill(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk, sheet: &mut Sheet) -> Result<Vec<Placed>, StoreError> {
     let verdicts = idempotency::claim(tx, batch).await?;
-    let mut placed = Vec::with_capacity(batch.len());
-    let mut sheet = Sheet::default();
-    for (acceptance, verdict) in batch.iter().zip(verdicts) {
-        let slot = if verdict == Accepted::New { sheet.add(acceptance, desk, after) } else { None };
-        placed.push(Placed { verdict, slot });
-    }
-    sheet.write(tx).await?;
-    Ok(placed)
+    let place = |(acceptance, verdict): (&&Acceptance, Accepted)| {
+        let slot = if verdict == Accepted::New { add(acceptance, desk, sheet) } else { None };
+        Placed { verdict, slot }
+    };
+    Ok(batch.iter().zip(verdicts).map(place).collect())
 }
 
 /// The claim that is handed over once the acceptance is durable.
@@ -152,76 +147,60 @@ pub(super) fn claim_of(acceptance: &Acceptance, epoch: Epoch) -> Claim {
     Claim { epoch, recipients: recipients.collect(), message: message.clone(), body: acceptance.body.clone() }
 }
 
-/// The rows of a batch, table by table.
-#[derive(Default)]
-struct Sheet {
-    messages: Vec<Vec<Value>>,
-    recipients: Vec<Vec<Value>>,
-    bodies: Vec<Vec<Value>>,
+/// Adds the rows of one message, claimed when the scheduler has a place for it.
+fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch, Slot)> {
+    let message = &*acceptance.message;
+    let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
+    let due = message.send_at.is_none_or(|at| at <= message.created_at);
+    let offer = Offer { message, octets: acceptance.body.len(), recipients: open };
+    let slot = if due && open > 0 { desk.scheduler().and_then(|s| s.reserve(offer)) } else { None };
+    let epoch = slot.as_ref().map_or(0, |(epoch, _)| *epoch);
+
+    let automatic_key = acceptance.idempotency.as_ref().filter(|i| i.automatic).map(|i| i.key);
+    sheet.messages.push(values![
+        message.id,
+        message.team,
+        message.key,
+        message.stream.as_str(),
+        message.source.as_str(),
+        i64::from(message.sandbox),
+        message.reverse_path.clone(),
+        message.from.as_str(),
+        message.subject.as_str(),
+        i64::try_from(message.size).unwrap_or(i64::MAX),
+        message.send_at,
+        automatic_key,
+        rows::details(message),
+        message.created_at,
+    ]);
+    sheet.bodies.push(vec![message.id.into(), Value::Blob(acceptance.body.bytes().clone())]);
+    for (new, index) in acceptance.recipients.iter().zip(0..) {
+        add_recipient(message, new, index, epoch, desk, sheet);
+    }
+    sheet.counts.add(message.team, counters::MESSAGES, 1);
+    sheet.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
+    slot
 }
 
-impl Sheet {
-    /// Adds the rows of one message, claimed when the scheduler has a place for it.
-    fn add(&mut self, acceptance: &Acceptance, desk: &Desk, after: &mut Aftermath) -> Option<(Epoch, Slot)> {
-        let message = &*acceptance.message;
-        let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
-        let due = message.send_at.is_none_or(|at| at <= message.created_at);
-        let offer = Offer { message, octets: acceptance.body.len(), recipients: open };
-        let slot = if due && open > 0 { desk.scheduler().and_then(|s| s.reserve(offer)) } else { None };
-        let epoch = slot.as_ref().map_or(0, |(epoch, _)| *epoch);
-
-        let automatic_key = acceptance.idempotency.as_ref().filter(|i| i.automatic).map(|i| i.key);
-        self.messages.push(values![
-            message.id,
-            message.team,
-            message.key,
-            message.stream.as_str(),
-            message.source.as_str(),
-            i64::from(message.sandbox),
-            message.reverse_path.clone(),
-            message.from.as_str(),
-            message.subject.as_str(),
-            i64::try_from(message.size).unwrap_or(i64::MAX),
-            message.send_at,
-            automatic_key,
-            rows::details(message),
-            message.created_at,
-        ]);
-        self.bodies.push(vec![message.id.into(), Value::Blob(acceptance.body.bytes().clone())]);
-        for (new, index) in acceptance.recipients.iter().zip(0..) {
-            self.add_recipient(message, new, index, epoch);
-            if let Some(reason) = &new.rejected {
-                after.rejected(desk, message, new, index, reason);
-            }
-        }
-        after.counts.add(message.team, counters::MESSAGES, 1);
-        after.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
-        slot
+fn add_recipient(message: &Message, new: &NewRecipient, index: i64, epoch: Epoch, desk: &Desk, sheet: &mut Sheet) {
+    let (mut state, mut epoch) = (RecipientState::Queued, epoch);
+    if let Some(reason) = &new.rejected {
+        (state, epoch) = (RecipientState::Rejected, 0);
+        let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
+        let (id, kind) = (desk.next_id(), EventKind::Rejected);
+        sheet.events.push(events::row(id, message.team, message.id, Some(index), kind, message.created_at, &detail));
     }
-
-    fn add_recipient(&mut self, message: &Message, new: &NewRecipient, index: i64, epoch: Epoch) {
-        let (state, epoch) = if new.rejected.is_none() { (RecipientState::Queued, epoch) } else { (RecipientState::Rejected, 0) };
-        self.recipients.push(values![
-            message.id,
-            index,
-            new.path.address.as_str(),
-            new.path.notify.map(|n| n.text()),
-            new.path.orcpt.clone(),
-            state.as_str(),
-            rows::fresh_lane(message.stream) as i64,
-            epoch,
-            message.send_at.unwrap_or(message.created_at).max(message.created_at),
-            new.rejected.as_deref().unwrap_or(""),
-            message.created_at,
-        ]);
-    }
-
-    async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
-        if self.messages.is_empty() {
-            return Ok(());
-        }
-        tx.run(&INSERT_MESSAGES, &[], &self.messages).await?;
-        tx.run(&INSERT_RECIPIENTS, &[], &self.recipients).await?;
-        tx.run(&INSERT_BODIES, &[], &self.bodies).await.map(|_| ())
-    }
+    sheet.recipients.push(values![
+        message.id,
+        index,
+        new.path.address.as_str(),
+        new.path.notify.map(|n| n.text()),
+        new.path.orcpt.clone(),
+        state.as_str(),
+        rows::fresh_lane(message.stream) as i64,
+        epoch,
+        message.send_at.unwrap_or(message.created_at).max(message.created_at),
+        new.rejected.as_deref().unwrap_or(""),
+        message.created_at,
+    ]);
 }

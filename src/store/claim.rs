@@ -152,10 +152,12 @@ fn release(epoch: Epoch, team: Id, message: Id, recipients: &[Recipient]) -> Set
     Settlement { epoch, team, message, outcomes: outcomes.collect() }
 }
 
+/// Only a living epoch claims anything: an engine that does not know yet that it is dead must not take over from itself.
 static READY: Sql = Sql::new(
     "WITH due AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
          WHERE state = 'queued' AND epoch = 0 AND lane = $1 AND next_attempt_at <= $2
+           AND EXISTS (SELECT 1 FROM engines e WHERE e.epoch = $4 AND e.state = 'alive')
          ORDER BY next_attempt_at LIMIT $3 {skip locked})
      UPDATE outbound_recipients SET epoch = $4 FROM due WHERE message_id = due.m AND idx = due.i
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
@@ -164,7 +166,9 @@ static READY: Sql = Sql::new(
 static LEFT_BEHIND: Sql = Sql::new(
     "WITH left_behind AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
-         WHERE state = 'queued' AND epoch = $1 ORDER BY lane, next_attempt_at LIMIT $2 {skip locked})
+         WHERE state = 'queued' AND epoch = $1
+           AND EXISTS (SELECT 1 FROM engines e WHERE e.epoch = $3 AND e.state = 'alive')
+         ORDER BY lane, next_attempt_at LIMIT $2 {skip locked})
      UPDATE outbound_recipients SET epoch = $3 FROM left_behind WHERE message_id = left_behind.m AND idx = left_behind.i
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
 );

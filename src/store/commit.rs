@@ -6,17 +6,15 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::id::{Id, Ids};
-use crate::model::event::EventKind;
-use crate::model::message::Message;
-use crate::store::accept::{self, Acceptance, Accepted, NewRecipient, Placed};
+use crate::store::accept::{self, Acceptance, Accepted, Placed};
 use crate::store::claim::{self, ClaimedRows, Request};
 use crate::store::db::{Db, Tx};
 use crate::store::gather::{Bounds, Gather};
 use crate::store::handover::Scheduler;
 use crate::store::refusals::{self, RefusalRecord};
 use crate::store::settle::{self, Settlement};
-use crate::store::sql::Value;
-use crate::store::{Store, StoreError, counters, events, idempotency};
+use crate::store::sheet::Sheet;
+use crate::store::{Store, StoreError};
 
 /// What one transaction may hold.
 const BATCH: Bounds = Bounds { items: 256, octets: 8 << 20 };
@@ -244,41 +242,16 @@ async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
 }
 
 async fn fill(desk: &Desk, batch: &Batch, tx: &mut Tx) -> Result<Written, StoreError> {
-    let mut after = Aftermath::default();
+    let mut sheet = Sheet::default();
     let accepts: Vec<&Acceptance> = batch.accepts.iter().map(|(acceptance, _)| &**acceptance).collect();
-    let placed = if accepts.is_empty() { Vec::new() } else { accept::insert(tx, &accepts, desk, &mut after).await? };
+    let placed = accept::fill(tx, &accepts, desk, &mut sheet).await?;
     let settles: Vec<&Settlement> = batch.settles.iter().map(|(settlement, _)| settlement).collect();
-    let fenced = if settles.is_empty() { Vec::new() } else { settle::update(tx, &settles, desk, &mut after).await? };
+    let fenced = settle::fill(tx, &settles, desk, &mut sheet).await?;
+    sheet.refusals = batch.refusals.iter().map(|refusal| refusals::row(desk.next_id(), refusal)).collect();
+    sheet.write(tx, desk.name()).await?;
     let mut claimed = Vec::with_capacity(batch.claims.len());
     for (request, _) in &batch.claims {
         claimed.push(claim::update(tx, request, desk).await?);
     }
-    refusals::insert(tx, &batch.refusals, desk).await?;
-    after.write(tx, desk).await?;
     Ok(Written { placed, fenced, claimed })
-}
-
-/// What follows from a batch, of whatever kind its work was: written once, at the end.
-#[derive(Default)]
-pub(super) struct Aftermath {
-    pub events: Vec<Vec<Value>>,
-    pub counts: counters::Changes,
-    /// Messages that may have ended badly.
-    pub ended: Vec<Id>,
-}
-
-impl Aftermath {
-    /// A recipient was left out when its message was accepted.
-    pub fn rejected(&mut self, desk: &Desk, message: &Message, new: &NewRecipient, index: i64, reason: &str) {
-        let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
-        let (id, kind) = (desk.next_id(), EventKind::Rejected);
-        self.events.push(events::row(id, message.team, message.id, Some(index), kind, message.created_at, &detail));
-    }
-
-    async fn write(self, tx: &mut Tx, desk: &Desk) -> Result<(), StoreError> {
-        events::insert(tx, &self.events).await?;
-        idempotency::give_up(tx, &self.ended).await?;
-        // Last, so that rows which several committers share are locked for the shortest time.
-        counters::apply(tx, self.counts, desk.name()).await
-    }
 }

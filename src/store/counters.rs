@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::Id;
-use crate::store::db::Tx;
-use crate::store::sql::{Kind, Sql, values};
+use crate::store::sql::{Kind, Sql, Value, values};
 use crate::store::{Store, StoreError, sql};
 
 /// Messages accepted.
@@ -12,8 +11,8 @@ pub(super) const MESSAGES: &str = "messages";
 /// Recipients that are open.
 pub(super) const OPEN: &str = "open";
 
-static APPLY: Sql = Sql::rows(
-    "INSERT INTO counters (team_id, name, committer, value) SELECT team_id, name, committer, value FROM {rows}
+pub(super) static APPLY: Sql = Sql::rows(
+    "INSERT {or fail} INTO counters (team_id, name, committer, value) SELECT team_id, name, committer, value FROM {rows}
      WHERE TRUE ORDER BY team_id, name
      ON CONFLICT (team_id, name, committer) DO UPDATE SET value = counters.value + excluded.value",
     &[("team_id", Kind::Bytes), ("name", Kind::Text), ("committer", Kind::Text), ("value", Kind::Int)],
@@ -33,16 +32,12 @@ impl Changes {
     pub fn add(&mut self, team: Id, name: &'static str, by: i64) {
         *self.0.entry((team, name)).or_default() += by;
     }
-}
 
-/// Writes the changes under the committer's name.
-pub(super) async fn apply(tx: &mut Tx, changes: Changes, committer: &str) -> Result<(), StoreError> {
-    let rows: Vec<_> =
-        changes.0.into_iter().filter(|(_, by)| *by != 0).map(|((team, name), by)| values![team, name, committer, by]).collect();
-    if rows.is_empty() {
-        return Ok(());
+    /// The rows to be applied under the committer's name.
+    pub fn rows(self, committer: &str) -> Vec<Vec<Value>> {
+        let changed = self.0.into_iter().filter(|(_, by)| *by != 0);
+        changed.map(|((team, name), by)| values![team, name, committer, by]).collect()
     }
-    tx.run(&APPLY, &[], &rows).await.map(|_| ())
 }
 
 impl Store {

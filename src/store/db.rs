@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, Sqlite, Transaction};
 
-use crate::store::sql::{Record, Sql, Value};
+use crate::store::sql::{Record, Script, Sql, Value};
 use crate::store::{Location, StoreError};
 
 /// How long a lock or a connection is waited for.
@@ -55,6 +55,8 @@ impl Db {
             .page_size(8192)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
+            // What SQLite keeps for the length of a statement or transaction, it keeps in memory and not in files that come and go.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", "4000");
         // The writer's connection is never closed for being idle or old: it is the only one.
         let writer = SqlitePoolOptions::new()
@@ -206,6 +208,21 @@ impl Tx {
             Self::Sqlite(tx) => sql.sqlite(scalars, rows).execute(&mut **tx).await?.rows_affected(),
             Self::Postgres(tx) => sql.postgres(scalars, rows).execute(&mut **tx).await?.rows_affected(),
         })
+    }
+
+    /// Runs a script, with the rows of each of its statements.
+    pub async fn run_script(&mut self, script: &Script, tables: &[Vec<Vec<Value>>]) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => {
+                script.sqlite(tables).execute(&mut **tx).await?;
+            }
+            Self::Postgres(tx) => {
+                for (sql, rows) in script.parts(tables) {
+                    sql.postgres(&[], rows).execute(&mut **tx).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs a statement that returns records, in no order.

@@ -5,12 +5,11 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::event::{Event, EventKind};
-use crate::store::db::Tx;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
-static INSERT: Sql = Sql::rows(
-    "INSERT INTO events (message_id, id, team_id, recipient, kind, at, detail)
+pub(super) static INSERT: Sql = Sql::rows(
+    "INSERT {or fail} INTO events (message_id, id, team_id, recipient, kind, at, detail)
      SELECT message_id, id, team_id, recipient, kind, at, detail FROM {rows}",
     &[
         ("message_id", Kind::Bytes),
@@ -39,14 +38,6 @@ pub(super) fn row(
     detail: &Json,
 ) -> Vec<Value> {
     values![message, id, team, recipient, kind.as_str(), at, detail.to_string()]
-}
-
-/// Inserts rows made by [`row`].
-pub(super) async fn insert(tx: &mut Tx, rows: &[Vec<Value>]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    tx.run(&INSERT, &[], rows).await.map(|_| ())
 }
 
 impl Store {

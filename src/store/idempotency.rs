@@ -11,7 +11,7 @@ use crate::store::{StoreError, rows};
 
 /// Sorted, so that two committers take the same locks in the same order. An expired key is taken over.
 static CLAIM: Sql = Sql::rows(
-    "INSERT INTO idempotency_keys (key, fingerprint, automatic, message_id, created_at, expires_at)
+    "INSERT {or fail} INTO idempotency_keys (key, fingerprint, automatic, message_id, created_at, expires_at)
      SELECT key, fingerprint, automatic, message_id, created_at, expires_at FROM {rows} WHERE TRUE ORDER BY key
      ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, automatic = excluded.automatic,
          message_id = excluded.message_id, created_at = excluded.created_at, expires_at = excluded.expires_at
@@ -40,7 +40,7 @@ const ROUNDS: usize = 4;
 /// Claims the keys of a batch: for each acceptance, whether it is new or whose repeat it is. Equal keys within the batch are folded:
 /// the first decides, the others repeat it.
 pub(super) async fn claim(tx: &mut Tx, batch: &[&Acceptance]) -> Result<Vec<Accepted>, StoreError> {
-    let mut first: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut first: HashMap<[u8; 32], usize> = HashMap::with_capacity(batch.len());
     for (place, acceptance) in batch.iter().enumerate() {
         if let Some(wanted) = &acceptance.idempotency {
             first.entry(wanted.key).or_insert(place);
@@ -124,7 +124,8 @@ fn read(holder: Holder) -> Result<([u8; 32], Id, Held), StoreError> {
     Ok((key, id, Held { fingerprint: holder.fingerprint, replay, reused: Accepted::KeyReused { id } }))
 }
 
-static GIVE_UP: Sql = Sql::rows(
+/// Gives up the automatic keys of those messages that have ended badly, so that the same bytes may be sent again.
+pub(super) static GIVE_UP: Sql = Sql::rows(
     "DELETE FROM idempotency_keys WHERE automatic = 1 AND key IN (
          SELECT m.idempotency_key FROM {rows} JOIN outbound_messages m ON m.id = v.message
          WHERE m.idempotency_key IS NOT NULL
@@ -132,12 +133,3 @@ static GIVE_UP: Sql = Sql::rows(
            AND NOT EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held')))",
     &[("message", Kind::Bytes)],
 );
-
-/// Gives up the automatic keys of those messages that have ended badly, so that the same bytes may be sent again.
-pub(super) async fn give_up(tx: &mut Tx, messages: &[Id]) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = messages.iter().map(|id| values![*id]).collect();
-    tx.run(&GIVE_UP, &[], &rows).await.map(|_| ())
-}

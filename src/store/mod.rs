@@ -19,6 +19,7 @@ pub mod read;
 pub mod refusals;
 mod rows;
 pub mod settle;
+mod sheet;
 mod sql;
 pub mod suppressions;
 pub mod teams;

@@ -3,8 +3,9 @@
 use crate::id::Id;
 use crate::model::event::EventKind;
 use crate::model::outcome::RecipientState;
+use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters, events, idempotency, rows};
+use crate::store::{Store, StoreError, counters, events, rows};
 
 /// What an operator does to a message's open recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +55,16 @@ impl Store {
         let (from, or_from, to) = action.change();
         let mut tx = self.db().begin().await?;
         let changed = tx.fetch::<Changed>(&CHANGE, &values![id, from.as_str(), or_from.as_str(), to.as_str(), now], &[]).await?;
+        let mut sheet = Sheet::default();
         if action == QueueAction::Cancel && !changed.is_empty() {
-            let row = |c: &Changed| {
-                let detail = serde_json::json!({ "by": "operator" });
-                events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled, now, &detail)
-            };
-            events::insert(&mut tx, &changed.iter().map(row).collect::<Vec<_>>()).await?;
-            let mut counts = counters::Changes::default();
-            counts.add(team, counters::OPEN, -i64::try_from(changed.len()).unwrap_or(0));
-            counters::apply(&mut tx, counts, self.desk().name()).await?;
-            idempotency::give_up(&mut tx, &[id]).await?;
+            let detail = serde_json::json!({ "by": "operator" });
+            let event =
+                |c: &Changed| events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled, now, &detail);
+            sheet.events = changed.iter().map(event).collect();
+            sheet.counts.add(team, counters::OPEN, -i64::try_from(changed.len()).unwrap_or(0));
+            sheet.ended.push(id);
         }
+        sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
         Ok(changed.len() as u64)
     }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::store::commit::{Desk, Work};
-use crate::store::db::Tx;
-use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::commit::Work;
+use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
 /// One refusal on record.
@@ -34,8 +33,8 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Rows deleted at a time.
 const AT_ONCE: i64 = 500;
 
-static INSERT: Sql = Sql::rows(
-    "INSERT INTO refusals (id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at)
+pub(super) static INSERT: Sql = Sql::rows(
+    "INSERT {or fail} INTO refusals (id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at)
      SELECT id, team_id, key_id, door, code, text, reverse_path, recipients, subject, at FROM {rows}",
     &[
         ("id", Kind::Bytes),
@@ -127,28 +126,18 @@ fn refusal(row: RefusalRow) -> Result<RefusalRecord, StoreError> {
     })
 }
 
-/// Writes refusals inside `tx`.
-pub(super) async fn insert(tx: &mut Tx, refusals: &[RefusalRecord], desk: &Desk) -> Result<(), StoreError> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = refusals
-        .iter()
-        .map(|r| {
-            let recipients = serde_json::json!(r.recipients).to_string();
-            values![
-                desk.next_id(),
-                r.team,
-                r.key,
-                r.door.as_str(),
-                r.code.as_str(),
-                r.text.as_str(),
-                r.reverse_path.as_str(),
-                recipients,
-                r.subject.as_str(),
-                r.at,
-            ]
-        })
-        .collect();
-    tx.run(&INSERT, &[], &rows).await.map(|_| ())
+/// The row to be inserted.
+pub(super) fn row(id: Id, refusal: &RefusalRecord) -> Vec<Value> {
+    values![
+        id,
+        refusal.team,
+        refusal.key,
+        refusal.door.as_str(),
+        refusal.code.as_str(),
+        refusal.text.as_str(),
+        refusal.reverse_path.as_str(),
+        serde_json::json!(refusal.recipients).to_string(),
+        refusal.subject.as_str(),
+        refusal.at,
+    ]
 }

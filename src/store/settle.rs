@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::outcome::{Outcome, RecipientState};
-use crate::store::commit::{Aftermath, Desk, Work};
+use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::Epoch;
+use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, counters, events, rows};
 
@@ -53,8 +54,8 @@ static STANDING: Sql = Sql::rows(
     &[("n", Kind::Int), ("message", Kind::Bytes), ("place", Kind::Int), ("claimed_by", Kind::Int), ("attempt", Kind::Int)],
 );
 
-static UPDATE: Sql = Sql::rows(
-    "UPDATE outbound_recipients SET state = v.after, epoch = 0,
+pub(super) static UPDATE: Sql = Sql::rows(
+    "UPDATE {or fail} outbound_recipients SET state = v.after, epoch = 0,
          attempts = attempts + v.counted,
          lane = CASE WHEN v.counted = 1 THEN lane | 1 ELSE lane END,
          next_attempt_at = COALESCE(v.due, next_attempt_at),
@@ -74,28 +75,25 @@ static UPDATE: Sql = Sql::rows(
 
 record!(Standing { standing: String });
 
-/// Settles a batch inside `tx`. For each settlement, how many of its recipients were fenced.
-pub(super) async fn update(
-    tx: &mut Tx,
-    batch: &[&Settlement],
-    desk: &Desk,
-    after: &mut Aftermath,
-) -> Result<Vec<usize>, StoreError> {
+/// Puts the outcomes of a batch on the sheet, as far as their claims still stand. For each settlement, how many of its recipients
+/// were fenced.
+pub(super) async fn fill(tx: &mut Tx, batch: &[&Settlement], desk: &Desk, sheet: &mut Sheet) -> Result<Vec<usize>, StoreError> {
+    let mut fenced = vec![0; batch.len()];
+    if batch.is_empty() {
+        return Ok(fenced);
+    }
     let now = desk.clock().now();
     let standing = standing(tx, batch).await?;
-    let mut changes = Vec::new();
-    let mut fenced = vec![0; batch.len()];
+    let mut settled_now = HashSet::new();
     for (n, (place, settlement, settled)) in each(batch).enumerate() {
-        match standing.get(&n) {
+        // Of two outcomes of one claim in one batch the first counts.
+        match standing.get(&n).filter(|_| settled_now.insert((settlement.message, settled.index))) {
             Some(others) => {
-                changes.push(row(settlement, settled, now));
-                follow(settlement, settled, *others, desk, now, after);
+                sheet.outcomes.push(row(settlement, settled, now));
+                follow(settlement, settled, *others, desk, now, sheet);
             }
             None => fenced[place] += 1,
         }
-    }
-    if !changes.is_empty() {
-        tx.run(&UPDATE, &[], &changes).await?;
     }
     Ok(fenced)
 }
@@ -105,16 +103,10 @@ fn each<'a>(batch: &'a [&Settlement]) -> impl Iterator<Item = (usize, &'a Settle
     batch.iter().enumerate().flat_map(|(place, settlement)| settlement.outcomes.iter().map(move |s| (place, *settlement, s)))
 }
 
-/// Which outcomes, counted through the batch, still find their claim, and whether their message has other recipients. Of two outcomes of
-/// one claim the first counts.
+/// Which outcomes, counted through the batch, still find their claim, and whether their message has other recipients.
 async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, bool>, StoreError> {
-    let mut seen = HashSet::new();
-    let first = |(_, (_, settlement, settled)): &(usize, (usize, &Settlement, &Settled))| {
-        seen.insert((settlement.message, settled.index))
-    };
     let asked: Vec<_> = each(batch)
         .enumerate()
-        .filter(first)
         .map(|(n, (_, s, settled))| {
             values![i64::try_from(n).unwrap_or(i64::MAX), s.message, settled.index, s.epoch, settled.attempt]
         })
@@ -135,19 +127,19 @@ fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value>
 }
 
 /// What follows from an outcome that is written. `others`: the message has further recipients.
-fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, after: &mut Aftermath) {
+fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, sheet: &mut Sheet) {
     let state = settled.outcome.state();
     if !state.is_open() {
-        after.counts.add(settlement.team, counters::OPEN, -1);
+        sheet.counts.add(settlement.team, counters::OPEN, -1);
         let went_well = matches!(state, RecipientState::Sent | RecipientState::Delivered);
         if others || !went_well {
-            after.ended.push(settlement.message);
+            sheet.ended.push(settlement.message);
         }
     }
     if let Some(kind) = settled.outcome.event() {
         let reply = settled.outcome.reply().map(|r| r.line());
         let detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
         let (id, place) = (desk.next_id(), Some(settled.index));
-        after.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
+        sheet.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
     }
 }

@@ -3,8 +3,10 @@
 //! A text is written once, with `$1` placeholders. Four marks in it become what each engine calls them: `{rows}` a table of values
 //! bound as one set of parameters (`unnest` on PostgreSQL, `json_each` on SQLite), `{skip locked}` and `{lock}` the row locks
 //! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds. `{lock}` locks table `r`.
+//! `{or fail}` tells SQLite not to keep a journal for undoing the one statement: a batch that fails is undone as a whole.
 //!
-//! On SQLite every row that a statement returns wakes a thread: statements of the hot path return none, or one.
+//! On SQLite every call and every row that it returns wakes a thread and is waited for: statements of the hot path return no rows, or one,
+//! and those that only write are run together ([`Script`]).
 
 use std::sync::OnceLock;
 
@@ -60,18 +62,21 @@ impl Sql {
     fn for_sqlite(&self) -> &'static str {
         self.sqlite.get_or_init(|| {
             let scalars = self.scalars();
-            let field = |(place, (name, kind)): (usize, &Column)| match kind {
-                Kind::Int | Kind::Text => format!("value->>{place} AS {name}"),
-                Kind::Bytes => format!("unhex(value->>{place}) AS {name}"),
-                Kind::Blob => {
-                    let blobs = scalars + 2;
-                    format!("substr(${blobs}, value->>'$[{place}][0]', value->>'$[{place}][1]') AS {name}")
-                }
-            };
-            let fields: Vec<String> = self.columns.iter().enumerate().map(field).collect();
-            let source = format!("(SELECT {} FROM json_each(${})) AS v", fields.join(", "), scalars + 1);
-            self.expand(&source, "", "", "CAST(unixepoch('subsec') * 1000 AS INTEGER)")
+            leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2))
         })
+    }
+
+    /// The text for SQLite, with its rows drawn from `json` and its blobs from parameter `blobs`.
+    fn expand_sqlite(&self, json: &str, blobs: usize) -> String {
+        let field = |(place, (name, kind)): (usize, &Column)| match kind {
+            Kind::Int | Kind::Text => format!("value->>{place} AS {name}"),
+            Kind::Bytes => format!("unhex(value->>{place}) AS {name}"),
+            Kind::Blob => format!("substr(${blobs}, value->>'$[{place}][0]', value->>'$[{place}][1]') AS {name}"),
+        };
+        let fields: Vec<String> = self.columns.iter().enumerate().map(field).collect();
+        let text = self.text.replace("{rows}", &format!("(SELECT {} FROM {json}) AS v", fields.join(", ")));
+        let text = text.replace("{skip locked}", "").replace("{lock}", "").replace("{or fail}", "OR FAIL");
+        text.replace("{now}", "CAST(unixepoch('subsec') * 1000 AS INTEGER)")
     }
 
     fn for_postgres(&self) -> &'static str {
@@ -92,19 +97,10 @@ impl Sql {
                 .collect();
             let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
             let source = format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "));
-            self.expand(
-                &source,
-                "FOR UPDATE SKIP LOCKED",
-                "FOR UPDATE OF r",
-                "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-            )
+            let text = self.text.replace("{rows}", &source).replace("{or fail}", "");
+            let text = text.replace("{skip locked}", "FOR UPDATE SKIP LOCKED").replace("{lock}", "FOR UPDATE OF r");
+            leaked(text.replace("{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"))
         })
-    }
-
-    /// The expanded text lives as long as the program: there is one for each statement written in this module's neighbours.
-    fn expand(&self, rows: &str, skip_locked: &str, lock: &str, now: &str) -> &'static str {
-        let text = self.text.replace("{rows}", rows).replace("{skip locked}", skip_locked).replace("{lock}", lock);
-        Box::leak(text.replace("{now}", now).into_boxed_str())
     }
 
     /// The highest `$n` in the text.
@@ -127,7 +123,8 @@ impl Sql {
         if self.columns.is_empty() {
             return query;
         }
-        let (json, blobs) = as_json(rows);
+        let (mut json, mut blobs) = (String::new(), Vec::new());
+        push_rows(&mut json, &mut blobs, rows);
         query = query.bind(json);
         if self.columns.iter().any(|(_, kind)| *kind == Kind::Blob) { query.bind(blobs) } else { query }
     }
@@ -173,11 +170,49 @@ impl Value {
     }
 }
 
-/// The rows as a JSON array of arrays: bytes in hex, blobs as `[place, length]` in the second parameter, counted from 1.
-fn as_json(rows: &[Vec<Value>]) -> (String, Vec<u8>) {
-    let octets = rows.iter().flatten().map(|v| if let Value::Blob(b) = v { b.len() } else { 0 }).sum();
-    let mut blobs = Vec::with_capacity(octets);
-    let mut json = String::with_capacity(rows.len() * 256);
+/// Statements that only write and take rows only, run in their order: in one call on SQLite, one after the other on PostgreSQL.
+pub struct Script {
+    parts: &'static [&'static Sql],
+    sqlite: OnceLock<&'static str>,
+}
+
+impl Script {
+    /// A script of these statements. They may not take scalars.
+    pub const fn new(parts: &'static [&'static Sql]) -> Self {
+        Self { parts, sqlite: OnceLock::new() }
+    }
+
+    /// The statements with the rows of each.
+    pub(super) fn parts<'a>(&self, tables: &'a [Vec<Vec<Value>>]) -> impl Iterator<Item = (&'static Sql, &'a Vec<Vec<Value>>)> {
+        self.parts.iter().copied().zip(tables).filter(|(_, rows)| !rows.is_empty())
+    }
+
+    /// Bound for SQLite: all tables in one JSON text, all blobs in one parameter. A statement without rows does nothing.
+    pub(super) fn sqlite(&self, tables: &[Vec<Vec<Value>>]) -> Query<'static, Sqlite, SqliteArguments> {
+        let text = *self.sqlite.get_or_init(|| {
+            let parts =
+                self.parts.iter().enumerate().map(|(n, part)| part.expand_sqlite(&format!("jsonb_each($1, '$[{n}]')"), 2));
+            leaked(parts.collect::<Vec<_>>().join(";\n"))
+        });
+        let octets: usize = tables.iter().flatten().flatten().map(|v| if let Value::Blob(b) = v { b.len() } else { 0 }).sum();
+        let (mut json, mut blobs) = (String::from("["), Vec::with_capacity(octets));
+        for (n, rows) in tables.iter().enumerate() {
+            json.push_str(if n == 0 { "" } else { "," });
+            push_rows(&mut json, &mut blobs, rows);
+        }
+        json.push(']');
+        sqlx::query(text).bind(json).bind(blobs)
+    }
+}
+
+/// An expanded text lives as long as the program: there is one for each statement written in this module's neighbours.
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// The rows as a JSON array of arrays: bytes in hex, blobs as `[place, length]` in the parameter for blobs, counted from 1.
+fn push_rows(json: &mut String, blobs: &mut Vec<u8>, rows: &[Vec<Value>]) {
+    json.reserve(rows.len() * 256);
     json.push('[');
     for (place, row) in rows.iter().enumerate() {
         json.push_str(if place == 0 { "[" } else { ",[" });
@@ -185,12 +220,11 @@ fn as_json(rows: &[Vec<Value>]) -> (String, Vec<u8>) {
             if column > 0 {
                 json.push(',');
             }
-            push_json(&mut json, &mut blobs, value);
+            push_json(json, blobs, value);
         }
         json.push(']');
     }
     json.push(']');
-    (json, blobs)
 }
 
 fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {

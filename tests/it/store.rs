@@ -198,6 +198,26 @@ fn a_claim_is_exclusive_and_its_settle_is_fenced() {
 }
 
 #[test]
+fn of_many_outcomes_at_once_only_the_standing_claim_counts() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        let first = book.store.open_epoch("first").await.unwrap();
+        book.store.accept(acceptance(team, &["b@example.test"])).await.unwrap();
+        let late = book.store.claim(first, Lane::FreshTransactional, 9).await.unwrap().remove(0);
+        book.store.close_epoch(first).await.unwrap();
+        let second = book.store.open_epoch("second").await.unwrap();
+        let held = book.store.claim_from_dead(second, first, 9).await.unwrap().remove(0);
+        // Handed in together, so that they share a commit: the late word of the dead engine comes first, and a repetition last.
+        let words = [&late, &late, &held, &held].map(|claim| book.store.settle(settlement(claim, &delivered())));
+        let [a, b, c, d] = words;
+        let fenced = tokio::join!(biased; a, b, c, d);
+        assert_eq!(fenced, (Ok(1), Ok(1), Ok(0), Ok(1)));
+        assert_eq!(book.store.events(held.message.id).await.unwrap().len(), 1);
+        assert_eq!(book.store.queued(team).await, Ok(0));
+    });
+}
+
+#[test]
 fn a_deferral_waits_and_a_release_counts_no_attempt() {
     on_every_engine(|book| async move {
         let team = book.store.create_team("t").await.unwrap().id;
@@ -231,6 +251,8 @@ fn what_a_dead_epoch_left_behind_is_taken_over_once() {
         assert_eq!(claims.len(), 3);
         book.store.close_epoch(first).await.unwrap();
         assert_eq!(book.store.renew_epoch(first).await, Ok(false), "a dead epoch is never renewed");
+        assert!(book.store.claim_from_dead(first, first, 10).await.unwrap().is_empty(), "nor does it take over from itself");
+        assert!(book.store.claim(first, Lane::FreshTransactional, 10).await.unwrap().is_empty(), "nor claim what is ready");
         let second = book.store.open_epoch("second").await.unwrap();
         assert!(second > first);
         assert_eq!(book.store.renew_epoch(second).await, Ok(true));

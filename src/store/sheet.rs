@@ -1,0 +1,45 @@
+//! Everything a batch writes, table by table: filled while the batch is judged, written in one go before the commit.
+
+use crate::id::Id;
+use crate::store::db::Tx;
+use crate::store::sql::{Script, Value, values};
+use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle};
+
+/// Counters come last, so that rows which several committers share are locked for the shortest time.
+static WRITE: Script = Script::new(&[
+    &accept::INSERT_MESSAGES,
+    &accept::INSERT_RECIPIENTS,
+    &accept::INSERT_BODIES,
+    &settle::UPDATE,
+    &events::INSERT,
+    &idempotency::GIVE_UP,
+    &refusals::INSERT,
+    &counters::APPLY,
+]);
+
+/// The rows of a batch.
+#[derive(Default)]
+pub(super) struct Sheet {
+    pub messages: Vec<Vec<Value>>,
+    pub recipients: Vec<Vec<Value>>,
+    pub bodies: Vec<Vec<Value>>,
+    pub outcomes: Vec<Vec<Value>>,
+    pub events: Vec<Vec<Value>>,
+    /// Messages that may have ended badly.
+    pub ended: Vec<Id>,
+    pub refusals: Vec<Vec<Value>>,
+    pub counts: counters::Changes,
+}
+
+impl Sheet {
+    /// Writes the rows inside `tx`, under the committer's name.
+    pub async fn write(self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
+        let ended = self.ended.iter().map(|id| values![*id]).collect();
+        let counts = self.counts.rows(committer);
+        let tables = [self.messages, self.recipients, self.bodies, self.outcomes, self.events, ended, self.refusals, counts];
+        if tables.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        tx.run_script(&WRITE, &tables).await
+    }
+}
