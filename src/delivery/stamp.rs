@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::delivery::client::extensions::Extensions;
 use crate::mime::adapt::{Hop, adapt};
+use crate::mime::parts::Reach;
 use crate::model::address::Address;
 use crate::model::message::Body;
 use crate::model::outcome::Reply;
@@ -18,12 +19,12 @@ pub struct Stamped {
 }
 
 /// Makes the message fit for a next hop; the error says why it can never go there.
-pub fn stamp(body: &Body, reverse_path: Option<&Address>, offered: &Extensions) -> Result<Stamped, Reply> {
+pub fn stamp(body: &Body, reverse_path: Option<&Address>, offered: &Extensions, reach: Reach) -> Result<Stamped, Reply> {
     if reverse_path.is_some_and(Address::needs_smtputf8) && !offered.smtputf8 {
         return Err(unfit("5.6.7", "the reverse-path needs SMTPUTF8, which the next hop does not offer"));
     }
     let hop = Hop { eight_bit_mime: offered.eight_bit_mime, smtputf8: offered.smtputf8 };
-    let adapted = adapt(body, hop).map_err(|obstacle| unfit(obstacle.enhanced(), &obstacle.to_string()))?;
+    let adapted = adapt(body, hop, reach).map_err(|obstacle| unfit(obstacle.enhanced(), &obstacle.to_string()))?;
     let utf8 = adapted.smtputf8 || reverse_path.is_some_and(Address::needs_smtputf8);
     let content = match adapted.bytes {
         Cow::Borrowed(_) => body.clone(),

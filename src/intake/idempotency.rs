@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Inner, trace};
 use crate::mime::fingerprint::{self, Meaning};
+use crate::mime::parts::Reach;
 use crate::model::stream::Stream;
 use crate::model::submission::Submission;
 use crate::policy::Draft;
@@ -13,7 +14,7 @@ impl Inner {
     /// The claim under which this submission is accepted once; none when nothing tells a repeat from a second message.
     pub(super) fn idempotency(&self, submission: &Submission, draft: &Draft<'_>, stream: Stream) -> Option<Idempotency> {
         if let Some(key) = &draft.controls.idempotency_key {
-            return Some(explicit(key, submission, draft, stream));
+            return Some(explicit(key, submission, draft, stream, self.limits.reach));
         }
         let automatic = self.automatic_idempotency && draft.key.rights.auto_idempotency;
         let message_id = trace::said(&draft.fields, "Message-ID").filter(|_| automatic)?;
@@ -22,7 +23,7 @@ impl Inner {
 }
 
 /// One namespace for every door: the team, sandbox or live, the key.
-fn explicit(key: &str, submission: &Submission, draft: &Draft<'_>, stream: Stream) -> Idempotency {
+fn explicit(key: &str, submission: &Submission, draft: &Draft<'_>, stream: Stream, reach: Reach) -> Idempotency {
     let controls = &draft.controls;
     let meaning = Meaning {
         stream,
@@ -33,7 +34,7 @@ fn explicit(key: &str, submission: &Submission, draft: &Draft<'_>, stream: Strea
         send_at: controls.send_at,
     };
     let key = digest(&[b"key", &draft.key.team.0, sandbox_or_live(draft.key.is_sandbox()), key.as_bytes()]);
-    let fingerprint = fingerprint::of(&submission.mime, &draft.fields, &meaning);
+    let fingerprint = fingerprint::of(&submission.mime, &draft.fields, &meaning, reach);
     Idempotency { key, fingerprint, automatic: false }
 }
 

@@ -90,6 +90,7 @@ fn row(
         message_id: clipped(message_id, VALUE_KEPT),
         tags: controls.tags.clone(),
         tracking: controls.tracking,
+        variables: controls.variables.as_ref().map(ToString::to_string),
         ignore_unsubscribe: controls.ignore_unsubscribe,
         send_at: controls.send_at.filter(|at| *at > now),
         size: body.len() as u64,

@@ -52,7 +52,7 @@ mod tests {
             headers: vec![("X-Krafter-Tag".to_owned(), "kind: t\u{e9}st".to_owned())],
         };
         let bytes = draft.compose().expect("memory takes every byte");
-        let view = View::of(&bytes);
+        let view = View::of(&bytes, crate::mime::parts::Reach::STANDARD);
         assert_eq!(view.header("subject").replace(' ', ""), "Gr\u{fc}\u{df}eBcc:v@x.test");
         assert_eq!(view.header("bcc"), "");
         assert_eq!(view.header("x-krafter-tag"), "kind: t\u{e9}st");

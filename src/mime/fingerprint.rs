@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::fields::Fields;
-use super::parts::{self, Part};
+use super::parts::{self, Part, Reach};
 use super::{leaf, text};
 use crate::clock::Timestamp;
 use crate::model::envelope::Envelope;
@@ -23,7 +23,7 @@ pub struct Meaning<'a> {
 }
 
 /// SHA-256 over everything meant, each piece with its length so that none runs into the next.
-pub fn of(message: &[u8], fields: &Fields<'_>, meaning: &Meaning<'_>) -> [u8; 32] {
+pub fn of(message: &[u8], fields: &Fields<'_>, meaning: &Meaning<'_>, reach: Reach) -> [u8; 32] {
     let mut print = Print(Sha256::new());
     print.text(meaning.stream.as_str());
     print.text(&reverse_path(meaning.envelope));
@@ -31,7 +31,7 @@ pub fn of(message: &[u8], fields: &Fields<'_>, meaning: &Meaning<'_>) -> [u8; 32
     for name in ["From", "Reply-To", "Subject"] {
         print.text(&collapsed(&fields.text(name)));
     }
-    for part in parts::of(message).iter().filter(|part| !part.multipart) {
+    for part in parts::of(message, reach).iter().filter(|part| !part.multipart) {
         print.leaf(message, part);
     }
     // Tags have no order.
@@ -122,7 +122,7 @@ mod tests {
             send_at: None,
         };
         change(&mut meaning);
-        of(&message, &Fields::split(&message, Bounds::STORED), &meaning)
+        of(&message, &Fields::split(&message, Bounds::STORED), &meaning, Reach::STANDARD)
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
             variables: None,
             send_at: None,
         };
-        assert_eq!(of(&message, &fields, &meaning), turned);
+        assert_eq!(of(&message, &fields, &meaning, Reach::STANDARD), turned);
     }
 
     #[test]

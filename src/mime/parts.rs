@@ -7,11 +7,28 @@ use mail_parser::parsers::MessageStream;
 use mail_parser::{ContentType, HeaderValue};
 
 use super::fields::{Bounds, Fields, line_len};
+use crate::config::SmtpLimits;
 
-/// Multiparts within multiparts that are looked into.
-const DEPTH: usize = 100;
-/// Parts that are told apart.
-const PARTS: usize = 10_000;
+/// How far into a message the walk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Multiparts within multiparts that are looked into.
+    pub depth: usize,
+    /// Parts that are told apart.
+    pub parts: usize,
+}
+
+impl Reach {
+    /// As the operator chose it.
+    pub fn new(limits: &SmtpLimits) -> Self {
+        Self { depth: limits.mime_depth, parts: limits.mime_parts }
+    }
+
+    /// The defaults.
+    #[cfg(test)]
+    pub const STANDARD: Self = Self { depth: 100, parts: 10_000 };
+}
+
 /// The header section of one part.
 const PART_HEADER: Bounds = Bounds { bytes: 64 * 1024, fields: 200 };
 /// Octets of a Content-Type or Content-Disposition value that are read.
@@ -81,6 +98,7 @@ struct Open {
 /// A pass over the lines of a message.
 struct Walk<'a> {
     message: &'a [u8],
+    reach: Reach,
     parts: Vec<Part>,
     open: Vec<Open>,
     /// The leaf that lines are added to; none between parts.
@@ -88,8 +106,8 @@ struct Walk<'a> {
 }
 
 /// Every part of a message, the message itself first.
-pub fn of(message: &[u8]) -> Vec<Part> {
-    let mut walk = Walk { message, parts: Vec::new(), open: Vec::new(), leaf: None };
+pub fn of(message: &[u8], reach: Reach) -> Vec<Part> {
+    let mut walk = Walk { message, reach, parts: Vec::new(), open: Vec::new(), leaf: None };
     let header = Fields::split(message, Bounds::STORED);
     let mut at = walk.begin(0, &header, message.len());
     while !walk.open.is_empty() && at < message.len() {
@@ -112,7 +130,7 @@ impl Walk<'_> {
         let digest = parent.is_some_and(|parent| self.parts[parent].kind == "multipart/digest");
         let kind = kind(content_type.as_ref(), digest);
         let boundary = content_type.as_ref().and_then(|c| c.attribute("boundary")).filter(|_| kind.starts_with("multipart/"));
-        let boundary = boundary.filter(|b| !b.is_empty() && b.len() < 998 && self.open.len() < DEPTH);
+        let boundary = boundary.filter(|b| !b.is_empty() && b.len() < 998 && self.open.len() < self.reach.depth);
         let sealed = parent.is_some_and(|parent| self.parts[parent].sealed);
         let disposition = parameters(fields, "Content-Disposition");
         self.parts.push(Part {
@@ -155,7 +173,7 @@ impl Walk<'_> {
             self.parts[open.part].body.end = after;
             return after;
         }
-        if self.parts.len() == PARTS {
+        if self.parts.len() == self.reach.parts {
             // What follows stays in the multipart, unread.
             self.close_to(0, self.message.len());
             return self.message.len();

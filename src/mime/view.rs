@@ -1,7 +1,7 @@
 //! A message as a person looks at it.
 
 use super::fields::{Bounds, Fields};
-use super::parts::{self, Part};
+use super::parts::{self, Part, Reach};
 use super::{leaf, text};
 
 /// Octets of a text or an HTML body that are shown.
@@ -29,10 +29,10 @@ pub struct Attachment {
 
 impl View {
     /// Reads a message of any kind, however broken.
-    pub fn of(message: &[u8]) -> Self {
+    pub fn of(message: &[u8], reach: Reach) -> Self {
         let fields = Fields::split(message, Bounds::STORED);
         let headers = fields.list.iter().map(|field| (field.name.to_owned(), field.text())).collect();
-        let parts = parts::of(message);
+        let parts = parts::of(message, reach);
         let leaves = Leaves::of(&parts);
         Self {
             headers,
@@ -59,8 +59,8 @@ impl Attachment {
 }
 
 /// The one at `place` of [`View::attachments`], with its octets decoded.
-pub fn attachment(message: &[u8], place: usize) -> Option<(Attachment, Vec<u8>)> {
-    let parts = parts::of(message);
+pub fn attachment(message: &[u8], place: usize, reach: Reach) -> Option<(Attachment, Vec<u8>)> {
+    let parts = parts::of(message, reach);
     let part = Leaves::of(&parts).attached.into_iter().nth(place)?;
     Some((Attachment::of(message, part), leaf::octets(message, part).into_owned()))
 }

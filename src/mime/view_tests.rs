@@ -14,23 +14,23 @@ fn the_usual_mail_shows_its_text_html_and_attachments() {
          --b\nContent-Type: application/pdf; name*=utf-8''r%C3%A9sum%C3%A9.pdf\nContent-Disposition: attachment\n\
          Content-Transfer-Encoding: base64\n\nAAEC\n--b--\nepilogue\n",
     );
-    let view = View::of(&message);
+    let view = View::of(&message, Reach::STANDARD);
     assert_eq!(view.header("from"), "Zo\u{eb} <z@b.test>");
     assert_eq!(view.header("Subject"), "Gr\u{fc}\u{df}e");
     assert_eq!(view.text.as_deref(), Some("gr\u{fc}n\n"));
     assert_eq!(view.html.as_deref(), Some("<b>hi</b>"));
     let pdf = Attachment { name: "r\u{e9}sum\u{e9}.pdf".to_owned(), content_type: "application/pdf".to_owned(), size: 3 };
     assert_eq!(view.attachments, std::slice::from_ref(&pdf));
-    assert_eq!(attachment(&message, 0), Some((pdf, vec![0, 1, 2])));
-    assert_eq!(attachment(&message, 1), None);
+    assert_eq!(attachment(&message, 0, Reach::STANDARD), Some((pdf, vec![0, 1, 2])));
+    assert_eq!(attachment(&message, 1, Reach::STANDARD), None);
 }
 
 #[test]
 fn a_bare_message_is_text_and_controls_are_not_shown() {
-    let view = View::of(b"Subject: a\x1b[31m\r\n\r\nline\x07 one\r\n\ttab\x1b]0;t\x00\r\n");
+    let view = View::of(b"Subject: a\x1b[31m\r\n\r\nline\x07 one\r\n\ttab\x1b]0;t\x00\r\n", Reach::STANDARD);
     assert_eq!(view.header("subject"), "a[31m");
     assert_eq!(view.text.as_deref(), Some("line one\n\ttab]0;t\n"));
-    assert_eq!(View::of(b""), View { text: Some(String::new()), ..View::default() });
+    assert_eq!(View::of(b"", Reach::STANDARD), View { text: Some(String::new()), ..View::default() });
 }
 
 /// Each is read to its end in bounded time, without a panic, a stack overflow or a part too many.
@@ -57,7 +57,7 @@ fn hostile_structures_are_read_to_their_end() {
     for (name, message) in cases {
         let message = crlf(&message);
         let began = std::time::Instant::now();
-        let view = View::of(&message);
+        let view = View::of(&message, Reach::STANDARD);
         assert!(view.attachments.len() <= 10_000, "{name}");
         assert!(began.elapsed() < std::time::Duration::from_secs(20), "{name}: {:?}", began.elapsed());
     }
@@ -69,6 +69,15 @@ fn a_delimiter_ends_what_is_inside_it() {
         "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: multipart/mixed; boundary=in\n\n--in\n\none\n\
          --out\nContent-Type: text/html\n\ntwo\n--out--\n",
     );
-    let view = View::of(&message);
+    let view = View::of(&message, Reach::STANDARD);
     assert_eq!((view.text.as_deref(), view.html.as_deref()), (Some("one"), Some("two")));
+}
+
+#[test]
+fn what_lies_beyond_the_reach_is_opaque() {
+    let message = crlf(
+        "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ndeep\n--b--\n--a--\n",
+    );
+    let parts = |depth, parts| parts::of(&message, Reach { depth, parts }).len();
+    assert_eq!([parts(100, 100), parts(1, 100), parts(0, 100), parts(100, 2)], [3, 2, 1, 2]);
 }

@@ -73,6 +73,8 @@ pub struct Message {
     pub message_id: String,
     pub tags: Vec<Tag>,
     pub tracking: Tracking,
+    /// What a template is filled with: a JSON object's text.
+    pub variables: Option<String>,
     pub ignore_unsubscribe: bool,
     /// Not to be attempted before.
     pub send_at: Option<Timestamp>,

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::mime::fields::Bounds;
+use crate::mime::parts::Reach;
 use crate::model::domain::DomainStanding;
 
 /// The bounds of the configuration that rules judge by.
@@ -12,6 +13,7 @@ pub struct Limits {
     pub message: u64,
     pub recipients: usize,
     pub header: Bounds,
+    pub reach: Reach,
     /// 0: any number; so below.
     pub messages_per_minute: u64,
     pub messages_per_day: u64,
@@ -30,6 +32,7 @@ impl Limits {
             message: config.smtp.max_message_size.0,
             recipients: smtp.recipients,
             header: Bounds { bytes: smtp.header_bytes.as_usize(), fields: smtp.header_fields },
+            reach: Reach::new(smtp),
             messages_per_minute: config.limits.messages_per_minute,
             messages_per_day: config.limits.messages_per_day,
             queued: config.limits.queued,

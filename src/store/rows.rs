@@ -56,6 +56,8 @@ struct Details<'a> {
     opens: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clicks: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variables: Option<std::borrow::Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ignore_unsubscribe: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -79,6 +81,7 @@ pub(super) fn details(message: &Message) -> String {
         tags: message.tags.clone(),
         opens: message.tracking.opens,
         clicks: message.tracking.clicks,
+        variables: message.variables.as_deref().map(Into::into),
         ignore_unsubscribe: message.ignore_unsubscribe,
         smtputf8: message.smtputf8,
         eight_bit: message.eight_bit,
@@ -114,6 +117,7 @@ impl MessageRow {
             message_id: details.message_id.into_owned(),
             tags: details.tags,
             tracking: Tracking { opens: details.opens, clicks: details.clicks },
+            variables: details.variables.map(|v| v.into_owned()),
             ignore_unsubscribe: details.ignore_unsubscribe,
             send_at: self.send_at.map(Timestamp),
             size: u64::try_from(self.size).unwrap_or(0),

@@ -24,7 +24,7 @@ BASE = {
 
 
 def binary():
-    path = Path(os.environ.get("POSTHOUSE_BIN") or ROOT / "target/debug/posthouse")
+    path = Path(os.environ.get("POSTHOUSE_BIN") or ROOT / "target/release/posthouse")
     if not path.exists():
         raise Skip(f"{path} is not built (cargo build, or name one in POSTHOUSE_BIN)")
     return str(path.resolve())

@@ -17,6 +17,7 @@ use crate::delivery::fate::{Fate, classify, explain, is_one_too_many, was_accept
 use crate::delivery::pace::Pace;
 use crate::delivery::route::Carried;
 use crate::delivery::stamp::{stamp, unreachable};
+use crate::mime::parts::Reach;
 use crate::model::address::Address;
 use crate::model::envelope::ForwardPath;
 use crate::model::outcome::Reply;
@@ -28,6 +29,8 @@ const RECIPIENTS_MAX: usize = 100;
 /// The smarthost.
 pub struct Relay {
     hop: Hop,
+    /// How far into a message re-encoding goes.
+    reach: Reach,
     outage_lasts: Duration,
     /// The last failure to reach it at all, while it is fresh.
     outage: Mutex<Option<(Instant, ClientError)>>,
@@ -52,7 +55,7 @@ impl Relay {
             tls_client: TlsClient::new(&ca).map_err(|e| format!("delivery.relay.ca: {e}"))?,
             deadlines: Arc::new(deadlines),
         };
-        Ok(Self { hop, outage_lasts: pace.outage, outage: Mutex::new(None) })
+        Ok(Self { hop, reach: Reach::new(&config.smtp.limits), outage_lasts: pace.outage, outage: Mutex::new(None) })
     }
 
     /// A connection, unless it was found out a moment ago that there is none to be had.
@@ -179,7 +182,7 @@ impl RelayCourier {
         connection: &Connection,
     ) -> Option<Goes<'a>> {
         let offered = connection.extensions();
-        let stamped = stamp(&claim.body, reverse_path, offered);
+        let stamped = stamp(&claim.body, reverse_path, offered, self.relay.reach);
         let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for &place in group {
             let path = &claim.recipients[place].path;

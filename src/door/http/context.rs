@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Route};
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
+use crate::mime::parts::Reach;
 use crate::store::Store;
 
 /// The parts of the house this door reads, and what the operator chose for it.
@@ -25,6 +26,8 @@ pub struct Context {
     pub open_on_loopback: bool,
     /// The host of `public_url`, lower case; `None` when that has none.
     pub public_host: Option<String>,
+    /// How far into a message the pages look.
+    pub reach: Reach,
     /// Where mail comes in, for the page that shows how to send a first one.
     pub smtp: Option<SocketAddr>,
 }
@@ -40,6 +43,7 @@ impl Context {
             readiness,
             open_on_loopback: config.delivery.route == Route::Capture,
             public_host: public_host(&config.public_url),
+            reach: Reach::new(&config.smtp.limits),
             smtp: config.smtp.listener.first().map(|listener| listener.address),
         }
     }

@@ -7,7 +7,7 @@ use mail_builder::encoders::{Base64Encoder, QuotedPrintableEncoder};
 use super::{Obstacle, Take};
 use crate::mime::fields::{Bounds, Fields};
 use crate::mime::leaf;
-use crate::mime::parts::{self, Encoding, Part};
+use crate::mime::parts::{self, Encoding, Part, Reach};
 
 /// A leaf's octets in another encoding.
 struct Encoded {
@@ -16,8 +16,8 @@ struct Encoded {
 }
 
 /// The whole message as it may leave.
-pub fn rewritten(message: &[u8], take: Take) -> Result<Vec<u8>, Obstacle> {
-    let parts = parts::of(message);
+pub fn rewritten(message: &[u8], take: Take, reach: Reach) -> Result<Vec<u8>, Obstacle> {
+    let parts = parts::of(message, reach);
     let mut out = Vec::with_capacity(message.len() + message.len() / 4);
     let mut done = 0;
     for (place, part) in parts.iter().enumerate() {

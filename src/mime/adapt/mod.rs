@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::encode;
 use super::fields::{Bounds, Field, Fields};
+use super::parts::Reach;
 use scan::Scan;
 
 /// RFC 5322 section 2.1.1, RFC 5321 section 4.5.3.1.6: octets of a line without its CRLF.
@@ -51,14 +52,14 @@ impl Obstacle {
 }
 
 /// Brings `message` into a form that `hop` takes.
-pub fn adapt(message: &[u8], hop: Hop) -> Result<Adapted<'_>, Obstacle> {
+pub fn adapt(message: &[u8], hop: Hop, reach: Reach) -> Result<Adapted<'_>, Obstacle> {
     let scan = Scan::of(message);
     if scan.is_plain() {
         return Ok(Adapted { bytes: Cow::Borrowed(message), smtputf8: false });
     }
     if scan.bare_line_end {
         let mended = scan::with_crlf(message);
-        let Adapted { bytes, smtputf8 } = adapt(&mended, hop)?;
+        let Adapted { bytes, smtputf8 } = adapt(&mended, hop, reach)?;
         return Ok(Adapted { bytes: Cow::Owned(bytes.into_owned()), smtputf8 });
     }
     let fields = Fields::split(message, Bounds::STORED);
@@ -72,7 +73,7 @@ pub fn adapt(message: &[u8], hop: Hop) -> Result<Adapted<'_>, Obstacle> {
     if header_stays && !take.changes_body(&message[fields.body()..]) {
         return Ok(Adapted { bytes: Cow::Borrowed(message), smtputf8 });
     }
-    Ok(Adapted { bytes: Cow::Owned(body::rewritten(message, take)?), smtputf8 })
+    Ok(Adapted { bytes: Cow::Owned(body::rewritten(message, take, reach)?), smtputf8 })
 }
 
 /// What may leave as it is.

@@ -13,13 +13,15 @@ fn crlf(text: &str) -> Vec<u8> {
 
 /// The message as it leaves to `hop`, after the checks that hold for all.
 fn sent(message: &[u8], hop: Hop) -> Vec<u8> {
-    let adapted = adapt(message, hop).expect("the hop can be served");
+    let adapted = adapt(message, hop, Reach::STANDARD).expect("the hop can be served");
     let scan = Scan::of(&adapted.bytes);
     assert!(!scan.long_line && !scan.bare_line_end, "{:?}", adapted.bytes.escape_ascii().to_string());
     assert!(hop.eight_bit_mime || !scan.eight_bit, "{}", adapted.bytes.escape_ascii());
     assert!(adapted.bytes.ends_with(b"\r\n"));
     // Once adapted, nothing more is to be done.
-    assert!(adapted.smtputf8 || matches!(adapt(&adapted.bytes, hop), Ok(Adapted { bytes: Cow::Borrowed(_), .. })));
+    assert!(
+        adapted.smtputf8 || matches!(adapt(&adapted.bytes, hop, Reach::STANDARD), Ok(Adapted { bytes: Cow::Borrowed(_), .. }))
+    );
     adapted.bytes.into_owned()
 }
 
@@ -33,7 +35,7 @@ fn what_needs_nothing_is_not_touched() {
     for message in corpus {
         let message = crlf(&message.replace("\r\n", "\n"));
         for hop in [SEVEN, EIGHT, UTF8] {
-            assert_eq!(adapt(&message, hop), Ok(Adapted { bytes: Cow::Borrowed(&message), smtputf8: false }));
+            assert_eq!(adapt(&message, hop, Reach::STANDARD), Ok(Adapted { bytes: Cow::Borrowed(&message), smtputf8: false }));
         }
     }
 }
@@ -51,12 +53,12 @@ fn eight_bit_bodies_go_as_they_are_where_they_can() {
 #[test]
 fn an_undeclared_body_is_declared() {
     let plain = sent(&crlf("Subject: x\n\ncaf\u{e9} and some more words here\n"), SEVEN);
-    let view = View::of(&plain);
+    let view = View::of(&plain, Reach::STANDARD);
     assert_eq!(view.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!((view.header("mime-version"), view.header("content-transfer-encoding")), ("1.0", "quoted-printable"));
     assert_eq!(view.text.as_deref(), Some("caf\u{e9} and some more words here\n"));
     let latin = sent(b"Subject: x\r\n\r\ncaf\xe9 latin text here\r\n", SEVEN);
-    assert_eq!(View::of(&latin).header("content-type"), "text/plain; charset=unknown-8bit");
+    assert_eq!(View::of(&latin, Reach::STANDARD).header("content-type"), "text/plain; charset=unknown-8bit");
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn each_part_is_re_encoded_alone() {
          Content-Transfer-Encoding: binary\n\n\u{e4}\u{e4}\n--b--\n\u{e9}pilogue\n",
     );
     let plain = sent(&message, SEVEN);
-    let (before, after) = (View::of(&message), View::of(&plain));
+    let (before, after) = (View::of(&message, Reach::STANDARD), View::of(&plain, Reach::STANDARD));
     assert_eq!((after.text, after.html), (before.text, before.html));
     assert_eq!(after.attachments, before.attachments);
     let text = String::from_utf8_lossy(&plain);
@@ -94,13 +96,13 @@ fn what_is_vouched_for_bounces_rather_than_changes() {
         crlf("Content-Type: multipart/encrypted; boundary=e\n\n--e\n\n\u{fc}\n--e--\n"),
     ];
     for message in &refused {
-        assert_eq!(adapt(message, SEVEN), Err(Obstacle::Sealed), "{}", message.escape_ascii());
+        assert_eq!(adapt(message, SEVEN, Reach::STANDARD), Err(Obstacle::Sealed), "{}", message.escape_ascii());
     }
     for message in &refused[..4] {
         assert_eq!(sent(message, EIGHT), *message);
     }
     let long = signed(&format!("Content-Type: text/plain\n\n{}", "x".repeat(2000)));
-    assert_eq!(adapt(&long, EIGHT), Err(Obstacle::Sealed));
+    assert_eq!(adapt(&long, EIGHT, Reach::STANDARD), Err(Obstacle::Sealed));
     assert_eq!((Obstacle::Sealed.enhanced(), Obstacle::NonAsciiAddress.enhanced()), ("5.6.3", "5.6.7"));
 }
 
@@ -108,7 +110,7 @@ fn what_is_vouched_for_bounces_rather_than_changes() {
 fn fields_around_a_signature_may_change() {
     let message = crlf("Subject: \u{fc}\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nx\n--s\n\nsig\n--s--\n");
     let plain = sent(&message, SEVEN);
-    assert_eq!(View::of(&plain).header("subject"), "\u{fc}");
+    assert_eq!(View::of(&plain, Reach::STANDARD).header("subject"), "\u{fc}");
     assert!(plain.ends_with(b"--s\r\n\r\nx\r\n--s\r\n\r\nsig\r\n--s--\r\n"));
 }
 
@@ -119,19 +121,19 @@ fn no_line_leaves_longer_than_998() {
         let body = crlf(&format!("Subject: x\n\n{line}\n.\nend\n"));
         let out = sent(&body, EIGHT);
         assert_eq!(out == body, length <= 998, "{length}");
-        assert_eq!(View::of(&out).text, View::of(&body).text, "{length}");
+        assert_eq!(View::of(&out, Reach::STANDARD).text, View::of(&body, Reach::STANDARD).text, "{length}");
         sent(&crlf(&format!("Subject: {line}\n\nbody\n")), EIGHT);
         sent(&crlf(&format!("Content-Transfer-Encoding: base64\n\n{}\n", "QUJD".repeat(length))), EIGHT);
         let qp = crlf(&format!("Content-Transfer-Encoding: quoted-printable\n\n=41{line}=\n{line}\n"));
-        assert_eq!(View::of(&sent(&qp, EIGHT)).text, View::of(&qp).text, "{length}");
+        assert_eq!(View::of(&sent(&qp, EIGHT), Reach::STANDARD).text, View::of(&qp, Reach::STANDARD).text, "{length}");
     }
 }
 
 #[test]
 fn a_header_address_decides_on_smtputf8() {
     let message = crlf("From: a@b.test\nTo: j\u{f6}rg@c.test\nSubject: \u{fc}\n\n\u{e4}\n");
-    assert_eq!(adapt(&message, EIGHT), Err(Obstacle::NonAsciiAddress));
-    assert_eq!(adapt(&message, UTF8), Ok(Adapted { bytes: Cow::Borrowed(&message), smtputf8: true }));
+    assert_eq!(adapt(&message, EIGHT, Reach::STANDARD), Err(Obstacle::NonAsciiAddress));
+    assert_eq!(adapt(&message, UTF8, Reach::STANDARD), Ok(Adapted { bytes: Cow::Borrowed(&message), smtputf8: true }));
     let named = crlf("From: J\u{f6}rg <a@b.test>\nSubject: \u{fc}\n\n\u{e4}\n");
     let out = sent(&named, UTF8);
     assert!(out.starts_with(b"From: =?utf-8?Q?J=C3=B6rg?= <a@b.test>\r\nSubject: =?utf-8?B?w7w=?=\r\n\r\n"));
@@ -149,13 +151,13 @@ proptest! {
         let text = lines.join("\n") + "\n";
         let message = crlf(&format!("MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{text}"));
         let out = sent(&message, SEVEN);
-        prop_assert_eq!(View::of(&out).text, Some(text));
+        prop_assert_eq!(View::of(&out, Reach::STANDARD).text, Some(text));
     }
 
     #[test]
     fn whatever_comes_leaves_clean_or_not_at_all(message in proptest::collection::vec(any::<u8>(), 0..600)) {
         for hop in [SEVEN, EIGHT, UTF8] {
-            if let Ok(adapted) = adapt(&message, hop) {
+            if let Ok(adapted) = adapt(&message, hop, Reach::STANDARD) {
                 let scan = Scan::of(&adapted.bytes);
                 prop_assert!(!scan.long_line && !scan.bare_line_end);
                 prop_assert!(hop.eight_bit_mime || !scan.eight_bit);

@@ -149,6 +149,7 @@ fn plain_message(team: Id, mime: &str) -> Message {
         message_id: "<1@example.com>".to_owned(),
         tags: Vec::new(),
         tracking: Tracking::default(),
+        variables: None,
         ignore_unsubscribe: false,
         send_at: None,
         size: mime.len() as u64,

@@ -40,6 +40,7 @@ pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
         message_id: "<1@example.test>".into(),
         tags: vec![("order".into(), "42".into())],
         tracking: Tracking::default(),
+        variables: Some("{\"name\":\"Ada\"}".into()),
         ignore_unsubscribe: false,
         send_at: None::<Timestamp>,
         size: mime.len() as u64,

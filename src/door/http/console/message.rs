@@ -75,8 +75,9 @@ pub async fn message(
     let id = id.parse().map_err(|_| Problem::NotFound)?;
     let Listed { message, recipients } = context.store.message(viewer.team, id).await?.ok_or(Problem::NotFound)?;
     let events = context.store.events(id).await?;
+    let reach = context.reach;
     let view = match context.store.body(viewer.team, id).await? {
-        Some(bytes) => super::parts::blocking(move || Some(View::of(&bytes))).await,
+        Some(bytes) => super::parts::blocking(move || Some(View::of(&bytes, reach))).await,
         None => None,
     };
     Ok(Page(MessagePage {

@@ -23,7 +23,8 @@ pub async fn html(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let bytes = body(&context, viewer, &id).await?;
-    let html = blocking(move || View::of(&bytes).html).await.ok_or(Problem::NotFound)?;
+    let reach = context.reach;
+    let html = blocking(move || View::of(&bytes, reach).html).await.ok_or(Problem::NotFound)?;
     let headers =
         [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, armour::MAIL), (X_FRAME_OPTIONS, "SAMEORIGIN")];
     Ok((headers, html))
@@ -59,7 +60,8 @@ pub async fn attachment(
 ) -> Result<impl IntoResponse, Problem> {
     let place = place.parse().map_err(|_| Problem::NotFound)?;
     let bytes = body(&context, viewer, &id).await?;
-    let (attachment, content) = blocking(move || view::attachment(&bytes, place)).await.ok_or(Problem::NotFound)?;
+    let reach = context.reach;
+    let (attachment, content) = blocking(move || view::attachment(&bytes, place, reach)).await.ok_or(Problem::NotFound)?;
     Ok(([(CONTENT_SECURITY_POLICY, armour::BYTES)], file("application/octet-stream", named(&attachment.name)), content))
 }
 
