@@ -58,7 +58,8 @@ struct Round {
     turn: u64,
     /// Streams that are known to have more than there was room for.
     more: [bool; 2],
-    dead: Vec<Epoch>,
+    /// Lanes of dead engines that may still hold something.
+    dead: Vec<(Epoch, Lane)>,
     bury_at: Instant,
     sweep_at: Instant,
     poll_at: Instant,
@@ -130,21 +131,24 @@ impl Feeder {
         for lane in order(round.turn) {
             let stream = stream_of(lane);
             if round.more[stream as usize] {
-                more[stream as usize] |= self.drain_lane(epoch, lane, stream).await?;
+                more[stream as usize] |= self.drain_lane(epoch, lane, None).await?;
             }
         }
         round.more = more;
         Ok(())
     }
 
-    /// Claims from one lane. True: it may hold more than there was room for.
-    async fn drain_lane(&self, epoch: Epoch, lane: Lane, stream: Stream) -> Result<bool, StoreError> {
+    /// Claims from one lane, of what is ready or of what a dead engine left. True: it may hold more than there was room for.
+    async fn drain_lane(&self, epoch: Epoch, lane: Lane, dead: Option<Epoch>) -> Result<bool, StoreError> {
         while self.gate.open() == Some(epoch) {
-            let limit = self.places.claimable(stream).min(CLAIM_MAX);
+            let limit = self.places.claimable(stream_of(lane)).min(CLAIM_MAX);
             if limit == 0 {
                 return Ok(true);
             }
-            let claims = self.store.claim(epoch, lane, limit).await?;
+            let claims = match dead {
+                Some(dead) => self.store.claim_from_dead(epoch, dead, lane, limit).await?,
+                None => self.store.claim(epoch, lane, limit).await?,
+            };
             if self.start(claims) == 0 {
                 return Ok(false);
             }
@@ -152,19 +156,30 @@ impl Feeder {
         Ok(true)
     }
 
-    /// Takes over what dead engines had claimed.
+    /// Takes over what dead engines had claimed, each lane as far as there is room for it.
     async fn take_over(&self, round: &mut Round, epoch: Epoch) -> Result<(), StoreError> {
         if round.bury_at <= Instant::now() {
             round.bury_at = Instant::now() + self.pace.takeover;
-            round.dead = self.store.bury_epochs().await?;
+            self.bury(epoch).await?;
+            let dead = self.store.dead_epochs().await?;
+            round.dead = Lane::ALL.into_iter().flat_map(|lane| dead.iter().map(move |&dead| (dead, lane))).collect();
         }
-        while let Some(&dead) = round.dead.last() {
-            let limit = Stream::ALL.map(|stream| self.places.claimable(stream)).into_iter().min().unwrap_or(0).min(CLAIM_MAX);
-            if limit == 0 || self.gate.open() != Some(epoch) {
-                return Ok(());
+        let mut left = Vec::new();
+        for (dead, lane) in std::mem::take(&mut round.dead) {
+            if self.drain_lane(epoch, lane, Some(dead)).await? {
+                left.push((dead, lane));
             }
-            if self.start(self.store.claim_from_dead(epoch, dead, limit).await?) == 0 {
-                round.dead.pop();
+        }
+        round.dead = left;
+        Ok(())
+    }
+
+    /// Finds engines dead that have been silent for long, while we have not.
+    async fn bury(&self, epoch: Epoch) -> Result<(), StoreError> {
+        if self.gate.is_steady(self.pace.steady) {
+            let buried = self.store.bury_epochs(epoch).await?;
+            if buried > 0 {
+                tracing::warn!(buried, "engines fell silent; what they held is taken over");
             }
         }
         Ok(())

@@ -24,6 +24,8 @@ struct State {
     epoch: Option<Epoch>,
     /// When the last renewal that succeeded was sent.
     renewed: Duration,
+    /// Since when renewals have succeeded without a gap.
+    steady_since: Duration,
     /// Outcomes that could not be written at the first try, and wait.
     stalled: usize,
     draining: bool,
@@ -50,13 +52,18 @@ impl Gate {
 
     /// A new epoch began; `sent` is when it was asked for.
     pub fn begin(&self, epoch: Epoch, sent: Duration) {
-        self.with(|state| (state.epoch, state.renewed) = (Some(epoch), sent));
+        self.with(|state| (state.epoch, state.renewed, state.steady_since) = (Some(epoch), sent, sent));
         self.changed.notify_waiters();
     }
 
     /// The epoch was renewed by what was sent at `sent`.
     pub fn renewed(&self, sent: Duration) {
-        self.with(|state| state.renewed = sent);
+        self.with(|state| {
+            if sent.saturating_sub(state.renewed) >= START_WITHIN {
+                state.steady_since = sent;
+            }
+            state.renewed = sent;
+        });
         self.changed.notify_waiters();
     }
 
@@ -83,6 +90,16 @@ impl Gate {
         self.with(|state| {
             let fresh = now.saturating_sub(state.renewed) < START_WITHIN;
             state.epoch.filter(|_| fresh && state.stalled == 0 && !state.draining)
+        })
+    }
+
+    /// Whether renewals have succeeded without a gap for `patience`. Without that, the silence of others proves nothing: the database
+    /// may have been away from all of us.
+    pub fn is_steady(&self, patience: Duration) -> bool {
+        let now = self.boottime.now();
+        self.with(|state| {
+            let fresh = now.saturating_sub(state.renewed) < START_WITHIN;
+            state.epoch.is_some() && fresh && state.renewed.saturating_sub(state.steady_since) >= patience
         })
     }
 
@@ -133,6 +150,33 @@ mod tests {
         assert_eq!(gate.open(), Some(7));
         gate.end();
         assert_eq!(gate.open(), None);
+    }
+
+    #[test]
+    fn only_renewals_without_a_gap_make_an_engine_steady() {
+        let patience = Duration::from_secs(20);
+        let boottime = Boottime::manual();
+        let gate = Gate::new(boottime.clone());
+        let renew_for = |seconds: u64| {
+            for _ in 0..seconds / 5 {
+                boottime.advance(Duration::from_secs(5));
+                gate.renewed(boottime.now());
+            }
+        };
+        gate.begin(7, boottime.now());
+        renew_for(15);
+        assert!(!gate.is_steady(patience));
+        renew_for(5);
+        assert!(gate.is_steady(patience));
+        // The database was away: the first renewal afterwards says nothing of the others.
+        boottime.advance(Duration::from_secs(25));
+        assert!(!gate.is_steady(patience));
+        gate.renewed(boottime.now());
+        assert!(!gate.is_steady(patience));
+        renew_for(20);
+        assert!(gate.is_steady(patience));
+        gate.begin(8, boottime.now());
+        assert!(!gate.is_steady(patience), "a new epoch begins anew");
     }
 
     #[test]

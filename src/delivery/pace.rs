@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::engines::RENEW_EVERY;
+use crate::store::engines::{DEAD_AFTER, RENEW_EVERY};
 
 /// Intervals and bounds that no operator needs to choose.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Pace {
     pub poll: Duration,
     /// How often dead epochs are looked for.
     pub takeover: Duration,
+    /// Others are found dead only after our own renewals have succeeded without a gap for this long.
+    pub steady: Duration,
     /// How often claims that nobody holds are looked for.
     pub sweep: Duration,
     /// An unused connection is closed after this long.
@@ -30,6 +32,7 @@ impl Default for Pace {
             renew: RENEW_EVERY,
             poll: Duration::from_secs(1),
             takeover: Duration::from_secs(5),
+            steady: DEAD_AFTER,
             sweep: Duration::from_secs(15),
             idle: Duration::from_secs(15),
             outage: Duration::from_secs(1),

@@ -41,7 +41,7 @@ pub(super) struct Request {
 
 enum From {
     Ready(Lane),
-    Dead(Epoch),
+    Dead(Epoch, Lane),
 }
 
 /// Rows claimed, not read any further yet.
@@ -57,9 +57,9 @@ impl Store {
         self.claim_and_read(Request { epoch, from: From::Ready(lane), limit }).await
     }
 
-    /// Claims at most `limit` recipients that a dead epoch left behind (see `bury_epochs`), due or not.
-    pub async fn claim_from_dead(&self, epoch: Epoch, dead: Epoch, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        self.claim_and_read(Request { epoch, from: From::Dead(dead), limit }).await
+    /// Claims at most `limit` recipients of `lane` that a dead epoch left behind (see `dead_epochs`), due or not.
+    pub async fn claim_from_dead(&self, epoch: Epoch, dead: Epoch, lane: Lane, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        self.claim_and_read(Request { epoch, from: From::Dead(dead, lane), limit }).await
     }
 
     async fn claim_and_read(&self, request: Request) -> Result<Vec<Claim>, StoreError> {
@@ -166,10 +166,10 @@ static READY: Sql = Sql::new(
 static LEFT_BEHIND: Sql = Sql::new(
     "WITH left_behind AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
-         WHERE state = 'queued' AND epoch = $1
-           AND EXISTS (SELECT 1 FROM engines e WHERE e.epoch = $3 AND e.state = 'alive')
-         ORDER BY lane, next_attempt_at LIMIT $2 {skip locked})
-     UPDATE outbound_recipients SET epoch = $3 FROM left_behind WHERE message_id = left_behind.m AND idx = left_behind.i
+         WHERE state = 'queued' AND epoch = $1 AND lane = $2
+           AND EXISTS (SELECT 1 FROM engines e WHERE e.epoch = $4 AND e.state = 'alive')
+         ORDER BY next_attempt_at LIMIT $3 {skip locked})
+     UPDATE outbound_recipients SET epoch = $4 FROM left_behind WHERE message_id = left_behind.m AND idx = left_behind.i
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
 );
 
@@ -200,6 +200,6 @@ pub(super) async fn update(tx: &mut Tx, request: &Request, desk: &Desk) -> Resul
     let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
     match request.from {
         From::Ready(lane) => tx.fetch(&READY, &values![lane as i64, desk.clock().now(), limit, request.epoch], &[]).await,
-        From::Dead(dead) => tx.fetch(&LEFT_BEHIND, &values![dead, limit, request.epoch], &[]).await,
+        From::Dead(dead, lane) => tx.fetch(&LEFT_BEHIND, &values![dead, lane as i64, limit, request.epoch], &[]).await,
     }
 }

@@ -20,7 +20,11 @@ static OPEN: Sql = Sql::new(
      RETURNING epoch",
 );
 static BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive'");
-static BURY_SILENT: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1");
+/// Who was not renewed lately itself can't tell the silence of others from its own.
+static BURY_SILENT: Sql = Sql::new(
+    "UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1
+         AND EXISTS (SELECT 1 FROM engines own WHERE own.epoch = $2 AND own.state = 'alive' AND own.renewed_at >= {now} - $3)",
+);
 /// A dead epoch stays dead, whatever its engine believes.
 static RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
 static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
@@ -73,14 +77,19 @@ impl Store {
         self.db().write(&CLOSE, values![epoch]).await.map(|_| ())
     }
 
-    /// Marks epochs dead that were not renewed in time. Returns every dead epoch whose rows are not all taken over yet.
-    pub async fn bury_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
-        let patience = i64::try_from(DEAD_AFTER.as_millis()).unwrap_or(i64::MAX);
-        if !self.db().is_sqlite() {
-            self.db().write(&BURY_SILENT, values![patience]).await?;
+    /// Marks epochs dead that were not renewed in time, provided that `own` was. Returns how many. On SQLite none: they are dead
+    /// since our epoch began.
+    pub async fn bury_epochs(&self, own: Epoch) -> Result<u64, StoreError> {
+        if self.db().is_sqlite() {
+            return Ok(0);
         }
+        self.db().write(&BURY_SILENT, values![millis(DEAD_AFTER), own, millis(START_WITHIN)]).await
+    }
+
+    /// Every dead epoch whose rows are not all taken over yet.
+    pub async fn dead_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
         let mut holding = Vec::new();
-        for row in self.db().fetch::<DeadRow>(&DEAD, values![2 * patience]).await? {
+        for row in self.db().fetch::<DeadRow>(&DEAD, values![2 * millis(DEAD_AFTER)]).await? {
             if row.holds == 1 {
                 holding.push(row.epoch);
             } else if row.cold == 1 {
@@ -95,4 +104,8 @@ impl Store {
     pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
         self.desk().attach(scheduler);
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

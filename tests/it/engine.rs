@@ -21,10 +21,10 @@ use posthouse::model::message::{Body, Recipient};
 use posthouse::model::outcome::{Outcome, RecipientState, Reply};
 use posthouse::model::stream::Stream;
 use posthouse::shutdown::Shutdown;
-use posthouse::store::Store;
 use posthouse::store::accept::Acceptance;
 use posthouse::store::claim::Lane;
 use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::{Location, Store};
 
 use super::support::nouns;
 use super::support::sink::{Act, Script, Sink};
@@ -40,7 +40,7 @@ fn config(sink: &Sink) -> Config {
 
 fn brisk() -> Pace {
     let ms = Duration::from_millis;
-    Pace { renew: ms(100), poll: ms(50), takeover: ms(100), sweep: ms(200), outage: ms(10), ..Pace::default() }
+    Pace { renew: ms(100), poll: ms(50), takeover: ms(100), steady: ms(0), sweep: ms(200), outage: ms(10), ..Pace::default() }
 }
 
 struct Running {
@@ -50,8 +50,12 @@ struct Running {
 
 impl Running {
     fn start(store: &Store, config: &Config, clock: &Clock) -> Self {
+        Self::at_pace(brisk(), store, config, clock)
+    }
+
+    fn at_pace(pace: Pace, store: &Store, config: &Config, clock: &Clock) -> Self {
         let shutdown = Shutdown::default();
-        let engine = Engine::with_pace(store.clone(), config, clock.clone(), brisk(), Deadlines::default()).expect("an engine");
+        let engine = Engine::with_pace(store.clone(), config, clock.clone(), pace, Deadlines::default()).expect("an engine");
         let task = shutdown.spawn(engine.run(shutdown.clone()));
         Self { shutdown, task }
     }
@@ -319,6 +323,63 @@ fn what_a_dead_engine_held_is_taken_over() {
 }
 
 #[test]
+fn the_silent_are_not_found_dead_before_an_engine_is_steady_but_the_dead_are_taken_over_at_once() {
+    on_every_engine(|book| async move {
+        if matches!(book.location, Location::Sqlite(_)) {
+            // One engine at a time.
+            return;
+        }
+        let sink = Sink::willing().await;
+        let team = team(&book.store).await;
+        let ids = accept_many(&book.store, team, 0..2).await;
+        let silent = book.store.open_epoch("silent").await.expect("an epoch");
+        let held = book.store.claim(silent, Lane::FreshTransactional, 1).await.expect("claims").remove(0).message.id;
+        let dead = book.store.open_epoch("dead").await.expect("an epoch");
+        let left = book.store.claim(dead, Lane::FreshTransactional, 1).await.expect("claims").remove(0).message.id;
+        book.store.close_epoch(dead).await.expect("closed");
+        book.tamper("UPDATE engines SET renewed_at = 0").await;
+        let patient = Pace { steady: Duration::from_secs(3600), ..brisk() };
+        let engine = Running::at_pace(patient, &book.store, &config(&sink), &book.clock);
+        until_all(&book.store, &[left], RecipientState::Sent).await;
+        assert_eq!(states(&book.store, held).await, [RecipientState::Queued]);
+        engine.stop().await;
+        assert_eq!(book.store.renew_epoch(silent).await, Ok(true), "it may have been the database that was away");
+        book.tamper("UPDATE engines SET renewed_at = 0").await;
+        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        engine.stop().await;
+        assert_eq!(arrivals(&sink).values().sum::<usize>(), 2);
+    });
+}
+
+#[test]
+fn stuck_broadcast_of_one_dead_engine_does_not_delay_what_another_left() {
+    on_every_engine(|book| async move {
+        let stuck = |turn: &super::support::sink::Turn| turn.line.starts_with("RCPT TO:<bulk@").then_some(Act::Silence);
+        let sink = Sink::start(Script::on(stuck)).await;
+        let team = team(&book.store).await;
+        let ids = accept_many(&book.store, team, 1000..1010).await;
+        let mut accepting = tokio::task::JoinSet::new();
+        for number in 0..600 {
+            let mut newsletter = numbered(team, number, &["bulk@example.com"]);
+            Arc::get_mut(&mut newsletter.message).expect("ours alone").stream = Stream::Broadcast;
+            let store = book.store.clone();
+            accepting.spawn(async move { accept(&store, newsletter).await });
+        }
+        accepting.join_all().await;
+        for lane in [Lane::FreshTransactional, Lane::FreshBroadcast] {
+            let dead = book.store.open_epoch("dead").await.expect("an epoch");
+            assert!(!book.store.claim(dead, lane, 600).await.expect("claims").is_empty());
+            book.store.close_epoch(dead).await.expect("closed");
+        }
+        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        engine.shutdown.begin();
+        engine.shutdown.finished(Duration::ZERO).await;
+    });
+}
+
+#[test]
 fn an_engine_whose_epoch_is_dead_begins_another_and_goes_on() {
     on_every_engine(|book| async move {
         let sink =
@@ -426,7 +487,7 @@ fn outcomes_that_had_to_wait_are_written_when_the_store_is_back() {
     let file = folder.path().join("book.db");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let store = Store::open(&posthouse::store::Location::Sqlite(file.clone()), Clock::System).await.expect("the book opens");
+        let store = Store::open(&Location::Sqlite(file.clone()), Clock::System).await.expect("the book opens");
         let team = team(&store).await;
         let go = Arc::new(tokio::sync::Notify::new());
         let sink = Sink::start(Script::on(|turn| (turn.verb() == ".").then(|| Act::Delay(Duration::from_millis(300))))).await;

@@ -12,7 +12,6 @@ use posthouse::model::message::Body;
 use posthouse::model::outcome::{Outcome, RecipientState, Reply};
 use posthouse::model::stream::Stream;
 use posthouse::model::suppression::Suppression;
-use posthouse::store::StoreError;
 use posthouse::store::accept::{Acceptance, Accepted, Idempotency};
 use posthouse::store::claim::Lane;
 use posthouse::store::handover::{Claim, Epoch, Offer, Scheduler, Slot};
@@ -21,6 +20,7 @@ use posthouse::store::operate::QueueAction;
 use posthouse::store::read::Filter;
 use posthouse::store::refusals::RefusalRecord;
 use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::{Location, StoreError};
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -206,7 +206,7 @@ fn of_many_outcomes_at_once_only_the_standing_claim_counts() {
         let late = book.store.claim(first, Lane::FreshTransactional, 9).await.unwrap().remove(0);
         book.store.close_epoch(first).await.unwrap();
         let second = book.store.open_epoch("second").await.unwrap();
-        let held = book.store.claim_from_dead(second, first, 9).await.unwrap().remove(0);
+        let held = book.store.claim_from_dead(second, first, Lane::FreshTransactional, 9).await.unwrap().remove(0);
         // Handed in together, so that they share a commit: the late word of the dead engine comes first, and a repetition last.
         let words = [&late, &late, &held, &held].map(|claim| book.store.settle(settlement(claim, &delivered())));
         let [a, b, c, d] = words;
@@ -251,19 +251,41 @@ fn what_a_dead_epoch_left_behind_is_taken_over_once() {
         assert_eq!(claims.len(), 3);
         book.store.close_epoch(first).await.unwrap();
         assert_eq!(book.store.renew_epoch(first).await, Ok(false), "a dead epoch is never renewed");
-        assert!(book.store.claim_from_dead(first, first, 10).await.unwrap().is_empty(), "nor does it take over from itself");
+        let own = book.store.claim_from_dead(first, first, Lane::FreshTransactional, 10).await.unwrap();
+        assert!(own.is_empty(), "nor does it take over from itself");
         assert!(book.store.claim(first, Lane::FreshTransactional, 10).await.unwrap().is_empty(), "nor claim what is ready");
         let second = book.store.open_epoch("second").await.unwrap();
         assert!(second > first);
         assert_eq!(book.store.renew_epoch(second).await, Ok(true));
-        assert_eq!(book.store.bury_epochs().await, Ok(vec![first]));
-        assert_eq!(book.store.claim_from_dead(second, first, 10).await.unwrap().len(), 3);
-        assert_eq!(book.store.bury_epochs().await, Ok(vec![]));
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![first]));
+        assert_eq!(book.store.claim_from_dead(second, first, Lane::FreshTransactional, 10).await.unwrap().len(), 3);
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![]));
         assert_eq!(
             book.store.settle(settlement(&claims[0], &delivered())).await,
             Ok(1),
             "the dead engine's late word is refused"
         );
+    });
+}
+
+#[test]
+fn only_who_was_renewed_lately_finds_others_dead() {
+    on_every_engine(|book| async move {
+        if matches!(book.location, Location::Sqlite(_)) {
+            // The lock file proves it there, once and at the beginning.
+            return;
+        }
+        let other = book.store.open_epoch("other").await.unwrap();
+        let own = book.store.open_epoch("own").await.unwrap();
+        assert_eq!(book.store.bury_epochs(own).await, Ok(0));
+        // The database was away from both.
+        book.tamper("UPDATE engines SET renewed_at = renewed_at - 60000").await;
+        assert_eq!(book.store.bury_epochs(own).await, Ok(0));
+        assert_eq!(book.store.renew_epoch(other).await, Ok(true));
+        book.tamper("UPDATE engines SET renewed_at = renewed_at - 60000").await;
+        assert_eq!(book.store.renew_epoch(own).await, Ok(true));
+        assert_eq!(book.store.bury_epochs(own).await, Ok(1));
+        assert_eq!(book.store.renew_epoch(other).await, Ok(false));
     });
 }
 

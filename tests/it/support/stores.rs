@@ -20,6 +20,22 @@ impl Book {
     pub async fn again(&self) -> Store {
         Store::open(&self.location, self.clock.clone()).await.expect("the book opens again")
     }
+
+    /// Changes the tables behind the store's back.
+    pub async fn tamper(&self, sql: &'static str) {
+        use sqlx::Connection as _;
+        match &self.location {
+            Location::Sqlite(file) => {
+                let url = format!("sqlite:{}", file.display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
+                sqlx::query(sql).execute(&mut connection).await.expect("tampered with");
+            }
+            Location::Postgres(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await.expect("a connection");
+                sqlx::query(sql).execute(&mut connection).await.expect("tampered with");
+            }
+        }
+    }
 }
 
 /// Runs `test` on an empty SQLite book and on an empty PostgreSQL one.
