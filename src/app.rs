@@ -21,6 +21,7 @@ use crate::door::smtp::listener;
 use crate::door::smtp::tls::Certificates;
 use crate::id::Ids;
 use crate::intake::Intake;
+use crate::lock::Lock;
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -107,10 +108,23 @@ async fn note_use(keyring: Keyring, shutdown: Shutdown) {
 
 /// Opens the store that the configuration names, making its directory when needed.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    let location = Location::from_config(&config.database, &config.data_dir).map_err(anyhow::Error::msg)?;
+    let location = Location::from_config(&config.database.0, &config.data_dir).map_err(anyhow::Error::msg)?;
     make_data_dir(config)?;
     let opened: Result<Store, StoreError> = Store::open(&location, Clock::System).await;
     opened.context("the store can't be opened")
+}
+
+/// Locks what only one process may serve from or migrate: the data directory, and the SQLite file wherever it lies.
+pub fn lock(config: &Config) -> anyhow::Result<Vec<Lock>> {
+    make_data_dir(config)?;
+    let mut locks = vec![Lock::take(&config.data_dir)?];
+    if let Location::Sqlite(file) = Location::from_config(&config.database.0, &config.data_dir).map_err(anyhow::Error::msg)? {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+        }
+        locks.push(Lock::beside(&file)?);
+    }
+    Ok(locks)
 }
 
 /// Makes the data directory, for this user's eyes only.

@@ -1,8 +1,8 @@
-//! The lock on the data directory: one server (or migration) at a time, even after a crash.
+//! The locks on the data directory and on the SQLite file: one server (or migration) at a time, even after a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Held while this lives. The system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -10,12 +10,12 @@ pub struct Lock {
     _file: File,
 }
 
-/// Why the directory can't be had alone.
+/// Why the directory or the file can't be had alone.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{dir} is in use by another posthouse (pid {pid}): stop it first", dir = .dir, pid = .pid)]
-    Held { dir: String, pid: String },
+    #[error("{what} is in use by another posthouse (pid {pid}): stop it first")]
+    Held { what: String, pid: String },
     #[error("{path} can't be locked: {cause}")]
     Io { path: String, cause: io::Error },
 }
@@ -23,14 +23,26 @@ pub enum LockError {
 impl Lock {
     /// Takes `lock` in the directory, and writes this process's id into it.
     pub fn take(data_dir: &Path) -> Result<Self, LockError> {
-        let path = data_dir.join("lock");
+        Self::at(&data_dir.join("lock"), data_dir)
+    }
+
+    /// Takes `FILE.lock` beside a file that need not be there yet, in a directory that is; a link leads to the file it means.
+    pub fn beside(file: &Path) -> Result<Self, LockError> {
+        let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let mut path = file.clone().into_os_string();
+        path.push(".lock");
+        Self::at(&PathBuf::from(path), &file)
+    }
+
+    /// Takes the lock at `path`, which stands for `what`.
+    fn at(path: &Path, what: &Path) -> Result<Self, LockError> {
         let io = |cause| LockError::Io { path: path.display().to_string(), cause };
         // Not truncated on opening: until the lock is had, the text is another's.
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { dir: data_dir.display().to_string(), pid: holder(&mut file) });
+                return Err(LockError::Held { what: what.display().to_string(), pid: holder(&mut file) });
             }
             Err(TryLockError::Error(cause)) => return Err(io(cause)),
         }
@@ -64,5 +76,15 @@ mod tests {
         assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
         drop(first);
         Lock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_has_one_lock_whatever_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("book.db"), dir.path().join("link.db"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let _first = Lock::beside(&file).unwrap();
+        assert!(matches!(Lock::beside(&link), Err(LockError::Held { .. })));
     }
 }

@@ -38,7 +38,7 @@ impl Verb {
 
 fn check(global: &Global) -> anyhow::Result<()> {
     let config = global.load()?;
-    Location::from_config(&config.database, &config.data_dir).map_err(anyhow::Error::msg)?;
+    Location::from_config(&config.database.0, &config.data_dir).map_err(anyhow::Error::msg)?;
     telemetry::filter(&config.log.level)?;
     certificates(&config)?;
     output::line("the configuration is valid")

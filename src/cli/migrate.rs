@@ -5,14 +5,12 @@ use anyhow::Context as _;
 use crate::app;
 use crate::cli::context::{self, Global};
 use crate::cli::output;
-use crate::lock::Lock;
 
-/// Migrates the store; refuses while a server runs on this data directory.
+/// Migrates the store; refuses while a server runs on this data directory or this SQLite file.
 pub fn run(global: &Global) -> anyhow::Result<()> {
     let config = global.load()?;
     context::log_faults(&config)?;
-    app::make_data_dir(&config)?;
-    let _lock = Lock::take(&config.data_dir)?;
+    let _locks = app::lock(&config)?;
     context::runtime()?.block_on(async {
         let store = app::open_store(&config).await.context("the store was not migrated")?;
         store.close().await;

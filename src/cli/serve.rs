@@ -6,7 +6,6 @@ use crate::app::bound::Bound;
 use crate::app::{self, House, signals};
 use crate::cli::context::{self, Global};
 use crate::cli::output;
-use crate::lock::Lock;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -14,8 +13,7 @@ use crate::telemetry;
 pub fn run(global: &Global) -> anyhow::Result<()> {
     let config = global.load()?;
     telemetry::start(&config.log)?;
-    app::make_data_dir(&config)?;
-    let _lock = Lock::take(&config.data_dir)?;
+    let _locks = app::lock(&config)?;
     context::runtime()?.block_on(async {
         let shutdown = Shutdown::default();
         signals::close_on_signal(&shutdown)?;

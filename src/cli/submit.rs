@@ -69,7 +69,7 @@ impl Way<'_> {
 
     fn login(&self, config: &Config) -> Option<Login> {
         let from_environment = std::env::var("POSTHOUSE_KEY").ok();
-        let given = self.key.map(str::to_owned).or(from_environment).unwrap_or_else(|| config.sendmail.key.clone());
+        let given = self.key.map(str::to_owned).or(from_environment).unwrap_or_else(|| config.sendmail.key.0.clone());
         let username = self.stream.map_or_else(|| "apikey".to_owned(), |stream| format!("apikey+{stream}"));
         (!given.is_empty()).then_some(Login { username, password: given })
     }

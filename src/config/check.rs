@@ -53,7 +53,7 @@ fn relay(config: &Config) -> Option<String> {
     if relay.max_connections == 0 {
         return Some("delivery.relay.max_connections = 0: nothing would ever be sent".to_owned());
     }
-    (relay.username.is_empty() != relay.password.is_empty())
+    (relay.username.is_empty() != relay.password.0.is_empty())
         .then(|| "delivery.relay.username and delivery.relay.password: one is given without the other".to_owned())
 }
 
@@ -77,6 +77,6 @@ fn host_names(config: &Config) -> Option<String> {
 }
 
 fn bootstrap_key(config: &Config) -> Option<String> {
-    let sound = config.bootstrap_key.chars().all(|c| c.is_ascii_graphic());
+    let sound = config.bootstrap_key.0.chars().all(|c| c.is_ascii_graphic());
     (!sound).then(|| "bootstrap_key holds a blank, a control character or something that is not ASCII".to_owned())
 }

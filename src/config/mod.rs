@@ -1,6 +1,7 @@
 //! What the operator chose. `default.toml` beside this file documents every key with its default, and is the default.
 
 pub mod check;
+mod hidden;
 pub mod load;
 mod nearest;
 pub mod show;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use hidden::Hidden;
 
 use crate::model::key::Secret;
 use units::{ByteSize, Span};
@@ -25,12 +28,12 @@ pub const DEFAULT: &str = include_str!("default.toml");
 pub struct Config {
     pub data_dir: PathBuf,
     /// Empty: SQLite in `data_dir`. Or `sqlite:FILE`, `postgres://...`.
-    pub database: String,
+    pub database: Hidden,
     pub public_url: String,
     pub roles: Vec<Role>,
     pub require_verified_domain: AutoBool,
     /// The first key's text instead of a random one; empty: random.
-    pub bootstrap_key: String,
+    pub bootstrap_key: Hidden,
     pub smtp: Smtp,
     pub tls: Tls,
     pub http: Http,
@@ -180,7 +183,7 @@ pub struct Delivery {
     pub route: Route,
     /// EHLO name; empty: the machine's FQDN.
     pub hostname: String,
-    /// Attempts in flight at once.
+    /// Attempts in flight at once; by relay also no more than its `max_connections`.
     pub workers: usize,
     pub relay: Relay,
     pub retry: Retry,
@@ -193,7 +196,7 @@ pub struct Relay {
     pub port: u16,
     pub tls: RelayTls,
     pub username: String,
-    pub password: String,
+    pub password: Hidden,
     pub max_connections: usize,
     /// Certificates to trust besides the public ones, PEM; empty: none.
     pub ca: String,
@@ -223,7 +226,7 @@ pub struct Limits {
     pub messages_per_minute: u64,
     /// Messages a key may have accepted in a day (UTC); 0: any number.
     pub messages_per_day: u64,
-    /// Messages waiting in the queue, of one team; 0: any number.
+    /// Recipients waiting in the queue, of one team; 0: any number.
     pub queued: u64,
     /// Free space below which accepting stops.
     pub min_free: ByteSize,
@@ -240,7 +243,7 @@ pub struct Sandbox {
 pub struct Sendmail {
     /// `host:port`; empty: the first listener.
     pub server: String,
-    pub key: String,
+    pub key: Hidden,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -279,7 +282,7 @@ impl Config {
 
     /// The first key's text, when the operator chose it.
     pub fn bootstrap_secret(&self) -> Option<Secret> {
-        (!self.bootstrap_key.is_empty()).then(|| Secret::from_text(self.bootstrap_key.clone()))
+        (!self.bootstrap_key.0.is_empty()).then(|| Secret::from_text(self.bootstrap_key.0.clone()))
     }
 }
 

@@ -7,10 +7,10 @@ const MASK: &str = "********";
 /// TOML of what is in force; passwords and keys are masked, empty ones stay empty.
 pub fn shown(config: &Config) -> Result<String, toml::ser::Error> {
     let mut config = config.clone();
-    config.database = masked_url(&config.database);
+    config.database.0 = masked_url(&config.database.0);
     for secret in [&mut config.bootstrap_key, &mut config.delivery.relay.password, &mut config.sendmail.key] {
-        if !secret.is_empty() {
-            *secret = MASK.to_owned();
+        if !secret.0.is_empty() {
+            secret.0 = MASK.to_owned();
         }
     }
     toml::to_string_pretty(&config)

@@ -17,6 +17,7 @@ pub struct Limits {
     /// 0: any number; so below.
     pub messages_per_minute: u64,
     pub messages_per_day: u64,
+    /// Recipients waiting, of one team.
     pub queued: u64,
     /// Whether From must be in a verified domain.
     pub verified_domain: bool,
@@ -47,7 +48,7 @@ impl Limits {
 pub struct Usage {
     pub this_minute: u64,
     pub today: u64,
-    /// Messages of the team that wait.
+    /// Recipients of the team that wait, and one for the message in question.
     pub queued: u64,
 }
 

@@ -36,7 +36,7 @@ pub fn check(key: &ApiKey, usage: Usage, limits: &Limits, now: Timestamp) -> Res
         return Err(Refusal::new(Code::QuotaExceeded, text).retry_after(wait));
     }
     if over(usage.queued, limits.queued) {
-        let text = format!("{} messages of this team wait already, its limit; try again later", limits.queued);
+        let text = format!("{} recipients waiting are this team's limit; try again later", limits.queued);
         return Err(Refusal::new(Code::QueueFull, text));
     }
     Ok(())

@@ -428,7 +428,8 @@ mod tls {
     fn with_login(sink: &Sink, mode: RelayTls) -> Config {
         let mut config = config(sink);
         config.delivery.relay.tls = mode;
-        (config.delivery.relay.username, config.delivery.relay.password) = ("me".to_owned(), "secret".to_owned());
+        config.delivery.relay.username = "me".to_owned();
+        config.delivery.relay.password.0 = "secret".to_owned();
         config
     }
 

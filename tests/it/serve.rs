@@ -86,6 +86,23 @@ fn a_second_server_is_told_who_has_the_directory() {
 }
 
 #[test]
+fn a_second_server_is_told_who_has_the_file() {
+    let (one, other) = (Program::new(), Program::new());
+    let database = format!("database=sqlite:{}", one.dir.path().join("books/posthouse.db").display());
+    let server = Server::start(&one, &["--set", &database], &[]);
+    for verb in ["serve", "migrate"] {
+        let refused = other.run(&[verb, "--set", "http.address=127.0.0.1:0", "--set", &database]);
+        assert_eq!(refused.status, 1);
+        assert!(
+            refused.stderr.contains(&format!("posthouse.db is in use by another posthouse (pid {})", server.pid())),
+            "{refused:?}"
+        );
+    }
+    server.close();
+    other.run(&["migrate", "--set", &database]).answer();
+}
+
+#[test]
 fn a_port_that_is_taken_stops_it_before_it_begins() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address");

@@ -74,7 +74,7 @@ fn leaving(config: &Config) -> String {
 }
 
 fn whereabouts(config: &Config) -> String {
-    if config.database.is_empty() { config.data_dir.display().to_string() } else { masked_url(&config.database) }
+    if config.database.0.is_empty() { config.data_dir.display().to_string() } else { masked_url(&config.database.0) }
 }
 
 /// A command that can be pasted as it is.

@@ -45,7 +45,7 @@ impl Relay {
             file => std::fs::read(file).map_err(|e| format!("delivery.relay.ca = {file:?}: {e}"))?,
         };
         let login =
-            (!relay.username.is_empty()).then(|| Login { username: relay.username.clone(), password: relay.password.clone() });
+            (!relay.username.is_empty()).then(|| Login { username: relay.username.clone(), password: relay.password.0.clone() });
         let hop = Hop {
             host: relay.host.clone(),
             port: relay.port,

@@ -47,7 +47,7 @@ impl House {
         config.limits.min_free = posthouse::config::units::ByteSize(0);
         change(&mut config);
         let clock = Clock::System;
-        let location = Location::from_config(&config.database, &config.data_dir).expect("a location");
+        let location = Location::from_config(&config.database.0, &config.data_dir).expect("a location");
         let store = Store::open(&location, clock.clone()).await.expect("a store");
         let team = match store.team("default").await.expect("the store answers") {
             Some(team) => team.id,
