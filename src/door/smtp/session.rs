@@ -1,6 +1,6 @@
 //! The session: bytes in, replies out, and requests for the outside world. No I/O, no clock, no store.
 //!
-//! The driver's loop: [`Session::input`] what was read, then call [`Session::next`] and obey until it says [`Action::Read`] or
+//! The driver's loop: [`Session::input`] what was read, then call [`Session::next_action`] and obey until it says [`Action::Read`] or
 //! [`Action::Close`]. An action that asks for something is answered by the method named at it before that is called again.
 
 mod action;

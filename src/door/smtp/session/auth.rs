@@ -7,7 +7,7 @@ use super::stage::{Framing, Stage, Waiting};
 use super::{Action, Peer, Session};
 use crate::door::keyring::Denied;
 use crate::door::smtp::replies;
-use crate::model::key::ApiKey;
+use crate::model::key::{ApiKey, Secret};
 use crate::model::stream::Stream;
 use crate::wire::command::InitialResponse;
 use crate::wire::line::{self, Line};
@@ -110,7 +110,11 @@ impl Session {
                 Some(Action::Authenticate(credentials.secret))
             }
             Step::Malformed => self.fail(&replies::bad_base64()),
-            Step::Denied => self.login_failed(&Denied::Unknown),
+            // No key's text is empty: the keyring says no, and that is held back as any other failure is.
+            Step::Denied => {
+                self.waiting = Waiting::Login(None);
+                Some(Action::Authenticate(Secret::from_text("")))
+            }
         }
     }
 

@@ -14,6 +14,8 @@ use crate::wire::reply::Reply;
 
 /// Octets reserved for a message that did not say how large it is; what is reserved doubles from there.
 const FIRST: u64 = 16 * 1024;
+/// The most that is reserved on the word of SIZE alone: who declares much and sends nothing keeps nobody out.
+const FIRST_MOST: u64 = 1024 * 1024;
 
 /// What becomes of the octets that are read.
 #[derive(Debug)]
@@ -34,10 +36,10 @@ pub struct Incoming {
     refuse_bare: bool,
 }
 
-/// Octets to reserve before the first is read: what SIZE promised, or a first helping.
+/// Octets to reserve before the first is read: what SIZE promised, as far as it is believed, or a little.
 pub fn first_helping(addressed: &Addressed, settings: &Settings) -> u32 {
     let declared = addressed.transaction.mail.parameters.size.unwrap_or(FIRST);
-    permits(declared.clamp(1, settings.max_message_size.max(1)))
+    permits(declared.min(settings.max_message_size).clamp(1, FIRST_MOST))
 }
 
 fn permits(octets: u64) -> u32 {

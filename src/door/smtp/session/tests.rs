@@ -293,6 +293,33 @@ fn what_a_message_reserved_beyond_its_size_is_given_back() {
 }
 
 #[test]
+fn a_large_size_reserves_little_before_the_first_octet() {
+    let mut settings = settings();
+    settings.max_message_size = 25 << 20;
+    let mut conversation = Conversation::new(settings);
+    conversation.send(b"EHLO a\r\nMAIL FROM:<> SIZE=26214400\r\nRCPT TO:<u@x.test>\r\nDATA\r\n");
+    assert_eq!(conversation.budget.available_permits(), BUDGET - (1 << 20));
+    let line = [b"x".repeat(1022).as_slice(), b"\r\n"].concat();
+    for _ in 0..2048 {
+        conversation.send(&line);
+    }
+    conversation.send(b".\r\n");
+    assert_eq!(conversation.accepted.first().map(Bytes::len), Some(2 << 20));
+}
+
+#[test]
+fn what_can_not_be_right_is_asked_of_the_keyring_too() {
+    // It is the driver that holds back a refusal.
+    for text in ["root\0apikey\0key", "\0apikey\0"] {
+        let mut conversation = held(&[b"EHLO a\r\n"]);
+        let response = base64::engine::general_purpose::STANDARD.encode(text);
+        conversation.session.input(format!("AUTH PLAIN {response}\r\n").as_bytes());
+        let Action::Authenticate(secret) = conversation.session.next_action() else { panic!("{text:?} was answered at once") };
+        assert_eq!(secret, crate::model::key::Secret::from_text(""));
+    }
+}
+
+#[test]
 fn an_idle_session_is_small() {
     assert!(size_of::<Session>() < 512, "{} octets", size_of::<Session>());
 }
