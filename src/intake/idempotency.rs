@@ -2,13 +2,14 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Inner, trace};
+use super::{Inner, heavy, replay, trace, unwell};
 use crate::mime::fingerprint::{self, Meaning};
 use crate::mime::parts::Reach;
+use crate::model::refusal::{Code, Refusal};
 use crate::model::stream::Stream;
-use crate::model::submission::Submission;
-use crate::policy::Draft;
-use crate::store::accept::Idempotency;
+use crate::model::submission::{Receipt, Replay, Submission};
+use crate::policy::{self, Draft, Facts, Verdict};
+use crate::store::accept::{Accepted, Idempotency};
 
 impl Inner {
     /// The claim under which this submission is accepted once; none when nothing tells a repeat from a second message.
@@ -20,6 +21,43 @@ impl Inner {
         let message_id = trace::said(&draft.fields, "Message-ID").filter(|_| automatic)?;
         Some(by_bytes(message_id.trimmed(), submission, stream))
     }
+
+    /// What was accepted once is answered so again, whatever has changed since: suppressions, domains, allowances. All else that
+    /// was refused stays so.
+    pub(super) async fn repeated(
+        &self,
+        submission: &Submission,
+        draft: &Draft<'_>,
+        facts: &Facts<'_>,
+        refusal: Refusal,
+    ) -> Result<Receipt, Refusal> {
+        let Verdict::Travel(stream) = policy::stream::judge(draft, facts) else { return Err(refusal) };
+        if !may_have_changed(refusal.code) {
+            return Err(refusal);
+        }
+        let claim = heavy::run(submission.mime.len(), || self.idempotency(submission, draft, stream));
+        let Some(claim) = claim else { return Err(refusal) };
+        match self.store.idempotent_holder(&claim, facts.now).await.map_err(|fault| unwell(&fault))? {
+            Some(Accepted::Replay { id, accepted_at }) => {
+                let of = Replay { accepted_at, automatic: claim.automatic };
+                Ok(replay(id, of, submission.envelope.recipients.len()))
+            }
+            _ => Err(refusal),
+        }
+    }
+}
+
+/// Whether the very same submission may have been accepted before.
+fn may_have_changed(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RecipientSuppressed
+            | Code::DomainNotVerified
+            | Code::DomainDisabled
+            | Code::RateLimited
+            | Code::QuotaExceeded
+            | Code::QueueFull
+    )
 }
 
 /// One namespace for every door: the team, sandbox or live, the key.

@@ -15,7 +15,7 @@ use tracing::{error, info};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Route};
-use crate::id::Ids;
+use crate::id::{Id, Ids};
 use crate::mime::fields::Fields;
 use crate::mime::text::clipped;
 use crate::model::address::Address;
@@ -114,7 +114,10 @@ impl Inner {
         self.learn_usage(&submission.key, now).await?;
         let place = self.counts.take(&submission.key, &self.limits, now);
         let facts = self.facts(&draft, &place, now).await?;
-        let ruling = policy::judge(&draft, &facts)?;
+        let ruling = match policy::judge(&draft, &facts) {
+            Ok(ruling) => ruling,
+            Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await,
+        };
         let (acceptance, suppressed) = heavy::run(submission.mime.len(), || self.write_up(submission, &draft, ruling, now));
         let receipt =
             Receipt { id: acceptance.message.id, replay_of: None, suppressed, recipients: submission.envelope.recipients.len() };
@@ -174,11 +177,7 @@ impl Inner {
         let automatic = acceptance.idempotency.as_ref().is_some_and(|Idempotency { automatic, .. }| *automatic);
         match self.store.accept(acceptance).await.map_err(|fault| unwell(&fault))? {
             Accepted::New => Ok(receipt),
-            Accepted::Replay { id, accepted_at } => {
-                info!(message = %id, automatic, "a repeat of this message was not queued again");
-                let replay_of = Some(Replay { accepted_at, automatic });
-                Ok(Receipt { id, replay_of, suppressed: Vec::new(), ..receipt })
-            }
+            Accepted::Replay { id, accepted_at } => Ok(replay(id, Replay { accepted_at, automatic }, receipt.recipients)),
             Accepted::KeyReused { id } => {
                 let text = format!("this key was used within 24 h for another message, {id}; use a new key");
                 Err(Refusal::new(Code::IdempotencyKeyReused, text))
@@ -203,6 +202,12 @@ impl Inner {
             subject: clipped(subject(), RECORDED_SUBJECT),
         });
     }
+}
+
+/// The answer to a repeat: the first one's id.
+fn replay(id: Id, of: Replay, recipients: usize) -> Receipt {
+    info!(message = %id, automatic = of.automatic, "a repeat of this message was not queued again");
+    Receipt { id, replay_of: Some(of), suppressed: Vec::new(), recipients }
 }
 
 /// The refusal for a store that failed; what a retry can't mend by itself is logged for the operator.

@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::store::accept::{Acceptance, Accepted, IDEMPOTENCY_WINDOW, Idempotency};
 use crate::store::db::Tx;
 use crate::store::sql::{Kind, Sql, record, values};
-use crate::store::{StoreError, rows};
+use crate::store::{Store, StoreError, rows};
 
 /// Sorted, so that two committers take the same locks in the same order. An expired key is taken over.
 static CLAIM: Sql = Sql::rows(
@@ -32,7 +32,19 @@ static HOLDERS: Sql = Sql::rows(
     &[("wanted", Kind::Bytes)],
 );
 
+static HOLDER: Sql =
+    Sql::new("SELECT key, message_id, fingerprint, created_at FROM idempotency_keys WHERE key = $1 AND expires_at > $2");
+
 record!(Holder { key: Vec<u8>, message_id: Vec<u8>, fingerprint: Vec<u8>, created_at: i64 });
+
+impl Store {
+    /// What a submission under this claim would hear at `now` if its key is taken; a look, which claims nothing.
+    pub async fn idempotent_holder(&self, wanted: &Idempotency, now: Timestamp) -> Result<Option<Accepted>, StoreError> {
+        let found = self.db().fetch_one::<Holder>(&HOLDER, values![wanted.key, now]).await?;
+        let held = found.map(read).transpose()?.map(|(_, _, held)| held);
+        Ok(held.map(|held| held.answer(wanted)))
+    }
+}
 
 /// How often a key that vanished between losing and reading is tried for again.
 const ROUNDS: usize = 4;
@@ -64,9 +76,15 @@ struct Held {
     reused: Accepted,
 }
 
+impl Held {
+    fn answer(&self, wanted: &Idempotency) -> Accepted {
+        if self.fingerprint == wanted.fingerprint { self.replay } else { self.reused }
+    }
+}
+
 fn verdict(batch: &[&Acceptance], wanted: &Idempotency, place: usize, first: usize, held: Option<&Held>) -> Accepted {
     if let Some(held) = held {
-        return if held.fingerprint == wanted.fingerprint { held.replay } else { held.reused };
+        return held.answer(wanted);
     }
     if place == first {
         return Accepted::New;

@@ -250,6 +250,41 @@ fn the_same_bytes_are_the_same_message() {
 }
 
 #[test]
+fn a_repeat_hears_the_first_id_whatever_came_in_between() {
+    on_every_engine(|book| async move {
+        let one_a_day = |_: &mut Config, rights: &mut KeyRights| rights.quota = Some(Quota { per_day: 1 });
+        let house = House::new(&book, one_a_day).await;
+        let first = house.offer(&["r@c.test"], PLAIN).await.unwrap();
+        assert_eq!(house.offer(&["r@c.test"], &PLAIN.replace("<1@", "<2@")).await, Err(Code::QuotaExceeded));
+        assert_eq!(house.offer(&["r@c.test"], PLAIN).await.unwrap().id, first.id, "by its bytes, over the quota");
+
+        let house = House::new(&book, |_, _| ()).await;
+        let first = house.offer(&["gone@c.test"], &keyed("hello", "1")).await.unwrap();
+        let gone = Suppression {
+            team: house.key.team,
+            address: "gone@c.test".into(),
+            reason: "complaint".into(),
+            message: None,
+            evidence: None,
+            created_at: Clock::System.now(),
+        };
+        house.store.suppress(&[gone]).await.unwrap();
+        let again = house.offer(&["gone@c.test"], &keyed("hello", "2")).await.unwrap();
+        assert_eq!(again.id, first.id, "by its key, though suppressed since");
+        assert!(again.replay_of.is_some_and(|replay| !replay.automatic));
+        assert_eq!(house.offer(&["gone@c.test"], &keyed("other", "3")).await, Err(Code::RecipientSuppressed));
+        assert_eq!(house.offer(&["gone@c.test"], PLAIN).await, Err(Code::RecipientSuppressed));
+
+        let asked = |config: &mut Config, _: &mut KeyRights| {
+            config.require_verified_domain = posthouse::config::AutoBool::Set(true);
+        };
+        let stranger = House::new(&book, asked).await;
+        assert_eq!(stranger.offer(&["gone@c.test"], &keyed("hello", "4")).await.unwrap().id, first.id);
+        assert_eq!(house.count().await, 2);
+    });
+}
+
+#[test]
 fn fifty_at_once_with_one_key_are_one_message() {
     on_every_engine(|book| async move {
         let house = Arc::new(House::new(&book, |_, _| ()).await);
