@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod dialogs;
+mod docs;
 mod engine;
 mod http;
 mod imports;
