@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::message::{Body, Recipient};
-use crate::model::outcome::Outcome;
+use crate::model::message::{Body, Message, Recipient};
+use crate::model::outcome::{Outcome, Reply};
 use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch};
@@ -65,45 +65,89 @@ impl Store {
     async fn claim_and_read(&self, request: Request) -> Result<Vec<Claim>, StoreError> {
         let epoch = request.epoch;
         let claimed = self.submit(0, |reply| Work::Claim { request, reply }).await?;
-        let mut by_message: BTreeMap<Id, Vec<Recipient>> = BTreeMap::new();
+        let mut by_message: BTreeMap<Id, Group> = BTreeMap::new();
         for row in claimed {
-            by_message.entry(row.message()?).or_default().push(row.recipient()?);
+            match row.message() {
+                Ok(message) => by_message.entry(message).or_default().push(row),
+                Err(failure) => tracing::error!(%failure, "a recipient of no message can't be delivered"),
+            }
         }
         self.read_claims(epoch, by_message).await
     }
 
-    /// Reads what was claimed. What can't be had now, for its size, goes back into the queue.
-    async fn read_claims(&self, epoch: Epoch, by_message: BTreeMap<Id, Vec<Recipient>>) -> Result<Vec<Claim>, StoreError> {
+    /// Reads what was claimed. What can't be had now, for its size, goes back into the queue; what can't be read at all is given up.
+    async fn read_claims(&self, epoch: Epoch, by_message: BTreeMap<Id, Group>) -> Result<Vec<Claim>, StoreError> {
         if by_message.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<_> = by_message.keys().map(|id| values![*id]).collect();
-        let mut messages = HashMap::new();
-        for row in self.db().fetch_rows::<MessageRow>(&MESSAGES, Vec::new(), &ids).await? {
-            let message = row.message()?;
-            messages.insert(message.id, Arc::new(message));
-        }
+        let mut messages = self.claimed_messages(by_message.keys()).await?;
         let (mut octets, mut now, mut later) = (0, Vec::new(), Vec::new());
-        for (id, recipients) in by_message {
-            let Some(message) = messages.remove(&id) else {
+        for (id, Group { recipients, unreadable }) in by_message {
+            let Some((team, message)) = messages.remove(&id) else {
                 tracing::error!(message = %id, "recipients without a message");
                 continue;
             };
+            self.give_up(epoch, team, id, &unreadable, "the stored recipient can't be read").await;
+            let Some(message) = message else {
+                self.give_up(epoch, team, id, &places(&recipients), "the stored message can't be read").await;
+                continue;
+            };
+            if recipients.is_empty() {
+                continue;
+            }
             octets += message.size;
             let group = if now.is_empty() || octets <= READ_BACK_OCTETS { &mut now } else { &mut later };
             group.push((message, recipients));
         }
         for (message, recipients) in later {
-            self.settle(release(epoch, message.team, message.id, &recipients)).await?;
+            self.settle(settlement(epoch, message.team, message.id, &places(&recipients), &Outcome::Released)).await?;
         }
-        let wanted: Vec<_> = now.iter().map(|(message, _)| values![message.id]).collect();
+        self.with_bodies(epoch, now).await
+    }
+
+    /// The claims of what was read, with its bytes.
+    async fn with_bodies(&self, epoch: Epoch, read: Vec<(Arc<Message>, Vec<Recipient>)>) -> Result<Vec<Claim>, StoreError> {
+        let wanted: Vec<_> = read.iter().map(|(message, _)| values![message.id]).collect();
         let mut bodies = self.bodies(&wanted).await?;
-        let claims = now.into_iter().filter_map(|(message, mut recipients)| {
+        let mut claims = Vec::with_capacity(read.len());
+        for (message, mut recipients) in read {
             recipients.sort_unstable_by_key(|r| r.index);
-            let body = Body::free(bodies.remove(&message.id)?);
-            Some(Claim { epoch, message, body, recipients })
+            match bodies.remove(&message.id).map(Body::free) {
+                Some(body) => claims.push(Claim { epoch, message, body, recipients }),
+                None => {
+                    self.give_up(epoch, message.team, message.id, &places(&recipients), "the stored content is missing").await
+                }
+            }
+        }
+        Ok(claims)
+    }
+
+    /// The teams of these messages, and the messages themselves, as far as they can be read.
+    async fn claimed_messages(
+        &self,
+        ids: impl Iterator<Item = &Id>,
+    ) -> Result<HashMap<Id, (Id, Option<Arc<Message>>)>, StoreError> {
+        let ids: Vec<_> = ids.map(|id| values![*id]).collect();
+        let rows = self.db().fetch_rows::<MessageRow>(&MESSAGES, Vec::new(), &ids).await?;
+        let read = rows.into_iter().map(|row| {
+            let (id, team) = (rows::id(&row.id)?, rows::id(&row.team_id)?);
+            let message =
+                row.message().inspect_err(|failure| tracing::error!(message = %id, %failure, "a message can't be read"));
+            Ok((id, (team, message.ok().map(Arc::new))))
         });
-        Ok(claims.collect())
+        read.collect()
+    }
+
+    /// Ends recipients that can't be attempted, ever, so that they don't hold up the others at each claim.
+    async fn give_up(&self, epoch: Epoch, team: Id, message: Id, places: &[(i64, i64)], why: &str) {
+        if places.is_empty() {
+            return;
+        }
+        tracing::error!(%message, recipients = places.len(), why, "given up");
+        let outcome = Outcome::Failed(Reply::fault(why));
+        if let Err(failure) = self.settle(settlement(epoch, team, message, places, &outcome)).await {
+            tracing::warn!(%message, %failure, "what can't be read can't be given up, either; it is claimed again");
+        }
     }
 
     async fn bodies(&self, wanted: &[Vec<crate::store::sql::Value>]) -> Result<HashMap<Id, Bytes>, StoreError> {
@@ -146,9 +190,35 @@ impl Store {
     }
 }
 
-/// The settlement that puts claimed recipients back as they were.
-fn release(epoch: Epoch, team: Id, message: Id, recipients: &[Recipient]) -> Settlement {
-    let outcomes = recipients.iter().map(|r| Settled { index: r.index, attempt: r.attempts, outcome: Outcome::Released });
+/// What was claimed of one message.
+#[derive(Default)]
+struct Group {
+    recipients: Vec<Recipient>,
+    /// Place and attempts of those whose rows can't be read.
+    unreadable: Vec<(i64, i64)>,
+}
+
+impl Group {
+    fn push(&mut self, row: RecipientRow) {
+        let place = (row.idx, row.attempts);
+        match row.recipient() {
+            Ok(recipient) => self.recipients.push(recipient),
+            Err(failure) => {
+                tracing::error!(%failure, "a recipient can't be read");
+                self.unreadable.push(place);
+            }
+        }
+    }
+}
+
+/// Each recipient's place in the message, and its attempts.
+fn places(recipients: &[Recipient]) -> Vec<(i64, i64)> {
+    recipients.iter().map(|r| (r.index, r.attempts)).collect()
+}
+
+/// The same outcome for all of them.
+fn settlement(epoch: Epoch, team: Id, message: Id, places: &[(i64, i64)], outcome: &Outcome) -> Settlement {
+    let outcomes = places.iter().map(|&(index, attempt)| Settled { index, attempt, outcome: outcome.clone() });
     Settlement { epoch, team, message, outcomes: outcomes.collect() }
 }
 
