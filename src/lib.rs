@@ -7,6 +7,7 @@
 // Foundations: values and capabilities that every layer may name.
 pub mod clock;
 pub mod config;
+pub mod heavy;
 pub mod id;
 pub mod lock;
 pub mod pem;

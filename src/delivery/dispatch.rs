@@ -102,7 +102,7 @@ impl Dispatch {
         let mut courier = self.routes.courier(destination);
         while let Some(parcel) = queue.next(&self.gate).await {
             let stream = parcel.claim.message.stream;
-            let fates = match guarded(courier.carry(&parcel.claim)).await {
+            let fates = match guarded(courier.carry(&parcel.claim, &self.gate)).await {
                 Ok(Carried::Fates(fates)) => fates,
                 Ok(Carried::TurnedAway(reply)) => match queue.turned_away(parcel) {
                     Ok(()) => return,
@@ -145,6 +145,7 @@ impl Dispatch {
             Fate::Delivered(reply) => Outcome::Delivered(reply),
             Fate::Refused(reply) => Outcome::Bounced(reply),
             Fate::Failed(reply) => Outcome::Failed(reply),
+            Fate::Released => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {
                 Some(until) => Outcome::Deferred { reply, until },
                 None => Outcome::Failed(reply),

@@ -75,11 +75,12 @@ impl Engine {
             clock: self.clock,
             pace: self.pace,
         };
-        tokio::select! {
-            () = tenure.run() => {}
-            () = drain(feeder, &gate, &places, &dispatch, &shutdown) => {}
-        }
-        if let Some(epoch) = gate.epoch()
+        let ended = tokio::select! {
+            () = tenure.run() => true,
+            ended = drain(feeder, &gate, &places, &dispatch, &shutdown) => ended,
+        };
+        // An attempt that goes on may still deliver: what it holds is not free before the epoch is found dead.
+        if let Some(epoch) = gate.epoch().filter(|_| ended)
             && let Err(failure) = self.store.close_epoch(epoch).await
         {
             tracing::warn!(%failure, "the epoch could not be closed; its claims are free once it is found dead");
@@ -87,8 +88,9 @@ impl Engine {
     }
 }
 
-/// Feeds until closing begins; then nothing starts any more, what waits goes back, and what is in flight ends.
-async fn drain(feeder: Feeder, gate: &Gate, places: &Places, dispatch: &Dispatch, shutdown: &Shutdown) {
+/// Feeds until closing begins; then nothing starts any more, what waits goes back, and what is in flight ends. False: not in
+/// time.
+async fn drain(feeder: Feeder, gate: &Gate, places: &Places, dispatch: &Dispatch, shutdown: &Shutdown) -> bool {
     let closing = async {
         shutdown.begun().await;
         gate.drain();
@@ -105,8 +107,14 @@ async fn drain(feeder: Feeder, gate: &Gate, places: &Places, dispatch: &Dispatch
         }
     };
     tokio::select! {
-        () = emptied => {}
-        () = shutdown.aborted() => tracing::warn!(held = places.used(), "attempts did not end in time"),
+        () = emptied => true,
+        () = shutdown.aborted() => {
+            let held = places.used();
+            if held > 0 {
+                tracing::warn!(held, "attempts did not end in time");
+            }
+            held == 0
+        }
     }
 }
 

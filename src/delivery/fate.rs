@@ -18,6 +18,8 @@ pub enum Fate {
     Refused(Reply),
     /// Never, and nobody refused it.
     Failed(Reply),
+    /// Not attempted: no attempt may start any more.
+    Released,
 }
 
 /// Reads an answer of a relay. Only what is said of the mail itself can end it: a 5xx for the connection, EHLO, STARTTLS or AUTH

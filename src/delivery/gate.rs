@@ -93,6 +93,11 @@ impl Gate {
         })
     }
 
+    /// Whether an attempt at what was claimed under `epoch` may start now.
+    pub fn lets(&self, epoch: Epoch) -> bool {
+        self.open() == Some(epoch)
+    }
+
     /// Whether renewals have succeeded without a gap for `patience`. Without that, the silence of others proves nothing: the database
     /// may have been away from all of us.
     pub fn is_steady(&self, patience: Duration) -> bool {

@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod cost;
 mod counts;
-mod heavy;
 mod idempotency;
 mod room;
 mod row;
@@ -15,6 +14,7 @@ use tracing::{error, info};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Route};
+use crate::heavy;
 use crate::id::{Id, Ids};
 use crate::mime::fields::Fields;
 use crate::mime::text::clipped;

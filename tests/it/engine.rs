@@ -143,6 +143,7 @@ fn accepted_mail_is_handed_over_and_arrives_once() {
         let arrivals = arrivals(&sink);
         assert!(arrivals.len() == 300 && arrivals.values().all(|&times| times == 1));
         assert!(sink.connections() <= 20, "{} connections", sink.connections());
+        assert_eq!(book.store.renew_epoch(1).await, Ok(false), "closed in order");
         let sent = recipients(&book.store, ids[0]).await.remove(0);
         assert_eq!((sent.attempts, sent.last_reply.as_str()), (1, "250 2.0.0 taken"));
     });
@@ -436,6 +437,8 @@ fn a_stuck_broadcast_does_not_delay_a_password_reset() {
         assert_eq!((sink.received().len(), sink.said("RCPT TO:<BULK@")), (20, 15));
         engine.shutdown.begin();
         engine.shutdown.finished(Duration::ZERO).await;
+        engine.task.await.expect("the engine ends");
+        assert_eq!(book.store.renew_epoch(1).await, Ok(true), "what is still attempted is not free for others");
     });
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// What any module may name.
-const FOUNDATIONS: &[&str] = &["clock", "config", "id", "lock", "pem", "shutdown", "model"];
+const FOUNDATIONS: &[&str] = &["clock", "config", "heavy", "id", "lock", "pem", "shutdown", "model"];
 
 /// Each module of the crate, in the order mail flows, with what it may name besides the foundations and itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
@@ -24,7 +24,7 @@ const FOUNDATIONS_MAY_NAME: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("id", &["clock"]),
     ("lock", &[]),
-    ("pem", &[]),
+    ("heavy", &[]),
     ("pem", &[]),
     ("shutdown", &[]),
     ("config", &["clock", "model"]),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::{Config, RelayTls};
+use posthouse::delivery::boottime::Boottime;
 use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
+use posthouse::delivery::gate::Gate;
 use posthouse::delivery::pace::Pace;
 use posthouse::delivery::route::Carried;
 use posthouse::delivery::route::relay::{Relay, RelayCourier};
@@ -71,8 +73,18 @@ fn small(recipients: &[&str]) -> Claim {
     claim(b"Subject: hi\r\n\r\nbody\r\n", recipients)
 }
 
+fn open_gate() -> Gate {
+    let gate = Gate::new(Boottime::manual());
+    gate.begin(1, gate.now());
+    gate
+}
+
 async fn carry(courier: &mut RelayCourier, claim: &Claim) -> Vec<Fate> {
-    match courier.carry(claim).await {
+    carry_by(courier, claim, &open_gate()).await
+}
+
+async fn carry_by(courier: &mut RelayCourier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
+    match courier.carry(claim, gate).await {
         Carried::Fates(fates) => fates,
         Carried::TurnedAway(reply) => vec![Fate::Later(reply); claim.recipients.len()],
     }
@@ -81,6 +93,7 @@ async fn carry(courier: &mut RelayCourier, claim: &Claim) -> Vec<Fate> {
 fn reply(fate: &Fate) -> &Reply {
     match fate {
         Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) => r,
+        Fate::Released => panic!("not attempted"),
     }
 }
 
@@ -92,6 +105,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::Later(_) => "later",
         Fate::Refused(_) => "refused",
         Fate::Failed(_) => "failed",
+        Fate::Released => "released",
     };
     fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()
 }
@@ -454,4 +468,36 @@ mod tls {
         let fates = told(&carry(&mut courier_with(&with_login(&sink, RelayTls::None)), &small(&["you@example.com"])).await);
         assert_eq!(fates, ["later: 535 5.7.8 no"], "a login that is refused is a fault of ours");
     }
+}
+
+/// A sink that shuts the gate when it hears `verb` for the first time.
+async fn shutting(verb: &'static str) -> (Sink, Arc<Gate>) {
+    let gate = Arc::new(open_gate());
+    let shut = gate.clone();
+    let script = Script::on(move |turn| {
+        if turn.verb() == verb {
+            shut.end();
+        }
+        None
+    });
+    (Sink::start(script).await, gate)
+}
+
+#[tokio::test]
+async fn nothing_is_sent_over_a_connection_that_came_too_late() {
+    let (sink, gate) = shutting("EHLO").await;
+    let fates = carry_by(&mut courier(&sink), &small(&["a@x.example", "b@x.example"]), &gate).await;
+    assert_eq!(fates, [Fate::Released, Fate::Released]);
+    assert_eq!((sink.connections(), sink.said("MAIL")), (1, 0));
+}
+
+#[tokio::test]
+async fn each_transaction_asks_whether_it_may_begin() {
+    let (sink, gate) = shutting("DATA").await;
+    let addresses: Vec<String> = (0..250).map(|n| format!("r{n}@x.example")).collect();
+    let recipients: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let fates = carry_by(&mut courier(&sink), &small(&recipients), &gate).await;
+    assert!(fates[..100].iter().all(|fate| matches!(fate, Fate::Sent(_))));
+    assert!(fates[100..].iter().all(|fate| *fate == Fate::Released));
+    assert_eq!(sink.received().len(), 1);
 }

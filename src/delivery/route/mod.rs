@@ -1,5 +1,6 @@
 //! Routes: where a message goes, and who carries it there.
 
+mod attempt;
 pub mod capture;
 pub mod relay;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use crate::config::{Config, Route};
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::fate::Fate;
+use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
@@ -74,11 +76,11 @@ pub enum Courier {
 }
 
 impl Courier {
-    /// Attempts the claim.
-    pub async fn carry(&mut self, claim: &Claim) -> Carried {
+    /// Attempts the claim; what the gate shuts out before it is sent is released.
+    pub async fn carry(&mut self, claim: &Claim, gate: &Gate) -> Carried {
         match self {
             Self::Capture(capture) => Carried::Fates(capture.carry(claim)),
-            Self::Relay(relay) => relay.carry(claim).await,
+            Self::Relay(relay) => relay.carry(claim, gate).await,
         }
     }
 

@@ -9,17 +9,14 @@ use crate::config::Config;
 use crate::delivery::client::auth::Login;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::Hop;
-use crate::delivery::client::mail::Mail;
 use crate::delivery::client::tls::TlsClient;
-use crate::delivery::client::transaction::Answer;
 use crate::delivery::client::{ClientError, Connection, Step};
-use crate::delivery::fate::{Fate, classify, explain, is_one_too_many, was_accepted};
+use crate::delivery::fate::{Fate, explain};
+use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
 use crate::delivery::route::Carried;
-use crate::delivery::stamp::{stamp, unreachable};
+use crate::delivery::route::attempt::Attempt;
 use crate::mime::parts::Reach;
-use crate::model::address::Address;
-use crate::model::envelope::ForwardPath;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -105,55 +102,43 @@ impl RelayCourier {
         Self { relay, connection: None }
     }
 
-    /// Sends the claim's message, in as many transactions as it takes.
-    pub async fn carry(&mut self, claim: &Claim) -> Carried {
-        let reverse_path = match claim.message.reverse_path.as_deref().map(Address::parse).transpose() {
-            Ok(path) => path,
-            Err(e) => {
-                let fate = Fate::Failed(Reply::fault(format!("the reverse-path can't be said: {e}")));
-                return Carried::Fates(vec![fate; claim.recipients.len()]);
-            }
+    /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.
+    pub async fn carry(&mut self, claim: &Claim, gate: &Gate) -> Carried {
+        let mut attempt = match Attempt::new(claim, self.relay.reach) {
+            Ok(attempt) => attempt,
+            Err(fate) => return Carried::Fates(vec![fate; claim.recipients.len()]),
         };
-        let mut fates: Vec<Option<Fate>> = vec![None; claim.recipients.len()];
-        let mut waiting: Vec<usize> = (0..fates.len()).collect();
+        let mut waiting: Vec<usize> = (0..claim.recipients.len()).collect();
         while !waiting.is_empty() {
             let group: Vec<usize> = waiting.drain(..waiting.len().min(RECIPIENTS_MAX)).collect();
-            match self.transact(claim, reverse_path.as_ref(), &group, &mut fates).await {
+            match self.transact(&mut attempt, gate, &group).await {
                 Ok(too_many) => waiting.extend(too_many),
-                Err(ClientError::Refused(Step::Greeting, reply)) if fates.iter().all(Option::is_none) => {
+                Err(ClientError::Refused(Step::Greeting, reply)) if attempt.is_untold() => {
                     return Carried::TurnedAway(reply.to_model());
                 }
-                Err(failure) => {
-                    let fate = Fate::Later(explain(&failure));
-                    return Carried::Fates(fates.into_iter().map(|told| told.unwrap_or_else(|| fate.clone())).collect());
-                }
+                Err(failure) => return Carried::Fates(attempt.fates(&Fate::Later(explain(&failure)))),
             }
         }
-        Carried::Fates(fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Later(Reply::fault("not attempted")))).collect())
+        Carried::Fates(attempt.fates(&Fate::Later(Reply::fault("not attempted"))))
     }
 
     /// One transaction for the recipients in `group`. Returns those for whom there was no room in it. An error: nothing was sent.
-    async fn transact(
-        &mut self,
-        claim: &Claim,
-        reverse_path: Option<&Address>,
-        group: &[usize],
-        fates: &mut [Option<Fate>],
-    ) -> Result<Vec<usize>, ClientError> {
+    async fn transact(&mut self, attempt: &mut Attempt<'_>, gate: &Gate, group: &[usize]) -> Result<Vec<usize>, ClientError> {
         loop {
             let mut connection = self.connection().await?;
             let reused = connection.transactions() > 0;
-            let goes = match self.fit(claim, reverse_path, group, fates, &connection) {
-                Some(goes) => goes,
-                None => {
-                    self.connection = Some(connection);
-                    return Ok(Vec::new());
-                }
+            let goes = attempt.fit(group, connection.extensions());
+            // Dialling may have taken minutes, and so may the transaction before.
+            let shut = !gate.lets(attempt.claim.epoch);
+            let Some(goes) = goes.filter(|_| !shut) else {
+                self.connection = Some(connection);
+                attempt.release(group);
+                return Ok(Vec::new());
             };
-            match connection.send(&goes.mail(reverse_path, claim)).await {
+            match connection.send(&goes.mail(attempt)).await {
                 Ok(answers) => {
                     self.connection = Some(connection);
-                    return Ok(tell(&goes.places, &answers, fates));
+                    return Ok(attempt.tell(&goes.places, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
                 Err(_) if reused => {}
@@ -172,74 +157,10 @@ impl RelayCourier {
         self.relay.dial().await
     }
 
-    /// What can go over this connection; the fates of those who can't be reached by it are told. `None`: nobody can.
-    fn fit<'a>(
-        &self,
-        claim: &'a Claim,
-        reverse_path: Option<&Address>,
-        group: &[usize],
-        fates: &mut [Option<Fate>],
-        connection: &Connection,
-    ) -> Option<Goes<'a>> {
-        let offered = connection.extensions();
-        let stamped = stamp(&claim.body, reverse_path, offered, self.relay.reach);
-        let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-        for &place in group {
-            let path = &claim.recipients[place].path;
-            let obstacle = stamped.as_ref().err().cloned().or_else(|| unreachable(&path.address, offered));
-            match obstacle {
-                Some(reply) => fates[place] = Some(Fate::Refused(reply)),
-                None => {
-                    places.push(place);
-                    paths.push(path);
-                }
-            }
-        }
-        let stamped = stamped.ok()?;
-        (!places.is_empty()).then_some(Goes { places, paths, stamped })
-    }
-
     /// Ends the connection in good manners.
     pub async fn retire(self) {
         if let Some(connection) = self.connection {
             connection.quit().await;
         }
     }
-}
-
-/// What goes in one transaction.
-struct Goes<'a> {
-    /// The recipients' places in the claim.
-    places: Vec<usize>,
-    paths: Vec<&'a ForwardPath>,
-    stamped: crate::delivery::stamp::Stamped,
-}
-
-impl Goes<'_> {
-    fn mail<'m>(&'m self, reverse_path: Option<&'m Address>, claim: &'m Claim) -> Mail<'m> {
-        Mail {
-            reverse_path,
-            recipients: &self.paths,
-            content: &self.stamped.content,
-            eight_bit: self.stamped.eight_bit,
-            utf8: self.stamped.utf8 || self.paths.iter().any(|path| path.address.needs_smtputf8()),
-            ret: claim.message.ret,
-            envid: claim.message.envid.as_deref(),
-        }
-    }
-}
-
-/// Tells the fates of the recipients at `places`. Returns those the next hop takes in another transaction: it had room for some,
-/// so that there is an end to it.
-fn tell(places: &[usize], answers: &[Answer], fates: &mut [Option<Fate>]) -> Vec<usize> {
-    let progress = answers.iter().any(was_accepted);
-    let mut again = Vec::new();
-    for (&place, answer) in places.iter().zip(answers) {
-        if progress && is_one_too_many(answer) {
-            again.push(place);
-        } else {
-            fates[place] = Some(classify(answer));
-        }
-    }
-    again
 }

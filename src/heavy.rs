@@ -1,9 +1,9 @@
-//! Work on a large message, kept from holding up the other sessions of its thread.
+//! Work on a large message, kept from holding up the other tasks of its thread.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Octets above which hashing and copying take long enough to be felt (about a millisecond).
-const LARGE: usize = 512 * 1024;
+/// Octets above which hashing, copying and re-encoding take long enough to be felt (about half a millisecond).
+const LARGE: usize = 256 * 1024;
 
 /// Runs `work`, after handing the thread's other tasks to another one when the message is large.
 pub fn run<T>(octets: usize, work: impl FnOnce() -> T) -> T {

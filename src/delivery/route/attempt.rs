@@ -1,0 +1,122 @@
+//! One attempt at a claim: what has been told of its recipients so far, and the message as the next hop takes it.
+
+use crate::delivery::client::extensions::Extensions;
+use crate::delivery::client::mail::Mail;
+use crate::delivery::client::transaction::Answer;
+use crate::delivery::fate::{Fate, classify, is_one_too_many, was_accepted};
+use crate::delivery::stamp::{Stamped, stamp, unreachable};
+use crate::heavy;
+use crate::mime::parts::Reach;
+use crate::model::address::Address;
+use crate::model::envelope::ForwardPath;
+use crate::model::outcome::Reply;
+use crate::store::handover::Claim;
+
+/// An attempt under way.
+pub struct Attempt<'a> {
+    pub claim: &'a Claim,
+    reverse_path: Option<Address>,
+    reach: Reach,
+    /// In the order of the claim's recipients.
+    told: Vec<Option<Fate>>,
+    /// The message made fit for a next hop that offers this: once, however many transactions it takes.
+    stamped: Option<(Extensions, Result<Stamped, Reply>)>,
+}
+
+impl<'a> Attempt<'a> {
+    /// An attempt of which nothing is told yet. The error is the fate of all.
+    pub fn new(claim: &'a Claim, reach: Reach) -> Result<Self, Fate> {
+        let reverse_path = claim.message.reverse_path.as_deref().map(Address::parse).transpose();
+        let reverse_path =
+            reverse_path.map_err(|e| Fate::Failed(Reply::fault(format!("the reverse-path can't be said: {e}"))))?;
+        Ok(Self { claim, reverse_path, reach, told: vec![None; claim.recipients.len()], stamped: None })
+    }
+
+    /// Whether nothing was told yet.
+    pub fn is_untold(&self) -> bool {
+        self.told.iter().all(Option::is_none)
+    }
+
+    /// Each recipient's fate; `rest` is that of those who were not told any.
+    pub fn fates(self, rest: &Fate) -> Vec<Fate> {
+        self.told.into_iter().map(|told| told.unwrap_or_else(|| rest.clone())).collect()
+    }
+
+    /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
+    pub fn fit(&mut self, group: &[usize], offered: &Extensions) -> Option<Goes<'a>> {
+        let stamped = self.stamp(offered);
+        let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+        for &place in group {
+            let path = &self.claim.recipients[place].path;
+            let obstacle = stamped.as_ref().err().cloned().or_else(|| unreachable(&path.address, offered));
+            match obstacle {
+                Some(reply) => self.told[place] = Some(Fate::Refused(reply)),
+                None => {
+                    places.push(place);
+                    paths.push(path);
+                }
+            }
+        }
+        let stamped = stamped.ok()?;
+        (!places.is_empty()).then_some(Goes { places, paths, stamped })
+    }
+
+    /// The message as such a next hop can take it.
+    fn stamp(&mut self, offered: &Extensions) -> Result<Stamped, Reply> {
+        match &self.stamped {
+            Some((known, stamped)) if known == offered => stamped.clone(),
+            _ => {
+                let body = &self.claim.body;
+                let stamped = heavy::run(body.len(), || stamp(body, self.reverse_path.as_ref(), offered, self.reach));
+                self.stamped = Some((offered.clone(), stamped.clone()));
+                stamped
+            }
+        }
+    }
+
+    /// Gives back those of `group` of whom nothing was told.
+    pub fn release(&mut self, group: &[usize]) {
+        for &place in group {
+            self.told[place].get_or_insert(Fate::Released);
+        }
+    }
+
+    /// Tells the fates of the recipients at `places`. Returns those the next hop takes in another transaction: it had room for some,
+    /// so that there is an end to it.
+    pub fn tell(&mut self, places: &[usize], answers: &[Answer]) -> Vec<usize> {
+        let progress = answers.iter().any(was_accepted);
+        let mut again = Vec::new();
+        for (&place, answer) in places.iter().zip(answers) {
+            if progress && is_one_too_many(answer) {
+                again.push(place);
+            } else {
+                self.told[place] = Some(classify(answer));
+            }
+        }
+        again
+    }
+}
+
+/// What goes in one transaction.
+pub struct Goes<'a> {
+    /// The recipients' places in the claim.
+    pub places: Vec<usize>,
+    paths: Vec<&'a ForwardPath>,
+    stamped: Stamped,
+}
+
+impl Goes<'_> {
+    /// The transaction.
+    pub fn mail<'m>(&'m self, attempt: &'m Attempt<'_>) -> Mail<'m> {
+        let message = &attempt.claim.message;
+        Mail {
+            reverse_path: attempt.reverse_path.as_ref(),
+            recipients: &self.paths,
+            content: &self.stamped.content,
+            eight_bit: self.stamped.eight_bit,
+            utf8: self.stamped.utf8 || self.paths.iter().any(|path| path.address.needs_smtputf8()),
+            ret: message.ret,
+            envid: message.envid.as_deref(),
+        }
+    }
+}
