@@ -131,6 +131,13 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk, sheet:
     Ok(batch.iter().zip(verdicts).map(place).collect())
 }
 
+/// Puts a batch of acceptances on the sheet as if all were new. Returns what they get when that is so, and the rows of their keys.
+pub(super) fn fill_as_new(batch: &[&Acceptance], desk: &Desk, sheet: &mut Sheet) -> (Vec<Placed>, Vec<Vec<Value>>) {
+    let keys = batch.iter().filter_map(|acceptance| idempotency::row(acceptance)).collect();
+    let placed = batch.iter().map(|acceptance| Placed { verdict: Accepted::New, slot: add(acceptance, desk, sheet) });
+    (placed.collect(), keys)
+}
+
 /// The claim that is handed over once the acceptance is durable.
 pub(super) fn claim_of(acceptance: &Acceptance, epoch: Epoch) -> Claim {
     let message = &acceptance.message;

@@ -162,6 +162,22 @@ impl Db {
         Ok(())
     }
 
+    /// Runs a script that is a whole transaction, in one call: every call more wakes two threads. Only SQLite can; `None` elsewhere.
+    pub async fn run_whole(&self, script: &Script, tables: &[Vec<Vec<Value>>]) -> Option<Result<(), StoreError>> {
+        let Self::Sqlite { writer, .. } = self else { return None };
+        Some(Self::run_whole_sqlite(writer, script, tables).await)
+    }
+
+    async fn run_whole_sqlite(writer: &SqlitePool, script: &Script, tables: &[Vec<Vec<Value>>]) -> Result<(), StoreError> {
+        let mut connection = writer.acquire().await?;
+        let Err(error) = script.sqlite(tables).execute(&mut *connection).await else { return Ok(()) };
+        // SQLite has ended the transaction by itself after some errors; a connection of which that is not known is not used again.
+        if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() {
+            let _ = connection.close().await;
+        }
+        Err(error.into())
+    }
+
     /// Closes every connection, letting SQLite fold its log into the file.
     pub async fn close(&self) {
         match self {

@@ -6,8 +6,17 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::store::accept::{Acceptance, Accepted, IDEMPOTENCY_WINDOW, Idempotency};
 use crate::store::db::Tx;
-use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::sql::{Column, Kind, Sql, record, values};
 use crate::store::{Store, StoreError, rows};
+
+const COLUMNS: &[Column] = &[
+    ("key", Kind::Bytes),
+    ("fingerprint", Kind::Bytes),
+    ("automatic", Kind::Int),
+    ("message_id", Kind::Bytes),
+    ("created_at", Kind::Int),
+    ("expires_at", Kind::Int),
+];
 
 /// Sorted, so that two committers take the same locks in the same order. An expired key is taken over.
 static CLAIM: Sql = Sql::rows(
@@ -16,14 +25,14 @@ static CLAIM: Sql = Sql::rows(
      ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, automatic = excluded.automatic,
          message_id = excluded.message_id, created_at = excluded.created_at, expires_at = excluded.expires_at
      WHERE idempotency_keys.expires_at <= excluded.created_at",
-    &[
-        ("key", Kind::Bytes),
-        ("fingerprint", Kind::Bytes),
-        ("automatic", Kind::Int),
-        ("message_id", Kind::Bytes),
-        ("created_at", Kind::Int),
-        ("expires_at", Kind::Int),
-    ],
+    COLUMNS,
+);
+
+/// For keys that are hoped to be new.
+pub(super) static INSERT: Sql = Sql::rows(
+    "INSERT {or fail} INTO idempotency_keys (key, fingerprint, automatic, message_id, created_at, expires_at)
+     SELECT key, fingerprint, automatic, message_id, created_at, expires_at FROM {rows}",
+    COLUMNS,
 );
 
 static HOLDERS: Sql = Sql::rows(
@@ -128,7 +137,8 @@ async fn claim_firsts(
     if open.is_empty() { Ok(held) } else { Err(StoreError::Repeat("idempotency keys keep changing hands".to_owned())) }
 }
 
-fn row(acceptance: &Acceptance) -> Option<Vec<crate::store::sql::Value>> {
+/// The row that claims an acceptance's key, if it has one.
+pub(super) fn row(acceptance: &Acceptance) -> Option<Vec<crate::store::sql::Value>> {
     let wanted = acceptance.idempotency.as_ref()?;
     let message = &acceptance.message;
     let expires_at = message.created_at.plus(IDEMPOTENCY_WINDOW);

@@ -1,7 +1,7 @@
 //! Everything a batch writes, table by table: filled while the batch is judged, written in one go before the commit.
 
 use crate::id::Id;
-use crate::store::db::Tx;
+use crate::store::db::{Db, Tx};
 use crate::store::sql::{Script, Value, values};
 use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle};
 
@@ -13,6 +13,17 @@ static WRITE: Script = Script::new(&[
     &settle::UPDATE,
     &events::INSERT,
     &idempotency::GIVE_UP,
+    &refusals::INSERT,
+    &counters::APPLY,
+]);
+
+/// What a batch of nothing but new messages writes, as one transaction. A key that is taken makes it fail.
+static WRITE_NEW: Script = Script::whole(&[
+    &idempotency::INSERT,
+    &accept::INSERT_MESSAGES,
+    &accept::INSERT_RECIPIENTS,
+    &accept::INSERT_BODIES,
+    &events::INSERT,
     &refusals::INSERT,
     &counters::APPLY,
 ]);
@@ -32,6 +43,13 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// Writes new messages, their `keys` and what belongs to them in a transaction of its own; `None` where the engine has no such way.
+    pub async fn write_new(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Option<Result<(), StoreError>> {
+        let counts = self.counts.rows(committer);
+        let tables = [keys, self.messages, self.recipients, self.bodies, self.events, self.refusals, counts];
+        db.run_whole(&WRITE_NEW, &tables).await
+    }
+
     /// Writes the rows inside `tx`, under the committer's name.
     pub async fn write(self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
         let ended = self.ended.iter().map(|id| values![*id]).collect();

@@ -173,13 +173,20 @@ impl Value {
 /// Statements that only write and take rows only, run in their order: in one call on SQLite, one after the other on PostgreSQL.
 pub struct Script {
     parts: &'static [&'static Sql],
+    /// On SQLite the text begins and commits a transaction of its own.
+    whole: bool,
     sqlite: OnceLock<&'static str>,
 }
 
 impl Script {
     /// A script of these statements. They may not take scalars.
     pub const fn new(parts: &'static [&'static Sql]) -> Self {
-        Self { parts, sqlite: OnceLock::new() }
+        Self { parts, whole: false, sqlite: OnceLock::new() }
+    }
+
+    /// A script that is a whole transaction: for [`super::db::Db::run_whole`].
+    pub const fn whole(parts: &'static [&'static Sql]) -> Self {
+        Self { parts, whole: true, sqlite: OnceLock::new() }
     }
 
     /// The statements with the rows of each.
@@ -192,7 +199,8 @@ impl Script {
         let text = *self.sqlite.get_or_init(|| {
             let parts =
                 self.parts.iter().enumerate().map(|(n, part)| part.expand_sqlite(&format!("jsonb_each($1, '$[{n}]')"), 2));
-            leaked(parts.collect::<Vec<_>>().join(";\n"))
+            let text = parts.collect::<Vec<_>>().join(";\n");
+            leaked(if self.whole { format!("BEGIN IMMEDIATE;\n{text};\nCOMMIT") } else { text })
         });
         let octets: usize = tables.iter().flatten().flatten().map(|v| if let Value::Blob(b) = v { b.len() } else { 0 }).sum();
         let (mut json, mut blobs) = (String::from("["), Vec::with_capacity(octets));
