@@ -29,6 +29,8 @@ use first_run::FirstKey;
 
 /// How long what is in flight may take to finish once the house closes.
 const GRACE: Duration = Duration::from_secs(25);
+/// How often refusals and idempotency keys that have outlived their time are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// How often it is written down when keys were last used.
 const NOTE_USE_EVERY: Duration = Duration::from_secs(30);
 
@@ -76,6 +78,7 @@ impl House {
         }
         let door = smtp_door(&config, &store, &keyring, certificates);
         shutdown.spawn(listener::run(bound.smtp, door, shutdown.clone()));
+        shutdown.spawn(forget(store.clone(), shutdown.clone()));
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
         readiness.announce();
@@ -94,6 +97,24 @@ fn smtp_door(config: &Config, store: &Store, keyring: &Keyring, certificates: Ce
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
     let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
     Door::new(config, intake, keyring.clone(), Arc::default(), certificates, budget)
+}
+
+/// Deletes what the store keeps for a time only, little by little.
+async fn forget(store: Store, shutdown: Shutdown) {
+    loop {
+        let rest = match store.forget_expired().await {
+            Ok(true) => Duration::from_millis(200),
+            Ok(false) => FORGET_EVERY,
+            Err(failure) => {
+                tracing::warn!(%failure, "what has outlived its time can't be deleted now");
+                FORGET_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
 }
 
 /// Writes down when keys were last used, now and then.

@@ -68,7 +68,8 @@ pub(super) struct Placed {
 impl Store {
     /// Writes the message in the next shared commit, and returns when that is durable.
     pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, StoreError> {
-        let octets = acceptance.body.len();
+        // A recipient's rows count too: a batch is bounded in all that it writes.
+        let octets = acceptance.body.len() + acceptance.recipients.len() * 256;
         self.submit(octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply }).await
     }
 }

@@ -103,13 +103,17 @@ pub(super) fn start(desk: &Desk, work: &Gather<Work>) -> Vec<tokio::task::JoinHa
     let committer = |number| {
         let name = if desk.db.is_sqlite() { "writer".into() } else { format!("{process:02}/{number}").into() };
         let (desk, work) = (Desk { name, ..desk.clone() }, work.clone());
-        tokio::spawn(async move {
-            while let Some(batch) = work.batch(BATCH).await {
-                write(&desk, Batch::sort(batch)).await;
-            }
-        })
+        // A panic costs the batch it arose in, whose askers hear that the store is away; never the committer.
+        tokio::spawn(async move { while tokio::spawn(commit(desk.clone(), work.clone())).await.is_err() {} })
     };
     (0..committers).map(committer).collect()
+}
+
+/// One committer's work, until the queue is closed and empty.
+async fn commit(desk: Desk, work: Gather<Work>) {
+    while let Some(batch) = work.batch(BATCH).await {
+        write(&desk, Batch::sort(batch)).await;
+    }
 }
 
 /// Gathered work, sorted by kind.

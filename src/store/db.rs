@@ -82,7 +82,12 @@ impl Db {
     async fn connect_postgres(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|e| StoreError::Conflict(format!("database: {e}")))?
-            .options([("synchronous_commit", "on"), ("lock_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")])
+            .options([
+                ("synchronous_commit", "on"),
+                ("lock_timeout", "5000"),
+                ("idle_in_transaction_session_timeout", "30000"),
+                ("statement_timeout", "30000"),
+            ])
             .application_name("posthouse")
             .disable_statement_logging();
         let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
@@ -199,9 +204,16 @@ impl Db {
                 let mut connection = writer.acquire().await?;
                 let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
                 let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await?;
-                // 2 is FULL, 3 is EXTRA.
-                (journal != "wal" || synchronous < 2).then(|| {
-                    format!("SQLite runs with journal_mode={journal}, synchronous={synchronous}; WAL and FULL are needed")
+                let page_size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *connection).await?;
+                let auto_vacuum: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut *connection).await?;
+                let busy_timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *connection).await?;
+                // Synchronous 2 is FULL, 3 is EXTRA; auto_vacuum 2 is INCREMENTAL.
+                let right = journal == "wal" && synchronous >= 2 && page_size == 8192 && auto_vacuum == 2 && busy_timeout > 0;
+                (!right).then(|| {
+                    format!(
+                        "SQLite runs with journal_mode={journal}, synchronous={synchronous}, page_size={page_size}, \
+                         auto_vacuum={auto_vacuum}, busy_timeout={busy_timeout}; wal, 2, 8192, 2 and a timeout are needed"
+                    )
                 })
             }
             Self::Postgres { writers, .. } => {

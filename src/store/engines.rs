@@ -19,15 +19,16 @@ static OPEN: Sql = Sql::new(
     "INSERT INTO engines (epoch, name, state, renewed_at) SELECT COALESCE(MAX(epoch), 0) + 1, $1, 'alive', {now} FROM engines
      RETURNING epoch",
 );
-static BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE state = 'alive'");
+/// For a dead epoch `renewed_at` is when it was buried.
+static BURY_ALL: Sql = Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE state = 'alive'");
 /// Who was not renewed lately itself can't tell the silence of others from its own.
 static BURY_SILENT: Sql = Sql::new(
-    "UPDATE engines SET state = 'dead' WHERE state = 'alive' AND renewed_at < {now} - $1
+    "UPDATE engines SET state = 'dead', renewed_at = {now} WHERE state = 'alive' AND renewed_at < {now} - $1
          AND EXISTS (SELECT 1 FROM engines own WHERE own.epoch = $2 AND own.state = 'alive' AND own.renewed_at >= {now} - $3)",
 );
 /// A dead epoch stays dead, whatever its engine believes.
 static RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
-static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead' WHERE epoch = $1 AND state = 'alive'");
+static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
 static DEAD: Sql = Sql::new(
     "SELECT e.epoch AS epoch,
          CAST(CASE WHEN EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.state = 'queued' AND r.epoch = e.epoch) THEN 1 ELSE 0 END AS BIGINT) AS holds,
@@ -93,7 +94,7 @@ impl Store {
             if row.holds == 1 {
                 holding.push(row.epoch);
             } else if row.cold == 1 {
-                // Cold: a commit that was on its way when the epoch died can't come any more (transactions idle for 30 s are ended).
+                // Cold: a commit that was on its way when the epoch died can't come any more (statements and idle transactions end after 30 s).
                 self.db().write(&EMPTY, values![row.epoch]).await?;
             }
         }

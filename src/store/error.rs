@@ -67,8 +67,8 @@ fn of_code(code: &str, text: String) -> StoreError {
         "40001" | "40P01" | "55P03" => StoreError::Repeat(text),
         // connection exceptions, insufficient resources, operator intervention, system errors
         c if ["08", "53", "57", "58"].iter().any(|class| c.starts_with(class)) => StoreError::Unavailable(text),
-        // read_only_sql_transaction: a server in recovery
-        "25006" => StoreError::Unavailable(text),
+        // read_only_sql_transaction: a server in recovery; idle_in_transaction_session_timeout: this process was held up
+        "25006" | "25P03" => StoreError::Unavailable(text),
         _ => StoreError::Broken(text),
     }
 }
@@ -82,7 +82,7 @@ mod tests {
         let sort = |code: &str| of_code(code, String::new());
         assert_eq!(sort("13"), StoreError::Full(String::new()));
         // SQLITE_IOERR_WRITE is 778: the primary code counts.
-        for code in ["5", "261", "778", "08006", "57P01", "53300"] {
+        for code in ["5", "261", "778", "08006", "57P01", "53300", "25P03"] {
             assert_eq!(sort(code), StoreError::Unavailable(String::new()), "{code}");
         }
         assert_eq!(sort("53100"), StoreError::Full(String::new()));

@@ -27,6 +27,7 @@ pub mod teams;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use error::StoreError;
 
@@ -79,6 +80,9 @@ struct Inner {
 /// Work that may wait for the committers before who brings more has to wait.
 const WORK_ROOM: usize = 8192;
 
+/// How long closing may take: a database that hangs must not keep the process.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
 impl Store {
     /// Opens the book, making and migrating it when needed, and checks that its promises hold (fsync, synchronous).
     pub async fn open(location: &Location, clock: Clock) -> Result<Self, StoreError> {
@@ -111,10 +115,15 @@ impl Store {
         self.inner.work.close();
         self.inner.look_ups.close();
         let workers = std::mem::take(&mut *self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        for worker in workers {
-            let _ = worker.await;
+        let closing = async {
+            for worker in workers {
+                let _ = worker.await;
+            }
+            self.db().close().await;
+        };
+        if tokio::time::timeout(CLOSE_WITHIN, closing).await.is_err() {
+            tracing::warn!("the store did not close in time; what it had not answered is not known to be written");
         }
-        self.db().close().await;
     }
 
     fn db(&self) -> &Db {
