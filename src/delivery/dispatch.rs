@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +29,8 @@ pub struct Dispatch {
     relay: Queue,
     gate: Arc<Gate>,
     ledger: Ledger,
+    /// Attempts whose outcomes are not durable yet: a crash can double no more than these.
+    attempts: Arc<Semaphore>,
     schedule: Schedule,
     poison: Poison,
     clock: Clock,
@@ -47,6 +50,7 @@ impl Dispatch {
             relay: Queue::new(delivery.relay.max_connections.min(delivery.workers), pace.idle),
             gate,
             ledger,
+            attempts: Arc::new(Semaphore::new(delivery.workers.max(1))),
             schedule: Schedule::new(&delivery.retry),
             poison: Poison::default(),
             clock,
@@ -93,7 +97,7 @@ impl Dispatch {
     fn release(&self, Parcel { claim, place }: Parcel) {
         let outcomes = vec![Outcome::Released; claim.recipients.len()];
         let _runtime = self.runtime.enter();
-        self.ledger.settle(settlement(&claim, outcomes), place);
+        self.ledger.settle(settlement(&claim, outcomes), place, None);
     }
 
     /// One runner at one destination, from its first parcel until there are no more.
@@ -102,6 +106,7 @@ impl Dispatch {
         let mut courier = self.routes.courier(destination);
         while let Some(parcel) = queue.next(&self.gate).await {
             let stream = parcel.claim.message.stream;
+            let attempt = self.attempts.clone().acquire_owned().await.ok();
             let fates = match guarded(courier.carry(&parcel.claim, &self.gate)).await {
                 Ok(Carried::Fates(fates)) => fates,
                 Ok(Carried::TurnedAway(reply)) => match queue.turned_away(parcel) {
@@ -109,7 +114,7 @@ impl Dispatch {
                     Err(parcel) => {
                         queue.done(stream);
                         let fates = vec![Fate::Later(reply); parcel.claim.recipients.len()];
-                        self.conclude(parcel, fates);
+                        self.conclude(parcel, fates, attempt);
                         continue;
                     }
                 },
@@ -119,7 +124,7 @@ impl Dispatch {
                 }
             };
             queue.done(stream);
-            self.conclude(parcel, fates);
+            self.conclude(parcel, fates, attempt);
         }
         courier.retire().await;
     }
@@ -134,9 +139,9 @@ impl Dispatch {
         vec![fate; claim.recipients.len()]
     }
 
-    fn conclude(&self, Parcel { claim, place }: Parcel, fates: Vec<Fate>) {
+    fn conclude(&self, Parcel { claim, place }: Parcel, fates: Vec<Fate>, attempt: Option<OwnedSemaphorePermit>) {
         let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate)).collect();
-        self.ledger.settle(settlement(&claim, outcomes), place);
+        self.ledger.settle(settlement(&claim, outcomes), place, attempt);
     }
 
     fn outcome(&self, message: &Message, recipient: &Recipient, fate: Fate) -> Outcome {

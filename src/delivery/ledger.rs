@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
 use crate::delivery::gate::Gate;
@@ -29,15 +30,16 @@ impl Ledger {
         Self { store, gate, pace, shutdown }
     }
 
-    /// Has the outcomes written, without waiting: they join the next shared commit while the caller goes on. The place is given back
+    /// Has the outcomes written, without waiting (`attempt` is over when they are durable): they join the next shared commit while the caller goes on. The place is given back
     /// once they are durable; there are never more of them on their way than there are places.
-    pub fn settle(&self, settlement: Settlement, place: Arc<Place>) {
+    pub fn settle(&self, settlement: Settlement, place: Arc<Place>, attempt: Option<OwnedSemaphorePermit>) {
         let ledger = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = ledger.write(settlement, place) => {}
                 () = ledger.shutdown.aborted() => {}
             }
+            drop(attempt);
         });
     }
 

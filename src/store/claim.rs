@@ -115,7 +115,7 @@ impl Store {
             match bodies.remove(&message.id).map(Body::free) {
                 Some(body) => claims.push(Claim { epoch, message, body, recipients }),
                 None => {
-                    self.give_up(epoch, message.team, message.id, &places(&recipients), "the stored content is missing").await
+                    self.give_up(epoch, message.team, message.id, &places(&recipients), "the stored content is missing").await;
                 }
             }
         }
