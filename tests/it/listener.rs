@@ -371,11 +371,12 @@ async fn without_file_descriptors_the_door_waits_and_does_not_spin() {
     let mut standing = Client::greeted(address).await;
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("/proc").count() as u64;
     let pid = Pid::from_raw(server.pid());
-    let few = Rlimit { current: Some(open + 4), maximum: getrlimit(Resource::Nofile).maximum };
+    // A few more than the crowd's first three need: the server may open one for its store meanwhile.
+    let few = Rlimit { current: Some(open + 12), maximum: getrlimit(Resource::Nofile).maximum };
     prlimit(pid, Resource::Nofile, few).expect("a limit for our own child");
 
     let mut crowd = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..60 {
         crowd.push(Client::connect(address).await);
     }
     for client in &mut crowd[..3] {
