@@ -1,7 +1,7 @@
 //! One SQL text for two engines, and the values it takes.
 //!
 //! A text is written once, with `$1` placeholders. Four marks in it become what each engine calls them: `{rows}` a table of values
-//! bound as one set of parameters (`unnest` on PostgreSQL, `json_each` on SQLite), `{skip locked}` and `{lock}` the row locks
+//! bound as one set of parameters (`unnest` on PostgreSQL, `jsonb_each` on SQLite), `{skip locked}` and `{lock}` the row locks
 //! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds. `{lock}` locks table `r`.
 //! `{or fail}` tells SQLite not to keep a journal for undoing the one statement: a batch that fails is undone as a whole.
 //!
