@@ -108,7 +108,7 @@ impl Intake {
 
 impl Inner {
     async fn accept(&self, submission: &Submission) -> Result<Receipt, Refusal> {
-        self.room.check()?;
+        let _room = self.room.take(submission.mime.len(), &self.store)?;
         let now = self.clock.now();
         let draft = heavy::run(submission.mime.len(), || Draft::read(submission, &self.limits))?;
         self.learn_usage(&submission.key, now).await?;
@@ -130,8 +130,10 @@ impl Inner {
 
     async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
         scope::check(key, null_sender)?;
-        size::check(declared_size.unwrap_or(0), &self.limits)?;
-        self.room.check()?;
+        let size = declared_size.unwrap_or(0);
+        size::check(size, &self.limits)?;
+        // Only asked for: it is taken at the dot.
+        drop(self.room.take(usize::try_from(size).unwrap_or(usize::MAX), &self.store)?);
         let now = self.clock.now();
         self.learn_usage(key, now).await?;
         // The place is given back at once: it is taken for good at the dot.

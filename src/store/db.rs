@@ -110,6 +110,14 @@ impl Db {
         matches!(self, Self::Sqlite { .. })
     }
 
+    /// Octets of SQLite's write-ahead log; 0 on PostgreSQL, and when there is none.
+    pub fn log_octets(&self) -> u64 {
+        let Self::Sqlite { readers, .. } = self else { return 0 };
+        let mut log = readers.connect_options().get_filename().as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |file| file.len())
+    }
+
     /// Reads records outside any transaction.
     pub async fn fetch<R: Record>(&self, sql: &Sql, scalars: Vec<Value>) -> Result<Vec<R>, StoreError> {
         self.fetch_rows(sql, scalars, &[]).await

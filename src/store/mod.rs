@@ -110,6 +110,11 @@ impl Store {
         self.db().ping().await
     }
 
+    /// Octets of SQLite's write-ahead log: what folding it may yet add to the file. 0 on PostgreSQL.
+    pub fn log_octets(&self) -> u64 {
+        self.db().log_octets()
+    }
+
     /// Ends the committers after what they hold is written, and closes the connections.
     pub async fn close(&self) {
         self.inner.work.close();
