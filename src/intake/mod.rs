@@ -29,7 +29,7 @@ use crate::store::accept::{Acceptance, Accepted, Idempotency};
 use crate::store::refusals::RefusalRecord;
 use crate::store::{Store, StoreError};
 use counts::{Counts, Place};
-use room::Room;
+use room::{Room, Taken};
 
 /// Accepts submissions. Clones share everything.
 #[derive(Clone, Debug)]
@@ -49,6 +49,21 @@ struct Inner {
     automatic_idempotency: bool,
     counts: Counts,
     room: Room,
+}
+
+/// What judging a submission came to, when it was not refused.
+enum Judged<'a> {
+    /// It was accepted before.
+    Repeat(Receipt),
+    Fit(Box<Fit<'a>>),
+}
+
+/// A submission as it will be kept, what its sender will hear, and its place in the key's allowance and on the disk.
+struct Fit<'a> {
+    acceptance: Acceptance,
+    receipt: Receipt,
+    place: Place<'a>,
+    _room: Taken<'a>,
 }
 
 /// Octets of a subject that a refusal's record keeps.
@@ -75,10 +90,22 @@ impl Intake {
 
     /// Judges the submission and, when nothing speaks against it, writes it durably.
     pub async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
-        let verdict = self.inner.accept(&submission).await;
+        let fit = match self.inner.judge(&submission).await {
+            Ok(Judged::Fit(fit)) => fit,
+            Ok(Judged::Repeat(receipt)) => return Ok(receipt),
+            Err(refusal) => {
+                let subject = || Fields::split(&submission.mime, self.inner.limits.header).text("Subject");
+                self.inner.record(&refusal, &submission.key, submission.source, &submission.envelope, subject);
+                return Err(refusal);
+            }
+        };
+        let Submission { key, source, envelope, mime, .. } = submission;
+        // The form that is kept stands: a large message is not held twice while it is written.
+        drop(mime);
+        let message = fit.acceptance.message.clone();
+        let verdict = self.inner.commit(*fit).await;
         if let Err(refusal) = &verdict {
-            let subject = || Fields::split(&submission.mime, self.inner.limits.header).text("Subject");
-            self.inner.record(refusal, &submission.key, submission.source, &submission.envelope, subject);
+            self.inner.record(refusal, &key, source, &envelope, || message.subject.clone());
         }
         verdict
     }
@@ -107,8 +134,8 @@ impl Intake {
 }
 
 impl Inner {
-    async fn accept(&self, submission: &Submission) -> Result<Receipt, Refusal> {
-        let _room = self.room.take(submission.mime.len(), &self.store)?;
+    async fn judge(&self, submission: &Submission) -> Result<Judged<'_>, Refusal> {
+        let room = self.room.take(submission.mime.len(), &self.store)?;
         let now = self.clock.now();
         let draft = heavy::run(submission.mime.len(), || Draft::read(submission, &self.limits))?;
         self.learn_usage(&submission.key, now).await?;
@@ -116,16 +143,12 @@ impl Inner {
         let facts = self.facts(&draft, &place, now).await?;
         let ruling = match policy::judge(&draft, &facts) {
             Ok(ruling) => ruling,
-            Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await,
+            Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await.map(Judged::Repeat),
         };
         let (acceptance, suppressed) = heavy::run(submission.mime.len(), || self.write_up(submission, &draft, ruling, now));
         let receipt =
             Receipt { id: acceptance.message.id, replay_of: None, suppressed, recipients: submission.envelope.recipients.len() };
-        let receipt = self.commit(acceptance, receipt).await?;
-        if receipt.replay_of.is_none() {
-            place.keep();
-        }
-        Ok(receipt)
+        Ok(Judged::Fit(Box::new(Fit { acceptance, receipt, place, _room: room })))
     }
 
     async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
@@ -175,10 +198,14 @@ impl Inner {
     }
 
     /// Commits, and says what came of it.
-    async fn commit(&self, acceptance: Acceptance, receipt: Receipt) -> Result<Receipt, Refusal> {
+    async fn commit(&self, fit: Fit<'_>) -> Result<Receipt, Refusal> {
+        let Fit { acceptance, receipt, place, _room } = fit;
         let automatic = acceptance.idempotency.as_ref().is_some_and(|Idempotency { automatic, .. }| *automatic);
         match self.store.accept(acceptance).await.map_err(|fault| unwell(&fault))? {
-            Accepted::New => Ok(receipt),
+            Accepted::New => {
+                place.keep();
+                Ok(receipt)
+            }
             Accepted::Replay { id, accepted_at } => Ok(replay(id, Replay { accepted_at, automatic }, receipt.recipients)),
             Accepted::KeyReused { id } => {
                 let text = format!("this key was used within 24 h for another message, {id}; use a new key");

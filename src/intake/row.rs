@@ -29,9 +29,10 @@ impl Inner {
             Some(field) => field.text(),
             None => trace::message_id(id, &draft.sender.address),
         };
+        // First, since it may decode the whole message: the edited copy is not there yet.
+        let idempotency = self.idempotency(submission, draft, ruling.stream);
         let body = submission.mime.replaced(self.edited(submission, draft, id, &message_id, now));
         let message = row(submission, draft, &ruling, &body, id, message_id, now);
-        let idempotency = self.idempotency(submission, draft, ruling.stream);
         let recipients = recipients(submission, &ruling);
         let out = recipients.iter().filter(|r| r.rejected.is_some()).map(|r| r.path.address.to_string()).collect();
         (Acceptance { message: Arc::new(message), body, recipients, idempotency }, out)

@@ -12,6 +12,7 @@ mod imports;
 mod intake;
 mod keyring;
 mod listener;
+mod memory;
 mod relay;
 mod serve;
 mod store;

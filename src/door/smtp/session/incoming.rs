@@ -16,6 +16,12 @@ use crate::wire::reply::Reply;
 const FIRST: u64 = 16 * 1024;
 /// The most that is reserved on the word of SIZE alone: who declares much and sends nothing keeps nobody out.
 const FIRST_MOST: u64 = 1024 * 1024;
+/// Octets of a message after which it gets all the address space that it may need, so that it is not copied again and again as it
+/// grows. Pages that are not written to cost no memory.
+const LONG: usize = 1024 * 1024;
+
+/// Octets beyond its size that a message may run to before it is seen to be too large: one read, and the line ends mended in it.
+const SLACK: usize = 64 * 1024;
 
 /// What becomes of the octets that are read.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub enum Content {
 pub struct Incoming {
     addressed: Addressed,
     body: Vec<u8>,
+    /// What SIZE promised.
+    declared: Option<u64>,
     newlines: Newlines,
     permit: OwnedSemaphorePermit,
     limit: u64,
@@ -76,6 +84,7 @@ impl Incoming {
     /// An empty message that may hold `permit` octets.
     pub fn new(addressed: Addressed, permit: OwnedSemaphorePermit, settings: &Settings) -> Self {
         Self {
+            declared: addressed.transaction.mail.parameters.size,
             addressed,
             body: Vec::new(),
             newlines: Newlines::default(),
@@ -91,8 +100,23 @@ impl Incoming {
     }
 
     fn read(&mut self, octets: &[u8]) -> Result<(), Refusal> {
+        self.make_room(octets.len());
         self.newlines.read(octets, &mut self.body);
         self.fault().map_or(Ok(()), Err)
+    }
+
+    /// A long message gets its whole room at once; a short one grows by doubling.
+    fn make_room(&mut self, octets: usize) {
+        let len = self.body.len();
+        if len < LONG || self.body.capacity() - len >= octets {
+            return;
+        }
+        let whole = self.declared.unwrap_or(self.limit).min(self.limit);
+        let rest = usize::try_from(whole).unwrap_or(usize::MAX).saturating_sub(len);
+        if rest >= octets {
+            // What a read brings beyond the limit is seen only after it was kept.
+            self.body.reserve_exact(rest.saturating_add(SLACK));
+        }
     }
 
     /// What speaks against the message; of several faults the first, so that it does not matter in which pieces it came.
