@@ -25,6 +25,14 @@ pub struct Acceptance {
     pub idempotency: Option<Idempotency>,
 }
 
+impl Acceptance {
+    /// Whether it is to be attempted as soon as it is written.
+    pub(super) fn is_due(&self) -> bool {
+        let message = &self.message;
+        message.send_at.is_none_or(|at| at <= message.created_at) && self.recipients.iter().any(|r| r.rejected.is_none())
+    }
+}
+
 /// One recipient row to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecipient {

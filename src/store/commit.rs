@@ -11,6 +11,7 @@ use crate::store::claim::{self, ClaimedRows, Request};
 use crate::store::db::{Db, Tx};
 use crate::store::gather::{Bounds, Gather};
 use crate::store::handover::Scheduler;
+use crate::store::listen::Rope;
 use crate::store::refusals::{self, RefusalRecord};
 use crate::store::settle::{self, Settlement};
 use crate::store::sheet::Sheet;
@@ -39,6 +40,7 @@ pub(super) struct Desk {
     clock: Clock,
     ids: Ids,
     scheduler: Arc<Mutex<Option<Arc<dyn Scheduler>>>>,
+    rope: Rope,
     name: Arc<str>,
 }
 
@@ -46,7 +48,7 @@ impl Desk {
     /// A desk without a name; committers get theirs from [`start`].
     pub fn new(db: Db, clock: Clock) -> Self {
         let ids = Ids::random(clock.clone());
-        Self { db, clock, ids, scheduler: Arc::default(), name: "operator".into() }
+        Self { db, clock, ids, scheduler: Arc::default(), rope: Rope::new(), name: "operator".into() }
     }
 
     /// The engine of this process, once it is attached.
@@ -57,6 +59,11 @@ impl Desk {
     /// Attaches the engine of this process, in the place of an earlier one.
     pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
         *self.scheduler.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheduler);
+    }
+
+    /// The rope to the bells of other processes.
+    pub fn rope(&self) -> &Rope {
+        &self.rope
     }
 
     /// The committer's name in the counters.
@@ -188,16 +195,20 @@ impl Batch {
 
     /// The commit is durable: hand over what was claimed, and answer everyone.
     fn answer(self, written: Written, desk: &Desk) {
-        let (mut left_ready, scheduler) = (Vec::new(), desk.scheduler());
+        let (mut left_ready, mut for_others, scheduler) = (Vec::new(), false, desk.scheduler());
         for ((acceptance, reply), placed) in self.accepts.into_iter().zip(written.placed) {
             match (placed.slot, &scheduler) {
                 (Some((epoch, slot)), Some(scheduler)) => scheduler.hand_over(slot, accept::claim_of(&acceptance, epoch)),
-                _ if placed.verdict == Accepted::New => left_ready.push(acceptance.message.stream),
+                _ if placed.verdict == Accepted::New => {
+                    for_others |= acceptance.is_due();
+                    left_ready.push(acceptance.message.stream);
+                }
                 _ => {}
             }
             let _ = reply.send(Ok(placed.verdict));
         }
-        for ((_, reply), fenced) in self.settles.into_iter().zip(written.fenced) {
+        for ((settlement, reply), fenced) in self.settles.into_iter().zip(written.fenced) {
+            for_others |= fenced < settlement.outcomes.len() && settlement.releases();
             let _ = reply.send(Ok(fenced));
         }
         for ((_, reply), claimed) in self.claims.into_iter().zip(written.claimed) {
@@ -207,6 +218,9 @@ impl Batch {
         left_ready.dedup();
         if let Some(scheduler) = scheduler {
             left_ready.into_iter().for_each(|stream| scheduler.wake(stream));
+        }
+        if for_others {
+            desk.rope().pull();
         }
     }
 }

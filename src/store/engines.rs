@@ -101,9 +101,10 @@ impl Store {
         Ok(holding)
     }
 
-    /// Connects the engine of this process with the committers.
+    /// Connects the engine of this process with the committers, and with what other processes leave ready. Called within the runtime.
     pub fn attach(&self, scheduler: Arc<dyn Scheduler>) {
         self.desk().attach(scheduler);
+        self.listen();
     }
 }
 

@@ -41,7 +41,7 @@ pub trait Scheduler: Send + Sync {
     /// The claim is durable: start it. A claim whose epoch has ended is dropped.
     fn hand_over(&self, slot: Slot, claim: Claim);
 
-    /// Something was inserted ready: look for it.
+    /// Something is ready, from this process or another: look for it.
     fn wake(&self, stream: Stream);
 
     /// Whether the message is held by this engine.

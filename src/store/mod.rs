@@ -13,6 +13,7 @@ mod gather;
 pub mod handover;
 mod idempotency;
 pub mod keys;
+mod listen;
 mod migrate;
 pub mod operate;
 pub mod read;
@@ -38,12 +39,22 @@ use db::Db;
 use gather::Gather;
 
 /// Where the book is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file; made when missing.
     Sqlite(PathBuf),
     /// A PostgreSQL URL.
     Postgres(String),
+}
+
+/// A URL may hold a password: it is not shown.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(file) => f.debug_tuple("Sqlite").field(file).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
 }
 
 impl Location {
@@ -72,6 +83,7 @@ struct Inner {
     look_ups: Gather<suppressions::LookUp>,
     standings: domains::Standings,
     tally: refusals::Tally,
+    bells: listen::Bells,
     /// Recipients that the last sweep found unheld.
     suspects: Mutex<BTreeSet<(Id, i64, i64)>>,
     workers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -93,12 +105,14 @@ impl Store {
         let (work, look_ups) = (Gather::new(WORK_ROOM), Gather::new(WORK_ROOM));
         let mut workers = commit::start(&desk, &work);
         workers.extend(suppressions::start(&db, &look_ups));
+        let bells = listen::Bells::start(&db, desk.rope());
         let inner = Inner {
             desk,
             work,
             look_ups,
             standings: domains::Standings::default(),
             tally: refusals::Tally::default(),
+            bells,
             suspects: Mutex::default(),
             workers: Mutex::new(workers),
         };
@@ -124,6 +138,7 @@ impl Store {
             for worker in workers {
                 let _ = worker.await;
             }
+            self.inner.bells.close(self.rope()).await;
             self.db().close().await;
         };
         if tokio::time::timeout(CLOSE_WITHIN, closing).await.is_err() {
@@ -149,6 +164,14 @@ impl Store {
 
     fn standings(&self) -> &domains::Standings {
         &self.inner.standings
+    }
+
+    fn rope(&self) -> &listen::Rope {
+        self.desk().rope()
+    }
+
+    fn bells(&self) -> &listen::Bells {
+        &self.inner.bells
     }
 
     fn tally(&self) -> &refusals::Tally {

@@ -66,6 +66,9 @@ impl Store {
         }
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
+        if to == RecipientState::Queued && !changed.is_empty() {
+            self.rope().pull();
+        }
         Ok(changed.len() as u64)
     }
 }

@@ -22,6 +22,13 @@ pub struct Settlement {
     pub outcomes: Vec<Settled>,
 }
 
+impl Settlement {
+    /// Whether it leaves recipients ready for anybody.
+    pub(super) fn releases(&self) -> bool {
+        self.outcomes.iter().any(|settled| settled.outcome == Outcome::Released)
+    }
+}
+
 /// One recipient's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
