@@ -1,0 +1,92 @@
+//! Connections: reused, replaced, ended, and not begun too late.
+
+use std::sync::Arc;
+
+use posthouse::delivery::fate::Fate;
+use posthouse::delivery::gate::Gate;
+
+use crate::support::sink::{Act, Script, Sink};
+
+use super::{carry, carry_by, config, courier, courier_with, open_gate, small, told};
+
+#[tokio::test]
+async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
+    let stale: Vec<Script> = vec![
+        // Closed while idle; refused with 421 at the next MAIL; closed at the next MAIL.
+        Script::on(|turn| (turn.verb() == "." && turn.connection == 0).then(|| Act::SayAndClose("250 2.0.0 taken".into()))),
+        Script::on(|turn| (turn.verb() == "MAIL" && turn.nth == 1).then(|| Act::SayAndClose("421 4.7.0 enough".into()))),
+        Script::on(|turn| (turn.verb() == "MAIL" && turn.nth == 1).then_some(Act::Close)),
+        // A second reply to the same dot: out of step, and not to be used again.
+        Script::on(|turn| (turn.verb() == "." && turn.connection == 0).then(|| Act::say("250 2.0.0 taken\r\n250 2.0.0 taken"))),
+    ];
+    for (case, script) in stale.into_iter().enumerate() {
+        let sink = Sink::start(script).await;
+        let mut courier = courier(&sink);
+        for _ in 0..2 {
+            let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
+            assert_eq!(fates, ["sent: 250 2.0.0 taken"], "case {case}");
+        }
+        assert_eq!((sink.received().len(), sink.connections()), (2, 2), "case {case}");
+    }
+}
+
+#[tokio::test]
+async fn helo_serves_where_ehlo_is_unknown() {
+    let sink = Sink::start(Script::at("EHLO", Act::say("502 5.5.1 what"))).await;
+    assert_eq!(told(&carry(&mut courier(&sink), &small(&["you@example.com"])).await), ["sent: 250 2.0.0 taken"]);
+    assert_eq!(sink.received()[0].mail, "MAIL FROM:<a@example.test>");
+    assert_eq!(sink.said("HELO CLIENT.EXAMPLE"), 1);
+}
+
+#[tokio::test]
+async fn quit_is_said_at_the_end() {
+    let sink = Sink::willing().await;
+    let mut courier = courier(&sink);
+    carry(&mut courier, &small(&["you@example.com"])).await;
+    courier.retire().await;
+    assert_eq!(sink.said("QUIT"), 1);
+}
+
+#[tokio::test]
+async fn a_dead_host_is_not_tried_for_each_message() {
+    let sink = Sink::willing().await;
+    let config = config(&sink);
+    drop(sink);
+    let mut courier = courier_with(&config);
+    for _ in 0..3 {
+        let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
+        assert!(fates[0].starts_with("later: no connection to 127.0.0.1:"), "{fates:?}");
+    }
+}
+
+/// A sink that shuts the gate when it hears `verb` for the first time.
+async fn shutting(verb: &'static str) -> (Sink, Arc<Gate>) {
+    let gate = Arc::new(open_gate());
+    let shut = gate.clone();
+    let script = Script::on(move |turn| {
+        if turn.verb() == verb {
+            shut.end();
+        }
+        None
+    });
+    (Sink::start(script).await, gate)
+}
+
+#[tokio::test]
+async fn nothing_is_sent_over_a_connection_that_came_too_late() {
+    let (sink, gate) = shutting("EHLO").await;
+    let fates = carry_by(&mut courier(&sink), &small(&["a@x.example", "b@x.example"]), &gate).await;
+    assert_eq!(fates, [Fate::Released, Fate::Released]);
+    assert_eq!((sink.connections(), sink.said("MAIL")), (1, 0));
+}
+
+#[tokio::test]
+async fn each_transaction_asks_whether_it_may_begin() {
+    let (sink, gate) = shutting("DATA").await;
+    let addresses: Vec<String> = (0..250).map(|n| format!("r{n}@x.example")).collect();
+    let recipients: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let fates = carry_by(&mut courier(&sink), &small(&recipients), &gate).await;
+    assert!(fates[..100].iter().all(|fate| matches!(fate, Fate::Sent(_))));
+    assert!(fates[100..].iter().all(|fate| *fate == Fate::Released));
+    assert_eq!(sink.received().len(), 1);
+}

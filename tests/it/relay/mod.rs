@@ -1,0 +1,115 @@
+//! The relay route against a next hop that behaves, and one that does not.
+
+mod connection;
+mod content;
+mod replies;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthouse::clock::{Clock, Timestamp};
+use posthouse::config::Config;
+use posthouse::delivery::boottime::Boottime;
+use posthouse::delivery::client::deadlines::Deadlines;
+use posthouse::delivery::fate::Fate;
+use posthouse::delivery::gate::Gate;
+use posthouse::delivery::pace::Pace;
+use posthouse::delivery::route::Carried;
+use posthouse::delivery::route::relay::{Relay, RelayCourier};
+use posthouse::id::Ids;
+use posthouse::model::message::{Body, Recipient};
+use posthouse::model::outcome::{RecipientState, Reply};
+use posthouse::store::handover::Claim;
+
+use crate::support::nouns;
+use crate::support::sink::Sink;
+
+const PATIENCE: Duration = Duration::from_millis(300);
+
+fn config(sink: &Sink) -> Config {
+    let mut config = Config::defaults();
+    config.delivery.relay.host = sink.address.ip().to_string();
+    config.delivery.relay.port = sink.address.port();
+    config.delivery.hostname = "client.example".to_owned();
+    config
+}
+
+fn hasty() -> Deadlines {
+    Deadlines {
+        connect: PATIENCE,
+        command: PATIENCE,
+        handshake: PATIENCE,
+        data: PATIENCE,
+        block: Duration::from_secs(5),
+        dot: PATIENCE,
+        quit: PATIENCE,
+    }
+}
+
+fn courier_with(config: &Config) -> RelayCourier {
+    RelayCourier::new(Arc::new(Relay::new(config, hasty(), &Pace::default()).expect("a relay")))
+}
+
+fn courier(sink: &Sink) -> RelayCourier {
+    courier_with(&config(sink))
+}
+
+fn claim(content: &[u8], recipients: &[&str]) -> Claim {
+    let acceptance = nouns::acceptance(Ids::random(Clock::System).next(), recipients);
+    let mut message = (*acceptance.message).clone();
+    message.size = content.len() as u64;
+    message.eight_bit = !content.is_ascii();
+    let recipient = |(index, path): (i64, posthouse::store::accept::NewRecipient)| Recipient {
+        index,
+        path: path.path,
+        state: RecipientState::Queued,
+        attempts: 0,
+        next_attempt_at: Timestamp(0),
+        last_reply: String::new(),
+        updated_at: Timestamp(0),
+    };
+    let recipients = (0..).zip(acceptance.recipients).map(recipient).collect();
+    Claim { epoch: 1, message: Arc::new(message), body: Body::free(content.to_vec()), recipients }
+}
+
+fn small(recipients: &[&str]) -> Claim {
+    claim(b"Subject: hi\r\n\r\nbody\r\n", recipients)
+}
+
+fn open_gate() -> Gate {
+    let gate = Gate::new(Boottime::manual());
+    gate.begin(1, gate.now());
+    gate
+}
+
+async fn carry(courier: &mut RelayCourier, claim: &Claim) -> Vec<Fate> {
+    carry_by(courier, claim, &open_gate()).await
+}
+
+async fn carry_by(courier: &mut RelayCourier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
+    match courier.carry(claim, gate).await {
+        Carried::Fates(fates) => fates,
+        Carried::TurnedAway(reply) => vec![Fate::Later(reply); claim.recipients.len()],
+    }
+}
+
+fn reply(fate: &Fate) -> &Reply {
+    match fate {
+        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) => r,
+        Fate::Released => panic!("not attempted"),
+    }
+}
+
+/// `sent`, `later`, `refused`: and the line that says why.
+fn told(fates: &[Fate]) -> Vec<String> {
+    let word = |fate: &Fate| match fate {
+        Fate::Sent(_) => "sent",
+        Fate::Delivered(_) => "delivered",
+        Fate::Later(_) => "later",
+        Fate::Refused(_) => "refused",
+        Fate::Failed(_) => "failed",
+        Fate::Released => "released",
+    };
+    fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()
+}

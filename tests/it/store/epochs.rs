@@ -1,0 +1,59 @@
+//! Engines' lives: who is found dead, and who takes over.
+
+use posthouse::store::Location;
+use posthouse::store::claim::Lane;
+
+use crate::support::nouns::acceptance;
+use crate::support::stores::on_every_engine;
+
+use super::{delivered, settlement};
+
+#[test]
+fn what_a_dead_epoch_left_behind_is_taken_over_once() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        for _ in 0..5 {
+            book.store.accept(acceptance(team, &["b@example.test"])).await.unwrap();
+        }
+        let first = book.store.open_epoch("first").await.unwrap();
+        let claims = book.store.claim(first, Lane::FreshTransactional, 3).await.unwrap();
+        assert_eq!(claims.len(), 3);
+        book.store.close_epoch(first).await.unwrap();
+        assert_eq!(book.store.renew_epoch(first).await, Ok(false), "a dead epoch is never renewed");
+        let own = book.store.claim_from_dead(first, first, Lane::FreshTransactional, 10).await.unwrap();
+        assert!(own.is_empty(), "nor does it take over from itself");
+        assert!(book.store.claim(first, Lane::FreshTransactional, 10).await.unwrap().is_empty(), "nor claim what is ready");
+        let second = book.store.open_epoch("second").await.unwrap();
+        assert!(second > first);
+        assert_eq!(book.store.renew_epoch(second).await, Ok(true));
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![first]));
+        assert_eq!(book.store.claim_from_dead(second, first, Lane::FreshTransactional, 10).await.unwrap().len(), 3);
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![]));
+        assert_eq!(
+            book.store.settle(settlement(&claims[0], &delivered())).await,
+            Ok(1),
+            "the dead engine's late word is refused"
+        );
+    });
+}
+
+#[test]
+fn only_who_was_renewed_lately_finds_others_dead() {
+    on_every_engine(|book| async move {
+        if matches!(book.location, Location::Sqlite(_)) {
+            // The lock file proves it there, once and at the beginning.
+            return;
+        }
+        let other = book.store.open_epoch("other").await.unwrap();
+        let own = book.store.open_epoch("own").await.unwrap();
+        assert_eq!(book.store.bury_epochs(own).await, Ok(0));
+        // The database was away from both.
+        book.tamper("UPDATE engines SET renewed_at = renewed_at - 60000").await;
+        assert_eq!(book.store.bury_epochs(own).await, Ok(0));
+        assert_eq!(book.store.renew_epoch(other).await, Ok(true));
+        book.tamper("UPDATE engines SET renewed_at = renewed_at - 60000").await;
+        assert_eq!(book.store.renew_epoch(own).await, Ok(true));
+        assert_eq!(book.store.bury_epochs(own).await, Ok(1));
+        assert_eq!(book.store.renew_epoch(other).await, Ok(false));
+    });
+}

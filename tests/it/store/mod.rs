@@ -1,0 +1,28 @@
+//! The book on both engines: shared commits, idempotency, claims, epochs, fencing.
+
+mod acceptance;
+mod claims;
+mod damage;
+mod epochs;
+mod hand_over;
+mod idempotency;
+mod records;
+
+use posthouse::model::outcome::{Outcome, Reply};
+use posthouse::store::accept::{Acceptance, Idempotency};
+use posthouse::store::handover::Claim;
+use posthouse::store::settle::{Settled, Settlement};
+
+fn keyed(mut acceptance: Acceptance, key: u8, fingerprint: u8, automatic: bool) -> Acceptance {
+    acceptance.idempotency = Some(Idempotency { key: [key; 32], fingerprint: [fingerprint; 32], automatic });
+    acceptance
+}
+
+fn settlement(claim: &Claim, outcome: &Outcome) -> Settlement {
+    let outcomes = claim.recipients.iter().map(|r| Settled { index: r.index, attempt: r.attempts, outcome: outcome.clone() });
+    Settlement { epoch: claim.epoch, team: claim.message.team, message: claim.message.id, outcomes: outcomes.collect() }
+}
+
+fn delivered() -> Outcome {
+    Outcome::Delivered(Reply::new(250, Some("2.0.0".into()), "ok"))
+}
