@@ -139,6 +139,45 @@ async fn plain_text_at_the_implicit_port_is_closed_at_once() {
 }
 
 #[tokio::test]
+async fn who_is_turned_away_under_tls_hears_why() {
+    let (house, _, certificate) = House::with_certificate(|config| config.smtp.limits.connections = 1).await;
+    let (door, connector) = (house.door(), trusting(&[certificate]));
+    let address = house.listen(&door, rules(ListenerTls::Implicit)).await;
+    let mut first = implicit(address, &connector).await;
+    let refused = async || {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        Client::over(secure(&connector, stream).await.expect("a handshake")).rest().await
+    };
+    let refusal = refused().await;
+    assert!(refusal.starts_with("421 4.7.0 ") && refusal.ends_with("\r\n"), "{refusal}");
+    first.login(&house.secret).await;
+    first.begin_data().await;
+    house.shutdown.begin();
+    let refusal = refused().await;
+    assert!(refusal.starts_with("421 4.3.2 "), "{refusal}");
+    assert!(first.say("From: sender@example.test\r\n\r\nText.\r\n.").await.starts_with("250 "));
+}
+
+#[tokio::test]
+async fn who_is_turned_away_under_tls_and_does_not_shake_hands_is_closed_soon() {
+    let (house, _, certificate) = House::with_certificate(|config| config.smtp.limits.connections = 1).await;
+    let (door, connector) = (house.door(), trusting(&[certificate]));
+    let address = house.listen(&door, rules(ListenerTls::Implicit)).await;
+    let _first = implicit(address, &connector).await;
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(Client::connect(address).await);
+    }
+    let all = async {
+        for client in &mut crowd {
+            assert_eq!(client.rest().await, "");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), all).await.expect("closed within 5 seconds");
+    assert!(door.limits.farewell().is_some(), "turns are given back");
+}
+
+#[tokio::test]
 async fn a_new_pair_is_taken_under_handshakes_and_a_broken_one_is_not() {
     let (house, pair, first) = House::with_certificate(|_| {}).await;
     let door = house.door();

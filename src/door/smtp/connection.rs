@@ -28,6 +28,8 @@ const READ: usize = 32 * 1024;
 const KEPT_OUTPUT: usize = 4096;
 /// A handshake takes a few round trips; one that takes longer is not meant.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long it may take under TLS to tell a peer that there is no place for it.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How long, and for how many octets, to wait for the peer to close after us.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_OCTETS: usize = 256 * 1024;
@@ -49,6 +51,18 @@ pub async fn serve_implicit<S: Socket>(door: Arc<Door>, stream: S, peer: Peer, s
             log_end(address, connection.run().await);
         }
         Err(error) => log_end(address, Err(error)),
+    }
+}
+
+/// Turns away a peer that expects TLS from its first octet: it can be told nothing before a handshake, and is given little time for one.
+pub async fn turn_away<S: Socket>(door: Arc<Door>, stream: S, line: BytesMut) {
+    let farewell = async {
+        let (mut stream, _) = shake_hands(&door, stream).await?;
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    };
+    if !matches!(timeout(FAREWELL, farewell).await, Ok(Ok(()))) {
+        tracing::debug!("a peer that was turned away did not hear why");
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// Peers that are told at the same time, by way of a handshake each, that there is no place for them.
+const FAREWELLS: usize = 32;
 
 /// Counts the connections of all listeners. Clones share the counts.
 #[derive(Clone, Debug)]
@@ -13,6 +16,7 @@ pub struct Limits {
     per_address: usize,
     open: Arc<Mutex<Open>>,
     emptied: Arc<Notify>,
+    farewells: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +36,8 @@ pub struct Place {
 impl Limits {
     /// At most `total` connections, and `per_address` from one address; loopback addresses count in the total only.
     pub fn new(total: usize, per_address: usize) -> Self {
-        Self { total, per_address, open: Arc::default(), emptied: Arc::default() }
+        let farewells = Arc::new(Semaphore::new(FAREWELLS));
+        Self { total, per_address, open: Arc::default(), emptied: Arc::default(), farewells }
     }
 
     /// A place for a connection from an address yet to be told, unless all are taken.
@@ -59,6 +64,11 @@ impl Limits {
         *count += 1;
         place.address = Some(address);
         true
+    }
+
+    /// A turn to tell a peer under TLS that it is turned away, unless many have one already.
+    pub fn farewell(&self) -> Option<OwnedSemaphorePermit> {
+        self.farewells.clone().try_acquire_owned().ok()
     }
 
     /// Connections open now.

@@ -76,21 +76,31 @@ async fn drained(door: &Door, shutdown: &Shutdown) {
 
 fn welcome(stream: TcpStream, from: SocketAddr, rules: &Arc<Listener>, door: &Arc<Door>, shutdown: &Shutdown) {
     if shutdown.has_begun() {
-        return turn_away(&stream, rules, door, Busy::Draining);
+        return turn_away(stream, rules, door, shutdown, Busy::Draining);
     }
     match door.limits.enter() {
         Some(place) => {
             shutdown.spawn(receive(stream, from, rules.clone(), door.clone(), shutdown.clone(), place));
         }
-        None => turn_away(&stream, rules, door, Busy::TooManyConnections),
+        None => turn_away(stream, rules, door, shutdown, Busy::TooManyConnections),
     }
 }
 
-/// Says why; under implicit TLS there is nothing that could be said before a handshake.
-fn turn_away(stream: &TcpStream, rules: &Listener, door: &Door, busy: Busy) {
+/// Says why. Under implicit TLS that takes a handshake, which is dear: only some are told at a time, the others see the close.
+fn turn_away(stream: TcpStream, rules: &Listener, door: &Arc<Door>, shutdown: &Shutdown, busy: Busy) {
+    let line = Session::refuse(&door.settings, busy);
     if rules.tls != ListenerTls::Implicit {
-        sockets::turn_away(stream, &Session::refuse(&door.settings, busy));
+        return sockets::turn_away(&stream, &line);
     }
+    let Some(turn) = door.limits.farewell() else { return };
+    let (door, aborted) = (door.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = connection::turn_away(door, stream, line) => {}
+            () = aborted.aborted() => {}
+        }
+        drop(turn);
+    });
 }
 
 /// Finds out who is there, and serves them. What is over before the session begins is boxed, so that it does not last.
@@ -105,7 +115,7 @@ async fn receive(
     sockets::prepare(&stream);
     let Some(address) = Box::pin(source(&mut stream, from.ip(), &door)).await else { return };
     if !door.limits.name(&mut place, address) {
-        return turn_away(&stream, &rules, &door, Busy::TooManyConnections);
+        return turn_away(stream, &rules, &door, &shutdown, Busy::TooManyConnections);
     }
     let peer = Box::pin(introduce(address, &rules, &door)).await;
     if rules.tls == ListenerTls::Implicit {
