@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::attempts::InFlight;
 use crate::delivery::fate::Fate;
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
 use crate::delivery::pace::Pace;
+use crate::delivery::parcel::Parcel;
 use crate::delivery::places::Place;
 use crate::delivery::poison::{Panicked, Poison, guarded};
-use crate::delivery::queue::{Parcel, Queue};
+use crate::delivery::queue::Queue;
+use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
-use crate::delivery::route::{Carried, Destination, Routes};
+use crate::delivery::route::courier::{Away, Carried, Courier};
+use crate::delivery::route::{Destination, Routes, Way};
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Outcome, Reply};
 use crate::store::handover::Claim;
@@ -25,15 +28,16 @@ use crate::store::settle::{Settled, Settlement};
 #[derive(Debug)]
 pub struct Dispatch {
     routes: Routes,
-    capture: Queue,
-    relay: Queue,
+    queues: Queues,
     gate: Arc<Gate>,
     ledger: Ledger,
-    /// Attempts whose outcomes are not durable yet: a crash can double no more than these.
-    attempts: Arc<Semaphore>,
     schedule: Schedule,
     poison: Poison,
     clock: Clock,
+    pace: Pace,
+    /// Connections at once: to the smarthost, and in all.
+    relay_connections: usize,
+    workers: usize,
     runtime: Handle,
 }
 
@@ -46,35 +50,50 @@ impl Dispatch {
         let delivery = &config.delivery;
         Self {
             routes,
-            capture: Queue::new(CAPTURE_RUNNERS.min(delivery.workers), pace.idle),
-            relay: Queue::new(delivery.relay.max_connections.min(delivery.workers), pace.idle),
+            queues: Queues::default(),
             gate,
             ledger,
-            attempts: Arc::new(Semaphore::new(delivery.workers.max(1))),
             schedule: Schedule::new(&delivery.retry),
             poison: Poison::default(),
             clock,
+            pace: pace.clone(),
+            relay_connections: delivery.relay.max_connections,
+            workers: delivery.workers,
             runtime: Handle::current(),
         }
     }
 
-    fn queue(&self, destination: Destination) -> &Queue {
-        match destination {
-            Destination::Capture => &self.capture,
-            Destination::Relay => &self.relay,
-        }
+    fn queue(&self, destination: &Destination) -> Arc<Queue> {
+        let runners = match destination {
+            Destination::Capture => CAPTURE_RUNNERS,
+            Destination::Relay => self.relay_connections,
+        };
+        self.queues.of(destination, || Queue::new(runners.min(self.workers), self.pace.idle))
     }
 
     /// Puts a claim on its way. While the house closes it goes back at once.
     pub fn start(self: &Arc<Self>, claim: Claim, place: Place) {
         let place = Arc::new(place);
-        if self.gate.is_draining() {
-            return self.release(Parcel { claim, place });
+        for (course, claim) in self.routes.assign(claim) {
+            self.send(Parcel { claim, place: place.clone(), course });
         }
-        for (destination, claim) in self.routes.assign(claim) {
-            if self.queue(destination).push(Parcel { claim, place: place.clone() }) {
-                self.runtime.spawn(self.clone().run(destination));
-            }
+    }
+
+    /// Puts a parcel on the way that its course is at.
+    fn send(self: &Arc<Self>, parcel: Parcel) {
+        match parcel.course.way() {
+            Way::Capture => self.enqueue(Destination::Capture, parcel),
+            Way::Relay => self.enqueue(Destination::Relay, parcel),
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, destination: Destination, parcel: Parcel) {
+        if self.gate.is_draining() {
+            return self.release(parcel);
+        }
+        let queue = self.queue(&destination);
+        if queue.push(parcel) {
+            self.runtime.spawn(self.clone().run(destination, queue));
         }
         // Closing may have begun between the look and the push: whoever comes second gives it back.
         if self.gate.is_draining() {
@@ -84,49 +103,69 @@ impl Dispatch {
 
     /// Gives back everything that no runner has begun.
     pub fn release_waiting(&self) {
-        let waiting = [&self.capture, &self.relay].into_iter().flat_map(Queue::empty);
-        waiting.for_each(|parcel| self.release(parcel));
+        self.queues.empty().into_iter().for_each(|parcel| self.release(parcel));
     }
 
     /// Forgets everything that no runner has begun: it was claimed under an epoch that is over.
     pub fn drop_waiting(&self) {
-        self.capture.empty();
-        self.relay.empty();
+        drop(self.queues.empty());
     }
 
-    fn release(&self, Parcel { claim, place }: Parcel) {
+    fn release(&self, Parcel { claim, place, .. }: Parcel) {
         let outcomes = vec![Outcome::Released; claim.recipients.len()];
         let _runtime = self.runtime.enter();
         self.ledger.settle(settlement(&claim, outcomes), place, None);
     }
 
     /// One runner at one destination, from its first parcel until there are no more.
-    async fn run(self: Arc<Self>, destination: Destination) {
-        let queue = self.queue(destination);
-        let mut courier = self.routes.courier(destination);
+    async fn run(self: Arc<Self>, destination: Destination, queue: Arc<Queue>) {
+        let mut courier = self.routes.courier(&destination);
         while let Some(parcel) = queue.next(&self.gate).await {
-            let stream = parcel.claim.message.stream;
-            let attempt = self.attempts.clone().acquire_owned().await.ok();
-            let fates = match guarded(courier.carry(&parcel.claim, &self.gate)).await {
-                Ok(Carried::Fates(fates)) => fates,
-                Ok(Carried::TurnedAway(reply)) => match queue.turned_away(parcel) {
-                    Ok(()) => return,
-                    Err(parcel) => {
-                        queue.done(stream);
-                        let fates = vec![Fate::Later(reply); parcel.claim.recipients.len()];
-                        self.conclude(parcel, fates, attempt);
-                        continue;
-                    }
-                },
-                Err(Panicked) => {
-                    courier = self.routes.courier(destination);
-                    self.after_panic(&parcel.claim)
-                }
-            };
-            queue.done(stream);
-            self.conclude(parcel, fates, attempt);
+            if !self.attempt(&queue, &mut courier, parcel, &destination).await {
+                return;
+            }
         }
         courier.retire().await;
+    }
+
+    /// One attempt at a parcel. False: the runner has left the queue, and goes.
+    async fn attempt(self: &Arc<Self>, queue: &Queue, courier: &mut Courier, parcel: Parcel, destination: &Destination) -> bool {
+        let stream = parcel.stream();
+        match guarded(courier.carry(&parcel.claim, &self.gate)).await {
+            Ok(Carried::Fates(fates, in_flight)) => {
+                queue.done(stream);
+                self.conclude(parcel, fates, in_flight);
+            }
+            Ok(Carried::Away(away)) => {
+                let parcel = match &away {
+                    Away::TurnedUs(_) => match queue.turned_away(parcel) {
+                        Ok(()) => return false,
+                        Err(parcel) => parcel,
+                    },
+                    Away::Unreachable(_) => parcel,
+                };
+                queue.done(stream);
+                self.onwards(parcel, away);
+            }
+            Err(Panicked) => {
+                *courier = self.routes.courier(destination);
+                let fates = self.after_panic(&parcel.claim);
+                queue.done(stream);
+                self.conclude(parcel, fates, None);
+            }
+        }
+        true
+    }
+
+    /// What can't go by one way goes by the next of its course; after the last it waits.
+    fn onwards(self: &Arc<Self>, parcel: Parcel, away: Away) {
+        match parcel.course.onwards() {
+            Some(course) => self.send(Parcel { course, ..parcel }),
+            None => {
+                let fates = vec![Fate::Later(away.reply().clone()); parcel.claim.recipients.len()];
+                self.conclude(parcel, fates, None);
+            }
+        }
     }
 
     fn after_panic(&self, claim: &Claim) -> Vec<Fate> {
@@ -139,7 +178,7 @@ impl Dispatch {
         vec![fate; claim.recipients.len()]
     }
 
-    fn conclude(&self, Parcel { claim, place }: Parcel, fates: Vec<Fate>, attempt: Option<OwnedSemaphorePermit>) {
+    fn conclude(&self, Parcel { claim, place, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
         let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate)).collect();
         self.ledger.settle(settlement(&claim, outcomes), place, attempt);
     }

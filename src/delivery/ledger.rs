@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
+use crate::delivery::attempts::InFlight;
 use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
 use crate::delivery::places::Place;
@@ -32,7 +32,7 @@ impl Ledger {
 
     /// Has the outcomes written, without waiting (`attempt` is over when they are durable): they join the next shared commit while the caller goes on. The place is given back
     /// once they are durable; there are never more of them on their way than there are places.
-    pub fn settle(&self, settlement: Settlement, place: Arc<Place>, attempt: Option<OwnedSemaphorePermit>) {
+    pub fn settle(&self, settlement: Settlement, place: Arc<Place>, attempt: Option<InFlight>) {
         let ledger = self.clone();
         tokio::spawn(async move {
             tokio::select! {

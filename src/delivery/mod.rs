@@ -5,6 +5,7 @@
 //! each with its own connection, and have the [`ledger`] write the outcomes. A message is held from the moment its [`places`]
 //! entry is given until its settle is durable.
 
+pub mod attempts;
 pub mod boottime;
 pub mod client;
 pub mod dispatch;
@@ -16,9 +17,11 @@ mod fixture;
 pub mod gate;
 pub mod ledger;
 pub mod pace;
+pub mod parcel;
 pub mod places;
 pub mod poison;
 pub mod queue;
+pub mod queues;
 pub mod retry;
 pub mod route;
 pub mod scheduler;

@@ -1,40 +1,16 @@
 //! What waits for one destination, and who works there.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::delivery::gate::Gate;
-use crate::delivery::places::Place;
+use crate::delivery::parcel::Parcel;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
-use crate::store::handover::Claim;
-
-/// A claim, or the part of one that goes to one destination, with its place.
-#[derive(Debug)]
-pub struct Parcel {
-    pub claim: Claim,
-    pub place: Arc<Place>,
-}
-
-impl Parcel {
-    fn stream(&self) -> Stream {
-        self.claim.message.stream
-    }
-
-    fn lane(&self) -> Lane {
-        let fresh = self.claim.recipients.iter().all(|recipient| recipient.attempts == 0);
-        match (self.stream(), fresh) {
-            (Stream::Transactional, true) => Lane::FreshTransactional,
-            (Stream::Transactional, false) => Lane::RetriedTransactional,
-            (Stream::Broadcast, true) => Lane::FreshBroadcast,
-            (Stream::Broadcast, false) => Lane::RetriedBroadcast,
-        }
-    }
-}
 
 /// The order in which lanes are served at a turn: fresh before retried and transactional before broadcast, but nobody starves.
 /// Broadcast goes first at a tenth of the turns, and what is retried at another.
@@ -215,7 +191,10 @@ mod tests {
     use super::*;
     use crate::delivery::boottime::Boottime;
     use crate::delivery::fixture;
+    use crate::delivery::parcel::Course;
     use crate::delivery::places::Places;
+    use crate::delivery::route::Way;
+    use std::sync::Arc;
     use Stream::{Broadcast, Transactional};
 
     const EPOCH: i64 = 7;
@@ -229,7 +208,7 @@ mod tests {
     fn parcel(stream: Stream, attempts: i64, epoch: i64) -> Parcel {
         let claim = fixture::claim(stream, attempts, epoch);
         let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
-        Parcel { claim, place: Arc::new(place) }
+        Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([Way::Relay])) }
     }
 
     fn queue(runners: usize, parcels: impl IntoIterator<Item = Parcel>) -> Queue {

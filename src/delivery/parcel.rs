@@ -1,0 +1,61 @@
+//! A claim on its way: what goes to one destination, and where it goes when that one can't be had.
+
+use std::sync::Arc;
+
+use crate::delivery::places::Place;
+use crate::delivery::route::Way;
+use crate::model::stream::Stream;
+use crate::store::claim::Lane;
+use crate::store::handover::Claim;
+
+/// A claim, or the part of one that goes one way, with its place.
+#[derive(Debug)]
+pub struct Parcel {
+    pub claim: Claim,
+    pub place: Arc<Place>,
+    /// The ways it may go, from the one that is tried now; never empty.
+    pub course: Course,
+}
+
+/// The ways of a parcel, in their order: what can't go by one goes by the next.
+#[derive(Clone, Debug)]
+pub struct Course {
+    ways: Arc<[Way]>,
+    step: usize,
+}
+
+impl Course {
+    /// A course by these ways; none is taken for the capture of what nobody can route.
+    pub fn new(ways: Arc<[Way]>) -> Self {
+        Self { ways, step: 0 }
+    }
+
+    /// The way that is tried now.
+    pub fn way(&self) -> Way {
+        self.ways.get(self.step).copied().unwrap_or(Way::Capture)
+    }
+
+    /// The course from the next way on, when there is one.
+    pub fn onwards(&self) -> Option<Self> {
+        let step = self.step + 1;
+        (step < self.ways.len()).then(|| Self { ways: self.ways.clone(), step })
+    }
+}
+
+impl Parcel {
+    /// The stream of its message.
+    pub fn stream(&self) -> Stream {
+        self.claim.message.stream
+    }
+
+    /// The lane it waits in.
+    pub fn lane(&self) -> Lane {
+        let fresh = self.claim.recipients.iter().all(|recipient| recipient.attempts == 0);
+        match (self.stream(), fresh) {
+            (Stream::Transactional, true) => Lane::FreshTransactional,
+            (Stream::Transactional, false) => Lane::RetriedTransactional,
+            (Stream::Broadcast, true) => Lane::FreshBroadcast,
+            (Stream::Broadcast, false) => Lane::RetriedBroadcast,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The queues of all destinations: made when mail comes for one, forgotten when nobody works there and nothing waits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::delivery::parcel::Parcel;
+use crate::delivery::queue::Queue;
+use crate::delivery::route::Destination;
+
+/// Every destination's queue.
+#[derive(Debug, Default)]
+pub struct Queues(Mutex<HashMap<Destination, Arc<Queue>>>);
+
+impl Queues {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Destination, Arc<Queue>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The queue of this destination; `make` makes the first.
+    pub fn of(&self, destination: &Destination, make: impl FnOnce() -> Queue) -> Arc<Queue> {
+        self.with(|queues| match queues.get(destination) {
+            Some(queue) => queue.clone(),
+            None => queues.entry(destination.clone()).or_insert(Arc::new(make())).clone(),
+        })
+    }
+
+    /// Takes out everything that waits anywhere.
+    pub fn empty(&self) -> Vec<Parcel> {
+        let all: Vec<Arc<Queue>> = self.with(|queues| queues.values().cloned().collect());
+        all.iter().flat_map(|queue| queue.empty()).collect()
+    }
+}

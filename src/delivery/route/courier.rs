@@ -1,0 +1,157 @@
+//! Carries one claim after another, over a connection of its own where one is needed.
+
+use std::sync::Arc;
+
+use crate::delivery::attempts::{Attempts, InFlight};
+use crate::delivery::client::{ClientError, Connection, Step};
+use crate::delivery::fate::{Fate, explain};
+use crate::delivery::gate::Gate;
+use crate::delivery::route::attempt::Attempt;
+use crate::delivery::route::capture::Capture;
+use crate::delivery::route::relay::Relay;
+use crate::model::outcome::Reply;
+use crate::store::handover::Claim;
+
+/// Recipients of one transaction: the number that RFC 5321 section 4.5.3.1.8 lets us count on.
+const RECIPIENTS_MAX: usize = 100;
+
+/// Where a courier goes.
+#[derive(Clone, Debug)]
+pub enum Line {
+    Capture(Capture),
+    Relay(Arc<Relay>),
+}
+
+/// Carries mail along one line, over one connection at a time.
+#[derive(Debug)]
+pub struct Courier {
+    line: Line,
+    attempts: Attempts,
+    connection: Option<Connection>,
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub enum Carried {
+    /// In the order of the claim's recipients. The attempt is in flight until these are durable.
+    Fates(Vec<Fate>, Option<InFlight>),
+    /// The next hop took no connection, so that nothing was attempted.
+    Away(Away),
+}
+
+/// How a next hop stays away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// It answers, and refuses to talk.
+    TurnedUs(Reply),
+    /// It can't be reached, or not under the terms that hold for it.
+    Unreachable(Reply),
+}
+
+impl Away {
+    /// What there is to say of it.
+    pub fn reply(&self) -> &Reply {
+        let (Self::TurnedUs(reply) | Self::Unreachable(reply)) = self;
+        reply
+    }
+}
+
+impl From<&ClientError> for Away {
+    fn from(failure: &ClientError) -> Self {
+        match failure {
+            ClientError::Refused(Step::Greeting, reply) => Self::TurnedUs(reply.to_model()),
+            ClientError::Refused(_, reply) if reply.code == 421 => Self::TurnedUs(reply.to_model()),
+            failure => Self::Unreachable(explain(failure)),
+        }
+    }
+}
+
+impl Courier {
+    /// A courier that has not connected yet.
+    pub fn new(line: Line, attempts: Attempts) -> Self {
+        Self { line, attempts, connection: None }
+    }
+
+    /// Attempts the claim; what the gate shuts out before it is sent is released.
+    pub async fn carry(&mut self, claim: &Claim, gate: &Gate) -> Carried {
+        match &self.line {
+            Line::Capture(capture) => {
+                let fates = capture.carry(claim);
+                Carried::Fates(fates, Some(self.attempts.begin(claim.message.stream).await))
+            }
+            Line::Relay(relay) => match Attempt::new(claim, relay.reach()) {
+                Ok(attempt) => self.send(attempt, gate).await,
+                Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
+            },
+        }
+    }
+
+    /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.
+    async fn send(&mut self, mut attempt: Attempt<'_>, gate: &Gate) -> Carried {
+        let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
+        let mut in_flight = None;
+        while !waiting.is_empty() {
+            let group: Vec<usize> = waiting.drain(..waiting.len().min(RECIPIENTS_MAX)).collect();
+            match self.transact(&mut attempt, gate, &group, &mut in_flight).await {
+                Ok(too_many) => waiting.extend(too_many),
+                Err(failure) if attempt.is_untold() => return Carried::Away(Away::from(&failure)),
+                Err(failure) => return Carried::Fates(attempt.fates(&Fate::Later(explain(&failure))), in_flight),
+            }
+        }
+        Carried::Fates(attempt.fates(&Fate::Later(Reply::fault("not attempted"))), in_flight)
+    }
+
+    /// One transaction for the recipients in `group`. Returns those for whom there was no room in it. An error: nothing was sent.
+    async fn transact(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        gate: &Gate,
+        group: &[usize],
+        in_flight: &mut Option<InFlight>,
+    ) -> Result<Vec<usize>, ClientError> {
+        loop {
+            let mut connection = self.connection().await?;
+            let reused = connection.transactions() > 0;
+            let goes = attempt.fit(group, connection.extensions());
+            if in_flight.is_none() {
+                *in_flight = Some(self.attempts.begin(attempt.claim.message.stream).await);
+            }
+            // Dialling may have taken minutes, and so may the transaction before.
+            let shut = !gate.lets(attempt.claim.epoch);
+            let Some(goes) = goes.filter(|_| !shut) else {
+                self.connection = Some(connection);
+                attempt.release(group);
+                return Ok(Vec::new());
+            };
+            match connection.send(&goes.mail(attempt)).await {
+                Ok(answers) => {
+                    self.connection = Some(connection);
+                    return Ok(attempt.tell(&goes.places, &answers));
+                }
+                // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
+                Err(_) if reused => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// The connection that is kept, when it is still good, or a new one.
+    async fn connection(&mut self) -> Result<Connection, ClientError> {
+        if let Some(mut kept) = self.connection.take()
+            && kept.is_usable().await
+        {
+            return Ok(kept);
+        }
+        match &self.line {
+            Line::Relay(relay) => relay.dial().await,
+            Line::Capture(_) => Err(ClientError::Insecure("nothing leaves by the capture route".to_owned())),
+        }
+    }
+
+    /// Ends the connection in good manners.
+    pub async fn retire(self) {
+        if let Some(connection) = self.connection {
+            connection.quit().await;
+        }
+    }
+}
