@@ -194,8 +194,8 @@ mod tests {
     use crate::delivery::parcel::Course;
     use crate::delivery::places::Places;
     use crate::delivery::route::Way;
-    use std::sync::Arc;
     use Stream::{Broadcast, Transactional};
+    use std::sync::Arc;
 
     const EPOCH: i64 = 7;
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Config;
+use posthouse::delivery::attempts::Attempts;
 use posthouse::delivery::boottime::Boottime;
 use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
 use posthouse::delivery::pace::Pace;
-use posthouse::delivery::route::Carried;
-use posthouse::delivery::route::relay::{Relay, RelayCourier};
+use posthouse::delivery::route::courier::{Carried, Courier, Line};
+use posthouse::delivery::route::relay::Relay;
 use posthouse::id::Ids;
 use posthouse::model::message::{Body, Recipient};
 use posthouse::model::outcome::{RecipientState, Reply};
@@ -47,11 +48,11 @@ fn hasty() -> Deadlines {
     }
 }
 
-fn courier_with(config: &Config) -> RelayCourier {
-    RelayCourier::new(Arc::new(Relay::new(config, hasty(), &Pace::default()).expect("a relay")))
+fn courier_with(config: &Config) -> Courier {
+    Courier::new(Line::Relay(Arc::new(Relay::new(config, hasty(), &Pace::default()).expect("a relay"))), Attempts::new(64))
 }
 
-fn courier(sink: &Sink) -> RelayCourier {
+fn courier(sink: &Sink) -> Courier {
     courier_with(&config(sink))
 }
 
@@ -83,14 +84,14 @@ fn open_gate() -> Gate {
     gate
 }
 
-async fn carry(courier: &mut RelayCourier, claim: &Claim) -> Vec<Fate> {
+async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
     carry_by(courier, claim, &open_gate()).await
 }
 
-async fn carry_by(courier: &mut RelayCourier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
+async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
     match courier.carry(claim, gate).await {
-        Carried::Fates(fates) => fates,
-        Carried::TurnedAway(reply) => vec![Fate::Later(reply); claim.recipients.len()],
+        Carried::Fates(fates, _) => fates,
+        Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
     }
 }
 
