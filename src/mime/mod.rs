@@ -3,6 +3,7 @@
 
 pub mod adapt;
 pub mod compose;
+pub mod dkim;
 pub mod edit;
 pub mod encode;
 pub mod fields;

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod dialogs;
+mod dkim;
 mod docs;
 mod engine;
 mod http;

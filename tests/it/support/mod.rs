@@ -3,6 +3,7 @@
 pub mod dialog;
 pub mod dialog_house;
 pub mod dialog_talk;
+pub mod dkim;
 pub mod door;
 pub mod nouns;
 pub mod postgres;
