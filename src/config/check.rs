@@ -6,7 +6,7 @@ use super::{Config, Role, Route};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 10] = [roles, public_url, route, workers, retry, relay, tls_pair, listeners, host_names, bootstrap_key];
+const RULES: [Rule; 11] = [roles, public_url, route, workers, retry, relay, dns, tls_pair, listeners, host_names, bootstrap_key];
 
 /// Whether the configuration makes sense; names the first key that does not.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -55,6 +55,15 @@ fn relay(config: &Config) -> Option<String> {
     }
     (relay.username.is_empty() != relay.password.0.is_empty())
         .then(|| "delivery.relay.username and delivery.relay.password: one is given without the other".to_owned())
+}
+
+fn dns(config: &Config) -> Option<String> {
+    let dns = &config.delivery.dns;
+    if dns.timeout.0.is_zero() {
+        return Some("delivery.dns.timeout is nothing: no name would ever be found".to_owned());
+    }
+    (!dns.dnssec && !dns.trust_anchor.is_empty())
+        .then(|| "delivery.dns.trust_anchor is given, and delivery.dns.dnssec is false: it would not be used".to_owned())
 }
 
 fn tls_pair(config: &Config) -> Option<String> {

@@ -186,7 +186,32 @@ pub struct Delivery {
     /// Attempts in flight at once; by relay also no more than its `max_connections`.
     pub workers: usize,
     pub relay: Relay,
+    pub direct: Direct,
+    pub dns: Dns,
     pub retry: Retry,
+}
+
+/// Delivery to each recipient's MX.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Direct {
+    pub port: u16,
+    /// Whether an MX may lie on loopback, in a private network and the like.
+    pub allow_private_addresses: bool,
+}
+
+/// How names are resolved for delivery.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// Recursive resolvers; empty: the system's.
+    pub nameservers: Vec<SocketAddr>,
+    /// Whether answers are validated by us, as DANE asks for.
+    pub dnssec: bool,
+    /// A file of the root's DNSKEY records; empty: those built in.
+    pub trust_anchor: String,
+    /// The longest wait for the answer to one question, all attempts together.
+    pub timeout: Span,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

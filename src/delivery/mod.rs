@@ -9,6 +9,7 @@ pub mod attempts;
 pub mod boottime;
 pub mod client;
 pub mod dispatch;
+pub mod dns;
 pub mod engine;
 pub mod fate;
 pub mod feeder;

@@ -106,6 +106,8 @@ fn what_makes_no_sense_is_refused() {
         ("public_url=http://", "public_url"),
         ("delivery.route=direct", "not available yet"),
         ("delivery.retry.schedule=[]", "delivery.retry.schedule"),
+        ("delivery.dns.trust_anchor=anchor.key", "delivery.dns.dnssec is false"),
+        ("delivery.dns.timeout=0s", "delivery.dns.timeout"),
         ("tls.cert=x.pem", "tls.key"),
         ("smtp.listener=[]", "smtp.listener"),
         ("smtp.hostname=a b", "smtp.hostname"),

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod dialogs;
 mod dkim;
+mod dns;
 mod docs;
 mod engine;
 mod http;

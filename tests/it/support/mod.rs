@@ -4,6 +4,7 @@ pub mod dialog;
 pub mod dialog_house;
 pub mod dialog_talk;
 pub mod dkim;
+pub mod dns;
 pub mod door;
 pub mod nouns;
 pub mod postgres;

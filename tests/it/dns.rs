@@ -1,0 +1,136 @@
+//! The resolver against a name server that answers, refuses, forges and keeps silent.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use hickory_server::proto::rr::RecordType;
+use posthouse::config::units::Span;
+use posthouse::delivery::dns::{DnsError, Mx, Resolver};
+
+use super::support::dns::{Dns, Fault, Records};
+
+const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 25);
+
+fn resolver(dns: &Dns) -> Resolver {
+    Resolver::new(&dns.config()).expect("a resolver")
+}
+
+fn mx(preference: u16, exchange: &str) -> Mx {
+    Mx { preference, exchange: exchange.to_owned() }
+}
+
+#[tokio::test]
+async fn records_come_in_plain_forms() {
+    let records = Records::default()
+        .mx("example.org", 20, "MX2.Example.org")
+        .mx("example.org", 10, "mx1.example.org")
+        .address("mx1.example.org", HOST)
+        .address("mx1.example.org", "2001:db8::25".parse::<IpAddr>().unwrap())
+        .txt("_mta-sts.example.org", &["v=STSv1; ", "id=1"])
+        .null_mx("silent.example")
+        .mx("xn--bcher-kva.example", 5, "mx1.example.org");
+    let dns = Dns::start(records).await;
+    let resolver = resolver(&dns);
+    let answer = resolver.mx("Example.ORG").await.unwrap();
+    assert_eq!(answer.records, [mx(10, "mx1.example.org"), mx(20, "mx2.example.org")]);
+    assert!(!answer.secure && answer.ttl > Duration::from_secs(200) && answer.ttl <= Duration::from_secs(300), "{answer:?}");
+    let addresses = resolver.addresses("mx1.example.org").await.unwrap().records;
+    assert_eq!(addresses, ["2001:db8::25".parse::<IpAddr>().unwrap(), HOST.into()]);
+    assert_eq!(resolver.txt("_mta-sts.example.org").await.unwrap().records, ["v=STSv1; id=1"]);
+    assert_eq!(resolver.mx("silent.example").await.unwrap().records, [mx(0, "")]);
+    assert_eq!(resolver.mx("bücher.example").await.unwrap().records, [mx(5, "mx1.example.org")]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_apart() {
+    let records = Records::default()
+        .address("host.example", HOST)
+        .fault("broken.example", Fault::ServFail)
+        .fault_at("half.example", RecordType::AAAA, Fault::ServFail)
+        .address("half.example", HOST);
+    let dns = Dns::start(records).await;
+    let resolver = resolver(&dns);
+    assert_eq!(resolver.mx("nowhere.example").await.unwrap_err(), DnsError::NoSuchDomain);
+    assert_eq!(resolver.mx("host.example").await.unwrap_err(), DnsError::NoRecords);
+    assert_eq!(resolver.addresses("nowhere.example").await.unwrap_err(), DnsError::NoSuchDomain);
+    assert!(matches!(resolver.mx("broken.example").await, Err(DnsError::Temporary(_))));
+    assert_eq!(resolver.addresses("half.example").await.unwrap().records, [IpAddr::from(HOST)]);
+    assert_eq!(resolver.mx("[192.0.2.1]").await.unwrap_err(), DnsError::NoSuchDomain);
+}
+
+#[tokio::test]
+async fn only_the_name_itself_is_asked_for() {
+    let dns = Dns::start(Records::default().address("other.example", HOST)).await;
+    assert!(resolver(&dns).mx("localname").await.is_err());
+    assert!(dns.names().iter().all(|name| name == "localname."), "{:?}", dns.names());
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_deadline() {
+    let dns = Dns::start(Records::default().fault("slow.example", Fault::Silence)).await;
+    let mut config = dns.config();
+    config.timeout = Span(Duration::from_millis(500));
+    let begun = Instant::now();
+    let answer = Resolver::new(&config).unwrap().mx("slow.example").await;
+    assert!(matches!(answer, Err(DnsError::Temporary(_))), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn aliases_are_followed_but_not_in_circles() {
+    let records = Records::default()
+        .cname("alias.example", "middle.example")
+        .cname("middle.example", "host.example")
+        .address("host.example", HOST)
+        .cname("circle.example", "round.example")
+        .cname("round.example", "circle.example");
+    let dns = Dns::start(records).await;
+    let resolver = resolver(&dns);
+    let answer = resolver.addresses("alias.example").await.unwrap();
+    assert_eq!((answer.records, answer.owner.as_str()), (vec![IpAddr::from(HOST)], "host.example"));
+    assert_eq!(resolver.cname("alias.example").await.unwrap().records, ["middle.example"]);
+    assert!(resolver.addresses("circle.example").await.is_err());
+    assert!(dns.names().len() < 60, "{}", dns.names().len());
+}
+
+#[tokio::test]
+async fn no_more_records_are_used_than_make_sense() {
+    let mut records = Records::default();
+    for n in 0..400u16 {
+        records = records.mx("many.example", 1000 - n, &format!("mx{n}.many.example"));
+        records = records.address("wide.example", Ipv4Addr::from(0xC000_0200 + u32::from(n)));
+        records = records.txt("long.example", &[&format!("{n}-{}", "x".repeat(100))]);
+    }
+    let dns = Dns::start(records).await;
+    let resolver = resolver(&dns);
+    let many = resolver.mx("many.example").await.unwrap().records;
+    assert_eq!((many.len(), many[0].exchange.as_str()), (100, "mx399.many.example"));
+    assert_eq!(resolver.addresses("wide.example").await.unwrap().records.len(), 20);
+    let text: usize = resolver.txt("long.example").await.unwrap().records.iter().map(String::len).sum();
+    assert!(text <= 16 * 1024, "{text}");
+}
+
+#[tokio::test]
+async fn answers_are_kept_for_their_time() {
+    let dns = Dns::start(Records::default().mx("example.org", 1, "mx.example.org")).await;
+    let resolver = resolver(&dns);
+    for _ in 0..3 {
+        resolver.mx("example.org").await.unwrap();
+    }
+    assert_eq!(dns.asked("example.org", RecordType::MX), 1);
+}
+
+#[tokio::test]
+async fn an_anchor_that_is_none_is_refused() {
+    let dns = Dns::start(Records::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = dns.config();
+    config.dnssec = true;
+    for (text, complaint) in [("; nothing\n", "no key of the root"), ("example. IN A 192.0.2.1\n", "delivery.dns.trust_anchor")] {
+        let file = folder.path().join("anchor");
+        std::fs::write(&file, text).unwrap();
+        config.trust_anchor = file.to_str().unwrap().to_owned();
+        let refusal = Resolver::new(&config).unwrap_err();
+        assert!(refusal.contains(complaint), "{refusal}");
+    }
+}
