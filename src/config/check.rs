@@ -2,11 +2,12 @@
 
 use super::load::ConfigError;
 use super::source::Origin;
-use super::{Config, Role, Route};
+use super::{Config, Role, Route, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 11] = [roles, public_url, route, workers, retry, relay, dns, tls_pair, listeners, host_names, bootstrap_key];
+const RULES: [Rule; 12] =
+    [roles, public_url, route, workers, retry, relay, dns, shapes, tls_pair, listeners, host_names, bootstrap_key];
 
 /// Whether the configuration makes sense; names the first key that does not.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -64,6 +65,18 @@ fn dns(config: &Config) -> Option<String> {
     }
     (!dns.dnssec && !dns.trust_anchor.is_empty())
         .then(|| "delivery.dns.trust_anchor is given, and delivery.dns.dnssec is false: it would not be used".to_owned())
+}
+
+fn shapes(config: &Config) -> Option<String> {
+    config.delivery.shape.iter().zip(1..).find_map(|(shape, place)| {
+        let recipients = shape.recipients_per_message.filter(|recipients| recipients.get() > shape::RECIPIENTS_AT_MOST);
+        let names = shape.matches.iter().map(|m| format!("{:?}", m.to_string())).collect::<Vec<_>>().join(", ");
+        match recipients {
+            _ if shape.matches.is_empty() => Some(format!("delivery.shape {place}: match is empty")),
+            Some(many) => Some(format!("delivery.shape {place} ({names}): recipients_per_message = {many}: 100 at most")),
+            None => None,
+        }
+    })
 }
 
 fn tls_pair(config: &Config) -> Option<String> {

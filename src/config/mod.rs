@@ -4,6 +4,8 @@ pub mod check;
 mod hidden;
 pub mod load;
 mod nearest;
+pub mod pattern;
+pub mod shape;
 pub mod show;
 pub mod source;
 pub mod units;
@@ -185,6 +187,8 @@ pub struct Delivery {
     pub hostname: String,
     /// Attempts in flight at once; by relay also no more than its `max_connections`.
     pub workers: usize,
+    /// What destinations are sent at a time, before what ships.
+    pub shape: Vec<shape::Shape>,
     pub relay: Relay,
     pub direct: Direct,
     pub dns: Dns,

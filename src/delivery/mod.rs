@@ -26,6 +26,7 @@ pub mod queues;
 pub mod retry;
 pub mod route;
 pub mod scheduler;
+pub mod shape;
 pub mod stamp;
 pub mod tenure;
 

@@ -1,0 +1,180 @@
+//! The manner of one destination: how it behaves, and what it is therefore sent now.
+//!
+//! Signs go in, permissions come out; the time and what is random are handed in. A 421 or 4.7.x halves connections and messages
+//! per second, once for all that was under way; each few seconds of taken mail add a little. A run of failures to get a session
+//! suspends it, each time twice as long; one connection tries it afterwards, and from there it rises by the same small steps.
+
+use tokio::time::Instant;
+
+use super::Limits;
+use super::outage::Outage;
+use super::slots::Share;
+use super::speed::{Ceiling, Speed};
+use super::tempo::Tempo;
+use super::why::Why;
+use crate::model::outcome::Reply;
+use crate::model::stream::Stream;
+
+/// What an attempt tells of the destination as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign<'a> {
+    /// It took the message, or refused it for a reason of the message or the recipient: it works.
+    Took,
+    /// It asks for less: [`asks_for_less`].
+    SlowDown(&'a Reply),
+    /// None of its hosts could be reached, or none spoke in time.
+    Unreachable(&'a Reply),
+    /// It was reached, and wanted no session: refused in the greeting, at EHLO, or by closing at once.
+    Refused(&'a Reply),
+}
+
+/// What something waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// When to ask again; `None`: when a connection has ended, or the share has changed.
+    pub until: Option<Instant>,
+    pub why: Why,
+}
+
+/// Whether a reply asks for less mail rather than for another recipient or message.
+///
+/// 421 closes the session (RFC 5321 section 3.8), 4.7.x is policy and with it every limit of rate or reputation, 4.3.2 and 4.4.5
+/// are a system that takes nothing now and congestion (RFC 3463 sections 3.4 and 3.5). Greylisting is none of these: it asks for
+/// the same again, later.
+pub fn asks_for_less(reply: &Reply) -> bool {
+    let enhanced = reply.enhanced.as_deref().unwrap_or_default();
+    let text = reply.text.to_ascii_lowercase();
+    let grey = ["greylist", "graylist", "grey list", "gray list"].iter().any(|word| text.contains(word));
+    reply.code == 421
+        || (400..500).contains(&reply.code) && !grey && (enhanced.starts_with("4.7.") || matches!(enhanced, "4.3.2" | "4.4.5"))
+}
+
+/// One destination as this engine knows it.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    limits: Limits,
+    share: Share,
+    speed: Speed,
+    tempo: Tempo,
+    outage: Outage,
+}
+
+impl Manner {
+    /// A destination of which nothing is known but its limits, and this engine's share of them.
+    pub fn new(limits: Limits, share: Share, now: Instant) -> Self {
+        Self { limits, share, speed: Speed::new(now), tempo: Tempo::new(now), outage: Outage::default() }
+    }
+
+    /// What it is sent at most, by all engines together.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The limits or this engine's share of them have changed.
+    pub fn set(&mut self, limits: Limits, share: Share) {
+        (self.limits, self.share) = (limits, share);
+    }
+
+    /// Takes note of what an attempt that began at `began` (its connection, or its MAIL) told. `draw` is a random number from 0 to 1.
+    pub fn heed(&mut self, sign: Sign<'_>, began: Instant, now: Instant, draw: f64) {
+        match sign {
+            Sign::Took => {
+                self.outage.over();
+                self.speed.took(began, now, self.ceiling());
+            }
+            Sign::SlowDown(reply) => {
+                // One that asks for less than the least is left alone.
+                if !self.speed.halve(reply, began, now, self.ceiling()) {
+                    self.failed(reply, began, now, draw);
+                }
+            }
+            Sign::Unreachable(reply) => self.failed(reply, began, now, draw),
+            Sign::Refused(reply) => {
+                if asks_for_less(reply) {
+                    self.speed.halve(reply, began, now, self.ceiling());
+                }
+                self.failed(reply, began, now, draw);
+            }
+        }
+    }
+
+    fn failed(&mut self, reply: &Reply, began: Instant, now: Instant, draw: f64) {
+        if self.outage.failed(reply, began, now, draw) {
+            self.speed.collapse(reply, now);
+        }
+    }
+
+    /// Connections this engine may have now; what is open beyond closes after its message.
+    pub fn connections(&self) -> u32 {
+        self.speed.connections(self.ceiling())
+    }
+
+    /// Messages per second this engine may send now; `None`: any number.
+    pub fn rate(&self) -> Option<f64> {
+        self.speed.rate(self.ceiling())
+    }
+
+    /// Messages per second that it took from this engine lately.
+    pub fn measured(&self, now: Instant) -> f64 {
+        self.speed.measured(now)
+    }
+
+    /// Until when nothing is tried.
+    pub fn suspended_until(&self, now: Instant) -> Option<Instant> {
+        self.outage.suspension(now).map(|suspension| suspension.until)
+    }
+
+    /// Whether one more connection may be opened for mail of this stream, beside `open` ones (those being opened included).
+    pub fn connect(&self, stream: Stream, open: u32, now: Instant) -> Result<(), Wait> {
+        if let Some(suspension) = self.outage.suspension(now) {
+            let (until, reply) = (suspension.until, suspension.reply.clone());
+            return Err(Wait { until: Some(until), why: Why::Suspended { until, reply } });
+        }
+        let limit = self.connections_for(stream);
+        if open < limit {
+            return Ok(());
+        }
+        let slowed = || self.speed.cause().cloned();
+        let why = if self.share.owned == 0 { Why::Elsewhere } else { Why::Connections { limit, slowed: slowed() } };
+        Err(Wait { until: None, why })
+    }
+
+    /// Broadcast leaves some connections free, but never takes less than one of those there are.
+    fn connections_for(&self, stream: Stream) -> u32 {
+        let all = self.connections();
+        match stream {
+            Stream::Transactional => all,
+            Stream::Broadcast => all.saturating_sub(self.limits.transactional_connections).max(all.min(1)),
+        }
+    }
+
+    /// Takes leave to send one message now over an open connection.
+    pub fn send(&mut self, now: Instant) -> Result<(), Wait> {
+        if let Some(wait) = self.pace(now) {
+            return Err(wait);
+        }
+        if let Some(rate) = self.rate() {
+            self.tempo.step(rate, now);
+        }
+        Ok(())
+    }
+
+    /// What mail of this stream waits for while `open` connections are busy; `None`: for nothing.
+    pub fn why(&self, stream: Stream, open: u32, now: Instant) -> Option<Why> {
+        self.connect(stream, open, now).err().or_else(|| self.pace(now)).map(|wait| wait.why)
+    }
+
+    fn pace(&self, now: Instant) -> Option<Wait> {
+        let (per_second, next) = (self.rate()?, self.tempo.next());
+        let why = || Why::Pace { per_second, slowed: self.speed.cause().cloned() };
+        (next > now).then(|| Wait { until: Some(next), why: why() })
+    }
+
+    fn ceiling(&self) -> Ceiling {
+        Ceiling { connections: self.share.owned, rate: self.limits.rate.map(|rate| rate * self.share.part()) }
+    }
+}
+
+#[cfg(test)]
+#[path = "manner_tests.rs"]
+mod tests;
