@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
-use crate::id::Ids;
+use crate::delivery::parcel::{Course, Parcel};
+use crate::delivery::places::Places;
+use crate::delivery::route::Way;
+use crate::id::{Id, Ids};
 use crate::model::address::Address;
 use crate::model::message::{Body, Message, Recipient, Source, Tracking};
 use crate::model::outcome::RecipientState;
@@ -24,6 +27,14 @@ pub fn claim(stream: Stream, attempts: i64, epoch: Epoch) -> Claim {
     };
     let message = Message { stream, ..message(now) };
     Claim { epoch, message: Arc::new(message), body: Body::free(&b"a: b\r\n"[..]), recipients: vec![recipient] }
+}
+
+/// A parcel with such a claim, of a message of `team`.
+pub fn parcel_of(team: Id, stream: Stream, attempts: i64, epoch: Epoch) -> Parcel {
+    let mut claim = claim(stream, attempts, epoch);
+    claim.message = Arc::new(Message { team, ..(*claim.message).clone() });
+    let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
+    Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([Way::Relay])) }
 }
 
 /// A small message made at `created_at`.

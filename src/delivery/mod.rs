@@ -29,5 +29,6 @@ pub mod scheduler;
 pub mod shape;
 pub mod stamp;
 pub mod tenure;
+pub mod turns;
 
 pub use engine::Engine;

@@ -1,6 +1,5 @@
 //! What waits for one destination, and who works there.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
+use crate::delivery::turns::Turns;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 
@@ -34,7 +34,7 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct State {
-    lanes: [VecDeque<Parcel>; 4],
+    lanes: [Turns; 4],
     turn: u64,
     runners: usize,
     /// Runners that wait for work.
@@ -72,7 +72,7 @@ impl Queue {
     /// Adds a parcel. True: the caller starts another runner, which counts already.
     pub fn push(&self, parcel: Parcel) -> bool {
         let wanted = self.with(|state| {
-            state.lanes[parcel.lane() as usize].push_back(parcel);
+            state.lanes[parcel.lane() as usize].push(parcel);
             self.wants_runner(state)
         });
         self.pushed.notify_one();
@@ -83,7 +83,7 @@ impl Queue {
         if state.readmit_at.is_some_and(|at| at <= Instant::now()) {
             (state.admitted, state.readmit_at) = (self.runners_max, None);
         }
-        let waiting: usize = state.lanes.iter().map(VecDeque::len).sum();
+        let waiting: usize = state.lanes.iter().map(Turns::len).sum();
         let wanted = waiting > state.idle && state.runners < state.admitted;
         state.runners += usize::from(wanted);
         wanted
@@ -133,7 +133,7 @@ impl Queue {
         let parcel = lanes
             .into_iter()
             .filter(|lane| broadcast_may || matches!(lane, Lane::FreshTransactional | Lane::RetriedTransactional))
-            .find_map(|lane| state.lanes[lane as usize].pop_front())?;
+            .find_map(|lane| state.lanes[lane as usize].pop())?;
         state.turn += 1;
         state.idle -= 1;
         // Two wake-ups that find nobody listening yet become one: whoever takes something passes the word on.
@@ -170,7 +170,7 @@ impl Queue {
                 return Err(parcel);
             }
             state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-            state.lanes[parcel.lane() as usize].push_front(parcel);
+            state.lanes[parcel.lane() as usize].give_back(parcel);
             state.runners -= 1;
             state.admitted = state.runners;
             state.readmit_at = Some(Instant::now() + READMIT_AFTER);
@@ -182,7 +182,7 @@ impl Queue {
 
     /// Everything that waits, to be given back.
     pub fn empty(&self) -> Vec<Parcel> {
-        self.with(|state| state.lanes.iter_mut().flat_map(std::mem::take).collect())
+        self.with(|state| state.lanes.iter_mut().flat_map(Turns::empty).collect())
     }
 }
 
@@ -191,9 +191,7 @@ mod tests {
     use super::*;
     use crate::delivery::boottime::Boottime;
     use crate::delivery::fixture;
-    use crate::delivery::parcel::Course;
-    use crate::delivery::places::Places;
-    use crate::delivery::route::Way;
+    use crate::id::Id;
     use Stream::{Broadcast, Transactional};
     use std::sync::Arc;
 
@@ -206,9 +204,7 @@ mod tests {
     }
 
     fn parcel(stream: Stream, attempts: i64, epoch: i64) -> Parcel {
-        let claim = fixture::claim(stream, attempts, epoch);
-        let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
-        Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([Way::Relay])) }
+        fixture::parcel_of(Id([1; 16]), stream, attempts, epoch)
     }
 
     fn queue(runners: usize, parcels: impl IntoIterator<Item = Parcel>) -> Queue {

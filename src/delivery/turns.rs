@@ -1,0 +1,94 @@
+//! One lane of a queue, in which teams take turns: whoever has a million messages waiting delays nobody else by more than one.
+
+use std::collections::VecDeque;
+
+use crate::delivery::parcel::Parcel;
+use crate::id::Id;
+
+/// What waits in one lane, by team, in the order of their turns.
+#[derive(Debug, Default)]
+pub struct Turns {
+    teams: VecDeque<(Id, VecDeque<Parcel>)>,
+    waiting: usize,
+}
+
+impl Turns {
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Adds a parcel behind the others of its team.
+    pub fn push(&mut self, parcel: Parcel) {
+        self.of(parcel.claim.message.team).push_back(parcel);
+        self.waiting += 1;
+    }
+
+    /// Gives a parcel back: it is its team's next.
+    pub fn give_back(&mut self, parcel: Parcel) {
+        self.of(parcel.claim.message.team).push_front(parcel);
+        self.waiting += 1;
+    }
+
+    fn of(&mut self, team: Id) -> &mut VecDeque<Parcel> {
+        let place = self.teams.iter().position(|(id, _)| *id == team).unwrap_or_else(|| {
+            self.teams.push_back((team, VecDeque::new()));
+            self.teams.len() - 1
+        });
+        &mut self.teams[place].1
+    }
+
+    /// The next parcel of the team whose turn it is, which then comes last.
+    pub fn pop(&mut self) -> Option<Parcel> {
+        let (team, mut parcels) = self.teams.pop_front()?;
+        let parcel = parcels.pop_front();
+        self.waiting -= usize::from(parcel.is_some());
+        if !parcels.is_empty() {
+            self.teams.push_back((team, parcels));
+        }
+        parcel
+    }
+
+    /// Takes out everything.
+    pub fn empty(&mut self) -> impl Iterator<Item = Parcel> {
+        self.waiting = 0;
+        std::mem::take(&mut self.teams).into_iter().flat_map(|(_, parcels)| parcels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::fixture;
+    use crate::model::stream::Stream;
+
+    #[test]
+    fn teams_take_turns() {
+        let (large, small) = (Id([1; 16]), Id([2; 16]));
+        let parcel = |team| fixture::parcel_of(team, Stream::Broadcast, 0, 7);
+        let mut turns = Turns::default();
+        (0..5).for_each(|_| turns.push(parcel(large)));
+        (0..2).for_each(|_| turns.push(parcel(small)));
+        let teams: Vec<Id> = std::iter::from_fn(|| turns.pop()).map(|parcel| parcel.claim.message.team).collect();
+        assert_eq!(teams, [large, small, large, small, large, large, large]);
+        assert!(turns.is_empty());
+    }
+
+    #[test]
+    fn what_is_given_back_comes_before_what_waited_behind_it() {
+        let team = Id([1; 16]);
+        let mut turns = Turns::default();
+        for attempts in 0..3 {
+            turns.push(fixture::parcel_of(team, Stream::Broadcast, attempts, 7));
+        }
+        let first = turns.pop().expect("one");
+        turns.give_back(first);
+        let order: Vec<i64> = turns.empty().map(|parcel| parcel.claim.recipients[0].attempts).collect();
+        assert_eq!((order, turns.len()), (vec![0, 1, 2], 0));
+    }
+}
