@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -14,11 +15,12 @@ use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::places::Place;
 use crate::delivery::poison::{Panicked, Poison, guarded};
-use crate::delivery::queue::Queue;
+use crate::delivery::queue::{PutOff, Pushed, Queue};
 use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
 use crate::delivery::route::courier::{Away, Carried, Courier};
 use crate::delivery::route::{Destination, Routes, Way};
+use crate::delivery::shape::manner::Sign;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Outcome, Reply};
 use crate::store::handover::Claim;
@@ -64,11 +66,11 @@ impl Dispatch {
     }
 
     fn queue(&self, destination: &Destination) -> Arc<Queue> {
-        let runners = match destination {
-            Destination::Capture => CAPTURE_RUNNERS,
-            Destination::Relay => self.relay_connections,
-        };
-        self.queues.of(destination, || Queue::new(runners.min(self.workers), self.pace.idle))
+        let unbounded = |runners: usize| Queue::unbounded(runners.min(self.workers), self.pace.idle);
+        self.queues.of(destination, || match destination {
+            Destination::Capture => unbounded(CAPTURE_RUNNERS),
+            Destination::Relay => unbounded(self.relay_connections),
+        })
     }
 
     /// Puts a claim on its way. While the house closes it goes back at once.
@@ -92,8 +94,10 @@ impl Dispatch {
             return self.release(parcel);
         }
         let queue = self.queue(&destination);
-        if queue.push(parcel) {
-            self.runtime.spawn(self.clone().run(destination, queue));
+        match queue.push(parcel, self.clock.now()) {
+            Pushed::Starts => self.hire(destination, queue),
+            Pushed::Waits => {}
+            Pushed::NoRoom(parcel, put_off) => self.put_off(parcel, put_off),
         }
         // Closing may have begun between the look and the push: whoever comes second gives it back.
         if self.gate.is_draining() {
@@ -117,11 +121,28 @@ impl Dispatch {
         self.ledger.settle(settlement(&claim, outcomes), place, None);
     }
 
+    /// What found no room comes back later; unless it has waited for all its time.
+    fn put_off(&self, Parcel { claim, place, .. }: Parcel, PutOff { wait, why }: PutOff) {
+        let now = self.clock.now();
+        let outcome = if self.schedule.is_over(&claim.message, now) {
+            Outcome::Failed(Reply::fault(format!("given up: {why}")))
+        } else {
+            Outcome::PutOff { until: now.plus(wait), why }
+        };
+        let outcomes = vec![outcome; claim.recipients.len()];
+        let _runtime = self.runtime.enter();
+        self.ledger.settle(settlement(&claim, outcomes), place, None);
+    }
+
+    fn hire(self: &Arc<Self>, destination: Destination, queue: Arc<Queue>) {
+        self.runtime.spawn(self.clone().run(destination, queue));
+    }
+
     /// One runner at one destination, from its first parcel until there are no more.
     async fn run(self: Arc<Self>, destination: Destination, queue: Arc<Queue>) {
         let mut courier = self.routes.courier(&destination);
         while let Some(parcel) = queue.next(&self.gate).await {
-            if !self.attempt(&queue, &mut courier, parcel, &destination).await {
+            if !self.attempt(&destination, &queue, &mut courier, parcel).await {
                 return;
             }
         }
@@ -129,11 +150,12 @@ impl Dispatch {
     }
 
     /// One attempt at a parcel. False: the runner has left the queue, and goes.
-    async fn attempt(self: &Arc<Self>, queue: &Queue, courier: &mut Courier, parcel: Parcel, destination: &Destination) -> bool {
-        let stream = parcel.stream();
+    async fn attempt(self: &Arc<Self>, destination: &Destination, queue: &Arc<Queue>, courier: &mut Courier, parcel: Parcel) -> bool {
+        let (stream, began) = (parcel.stream(), Instant::now());
+        let hire_for = |wanted: bool| if wanted { self.hire(destination.clone(), queue.clone()) };
         match guarded(courier.carry(&parcel.claim, &self.gate)).await {
             Ok(Carried::Fates(fates, in_flight)) => {
-                queue.done(stream);
+                hire_for(queue.done(stream, sign(destination, &fates), began));
                 self.conclude(parcel, fates, in_flight);
             }
             Ok(Carried::Away(away)) => {
@@ -144,13 +166,14 @@ impl Dispatch {
                     },
                     Away::Unreachable(_) => parcel,
                 };
-                queue.done(stream);
+                hire_for(queue.done(stream, Some(away.sign()), began));
+                queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
                 self.onwards(parcel, away);
             }
             Err(Panicked) => {
                 *courier = self.routes.courier(destination);
                 let fates = self.after_panic(&parcel.claim);
-                queue.done(stream);
+                hire_for(queue.done(stream, None, began));
                 self.conclude(parcel, fates, None);
             }
         }
@@ -195,6 +218,20 @@ impl Dispatch {
                 None => Outcome::Failed(reply),
             },
         }
+    }
+}
+
+/// What the fates of an attempt tell of the destination as a whole. A smarthost passes on what others said to it: of itself it speaks by
+/// 421 alone.
+fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
+    let asks = |reply: &Reply| match destination {
+        Destination::Relay => reply.code == 421,
+        Destination::Capture => false,
+    };
+    let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });
+    match slow {
+        Some(reply) => Some(Sign::SlowDown(reply)),
+        None => fates.iter().any(|fate| *fate != Fate::Released).then_some(Sign::Took),
     }
 }
 

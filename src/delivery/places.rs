@@ -132,6 +132,11 @@ impl Places {
 }
 
 impl Place {
+    /// Places that are free for messages of this stream.
+    pub fn left_to(&self, stream: Stream) -> usize {
+        self.places.with(|state| self.places.room(state, stream))
+    }
+
     /// The message counts as held for good, so that this process does not attempt it again; the place itself is given back.
     pub fn strand(&self) {
         self.places.with(|state| *state.held.entry(self.message).or_default() += 1);

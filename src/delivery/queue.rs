@@ -6,8 +6,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use crate::clock::Timestamp;
 use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
+use crate::delivery::shape::horizon::Horizon;
+use crate::delivery::shape::manner::{Manner, Sign};
+use crate::delivery::shape::slots::Share;
+use crate::delivery::shape::Limits;
 use crate::delivery::turns::Turns;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
@@ -23,10 +28,11 @@ pub fn order(turn: u64) -> [Lane; 4] {
     }
 }
 
-/// One destination's queue. Runners, each with a connection of its own, take from it.
+/// One destination's queue. Runners, each with a connection of its own, take from it as its manner allows.
 #[derive(Debug)]
 pub struct Queue {
-    runners_max: usize,
+    /// What finds no room is put off; else everything has room, and failures to reach the destination suspend nothing.
+    bounded: bool,
     idle_after: Duration,
     state: Mutex<State>,
     pushed: Notify,
@@ -41,52 +47,138 @@ struct State {
     idle: usize,
     /// Runners that carry broadcast mail.
     broadcasting: usize,
-    /// Runners that the next hop lets in: less than `runners_max` for a while after it turned one away.
+    /// Runners that the next hop lets in: less than its limits for a while after it turned one away.
     admitted: usize,
     readmit_at: Option<Instant>,
+    manner: Manner,
+    horizon: Horizon,
+}
+
+/// What became of a parcel that was brought.
+#[derive(Debug)]
+pub enum Pushed {
+    /// It waits, and another runner is needed, which counts already.
+    Starts,
+    /// It waits for those who run.
+    Waits,
+    /// There is no room for it now.
+    NoRoom(Parcel, PutOff),
+}
+
+/// When to bring it again, and what it waits for, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    pub wait: Duration,
+    pub why: String,
+}
+
+/// What a runner finds.
+enum Found {
+    Parcel(Parcel),
+    Nothing,
+    /// Something, but not yet.
+    Later(Instant),
+    /// There are more runners than the destination is to have.
+    TooMany,
 }
 
 /// After the next hop turned a connection away while it served others, for so long no further one is tried.
 const READMIT_AFTER: Duration = Duration::from_secs(30);
+/// Parcels that may wait at a destination for each of its connections, however many others want the room.
+const ROOM_PER_CONNECTION: usize = 4;
+/// How long what belongs to another engine is left to that one.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 
 impl Queue {
-    /// A queue that at most `runners_max` work on, and leave when there was nothing to do for `idle_after`.
-    pub fn new(runners_max: usize, idle_after: Duration) -> Self {
-        let runners_max = runners_max.max(1);
+    /// The queue of a destination out there, within `limits` of which `share` is this engine's.
+    pub fn bounded(limits: Limits, share: Share, idle_after: Duration) -> Self {
+        Self::new(true, Manner::new(limits, share, Instant::now()), idle_after)
+    }
+
+    /// A queue of ours, or of a smarthost's, that at most `runners` work on; everything has room there.
+    pub fn unbounded(runners: usize, idle_after: Duration) -> Self {
+        let connections = u32::try_from(runners.max(1)).unwrap_or(u32::MAX);
+        let limits = Limits {
+            connections,
+            transactional_connections: connections / 4,
+            messages_per_connection: u32::MAX,
+            rate: None,
+            recipients_per_message: 100,
+        };
+        Self::new(false, Manner::new(limits, Share::whole(connections), Instant::now()), idle_after)
+    }
+
+    fn new(bounded: bool, manner: Manner, idle_after: Duration) -> Self {
         let state = State {
             lanes: Default::default(),
             turn: 0,
             runners: 0,
             idle: 0,
             broadcasting: 0,
-            admitted: runners_max,
+            admitted: usize::MAX,
             readmit_at: None,
+            manner,
+            horizon: Horizon::new(Instant::now()),
         };
-        Self { runners_max, idle_after, state: Mutex::new(state), pushed: Notify::new() }
+        Self { bounded, idle_after, state: Mutex::new(state), pushed: Notify::new() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Adds a parcel. True: the caller starts another runner, which counts already.
-    pub fn push(&self, parcel: Parcel) -> bool {
-        let wanted = self.with(|state| {
-            state.lanes[parcel.lane() as usize].push(parcel);
-            self.wants_runner(state)
-        });
-        self.pushed.notify_one();
-        wanted
+    /// What it is sent at most.
+    pub fn limits(&self) -> Limits {
+        self.with(|state| *state.manner.limits())
     }
 
-    fn wants_runner(&self, state: &mut State) -> bool {
-        if state.readmit_at.is_some_and(|at| at <= Instant::now()) {
-            (state.admitted, state.readmit_at) = (self.runners_max, None);
+    /// This engine's share of the connections has changed.
+    pub fn share(&self, share: impl FnOnce(&Limits) -> Share) {
+        self.with(|state| {
+            let limits = *state.manner.limits();
+            state.manner.set(limits, share(&limits));
+        });
+        self.pushed.notify_waiters();
+    }
+
+    /// Brings a parcel. `wall` is the time by the clock, for words.
+    pub fn push(&self, parcel: Parcel, wall: Timestamp) -> Pushed {
+        let pushed = self.with(|state| {
+            if let Some(put_off) = self.full(state, &parcel, wall) {
+                return Pushed::NoRoom(parcel, put_off);
+            }
+            state.lanes[parcel.lane() as usize].push(parcel);
+            if state.wants_runner() { Pushed::Starts } else { Pushed::Waits }
+        });
+        self.pushed.notify_one();
+        pushed
+    }
+
+    /// Why there is no room for the parcel, if there is none. A destination may fill twice what it leaves to others.
+    fn full(&self, state: &mut State, parcel: &Parcel, wall: Timestamp) -> Option<PutOff> {
+        if !self.bounded {
+            return None;
         }
-        let waiting: usize = state.lanes.iter().map(Turns::len).sum();
-        let wanted = waiting > state.idle && state.runners < state.admitted;
-        state.runners += usize::from(wanted);
-        wanted
+        let (now, stream) = (Instant::now(), parcel.stream());
+        let suspended = state.manner.suspended_until(now);
+        let elsewhere = state.manner.connections() == 0;
+        let waiting = state.waiting_of(stream);
+        let least = ROOM_PER_CONNECTION * state.connections();
+        if suspended.is_none() && !elsewhere && (waiting < least || waiting < 2 * parcel.place.left_to(stream)) {
+            return None;
+        }
+        let wait = match elsewhere {
+            true => ELSEWHERE,
+            false => {
+                let (opens, per_second) = (suspended.unwrap_or(now), state.manner.measured(now));
+                state.horizon.put_off(waiting, per_second, opens, now, rand::random())
+            }
+        };
+        let why = match state.manner.why(stream, u32::try_from(state.runners).unwrap_or(u32::MAX), now) {
+            Some(why) => why.told(now, wall),
+            None => format!("{waiting} messages before it"),
+        };
+        Some(PutOff { wait, why })
     }
 
     /// The next parcel to attempt, as soon as the gate is open; parcels of an epoch that is over are dropped. `None`: the runner's
@@ -97,43 +189,52 @@ impl Queue {
             let (pushed, changed) = (self.pushed.notified(), gate.changed());
             tokio::pin!(pushed, changed);
             changed.as_mut().enable();
-            if let Some(parcel) = self.take(gate) {
-                return Some(parcel);
-            }
-            let woken = timeout(self.idle_after, async {
+            let (patience, for_work) = match self.take(gate) {
+                Found::Parcel(parcel) => return Some(parcel),
+                Found::TooMany => return None,
+                Found::Nothing => (self.idle_after, true),
+                Found::Later(at) => (at.saturating_duration_since(Instant::now()), false),
+            };
+            let woken = timeout(patience, async {
                 tokio::select! { () = pushed => {}, () = changed => {} }
             })
             .await;
-            let leaves = woken.is_err() || gate.is_draining();
+            let leaves = (woken.is_err() && for_work) || gate.is_draining();
             if leaves && self.leave(gate) {
                 return None;
             }
         }
     }
 
-    /// A parcel for a runner that counted as idle.
-    fn take(&self, gate: &Gate) -> Option<Parcel> {
-        let epoch = gate.open()?;
+    /// What there is for a runner that counted as idle.
+    fn take(&self, gate: &Gate) -> Found {
+        let Some(epoch) = gate.open() else { return Found::Nothing };
         loop {
-            let parcel = self.with(|state| self.pop(state))?;
-            if parcel.claim.epoch == epoch {
-                return Some(parcel);
+            let found = self.with(|state| self.pop(state));
+            match found {
+                Found::Parcel(parcel) if parcel.claim.epoch != epoch => self.with(|state| {
+                    state.idle += 1;
+                    state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
+                }),
+                found => return found,
             }
-            self.with(|state| {
-                state.idle += 1;
-                state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-            });
         }
     }
 
-    fn pop(&self, state: &mut State) -> Option<Parcel> {
-        // Broadcast can't take the last quarter of the connections, either.
-        let broadcast_may = state.broadcasting < (self.runners_max - self.runners_max / 4).max(1);
-        let lanes = order(state.turn);
-        let parcel = lanes
-            .into_iter()
-            .filter(|lane| broadcast_may || matches!(lane, Lane::FreshTransactional | Lane::RetriedTransactional))
-            .find_map(|lane| state.lanes[lane as usize].pop())?;
+    fn pop(&self, state: &mut State) -> Found {
+        if state.runners > state.connections() {
+            state.runners -= 1;
+            state.idle -= 1;
+            return Found::TooMany;
+        }
+        let broadcast_may = state.broadcasting < state.manner.connections_for(Stream::Broadcast) as usize;
+        let may = |lane: &Lane| broadcast_may || matches!(lane, Lane::FreshTransactional | Lane::RetriedTransactional);
+        let waits = |lane: &Lane| !state.lanes[*lane as usize].is_empty();
+        let Some(lane) = order(state.turn).into_iter().find(|lane| may(lane) && waits(lane)) else { return Found::Nothing };
+        if let Err(wait) = state.manner.send(Instant::now()) {
+            return wait.until.map_or(Found::Nothing, Found::Later);
+        }
+        let Some(parcel) = state.lanes[lane as usize].pop() else { return Found::Nothing };
         state.turn += 1;
         state.idle -= 1;
         // Two wake-ups that find nobody listening yet become one: whoever takes something passes the word on.
@@ -141,7 +242,7 @@ impl Queue {
             self.pushed.notify_one();
         }
         state.broadcasting += usize::from(parcel.stream() == Stream::Broadcast);
-        Some(parcel)
+        Found::Parcel(parcel)
     }
 
     /// Ends an idle runner, unless something waits that it could do once the gate opens.
@@ -157,9 +258,16 @@ impl Queue {
         })
     }
 
-    /// The runner's attempt at a parcel of `stream` is over.
-    pub fn done(&self, stream: Stream) {
-        self.with(|state| state.broadcasting -= usize::from(stream == Stream::Broadcast));
+    /// The runner's attempt at a parcel of `stream`, begun at `began`, is over. True: another runner is needed, which counts already.
+    pub fn done(&self, stream: Stream, sign: Option<Sign<'_>>, began: Instant) -> bool {
+        self.with(|state| {
+            state.broadcasting -= usize::from(stream == Stream::Broadcast);
+            if let Some(sign) = sign.filter(|sign| self.bounded || !matches!(sign, Sign::Unreachable(_) | Sign::Refused(_))) {
+                state.manner.heed(sign, began, Instant::now(), rand::random());
+            }
+            // The runner that is done takes something itself.
+            state.waiting() > state.idle + 1 && state.wants_runner()
+        })
     }
 
     /// The next hop turned this runner's connection away while it serves others: the parcel goes back to the front, the runner
@@ -180,9 +288,62 @@ impl Queue {
         Ok(())
     }
 
+    /// What waits at a destination that takes nothing for now, each with when to bring it again.
+    pub fn put_off(&self, wall: Timestamp) -> Vec<(Parcel, PutOff)> {
+        self.with(|state| {
+            let now = Instant::now();
+            if !self.bounded || (state.manner.suspended_until(now).is_none() && state.manner.connections() > 0) {
+                return Vec::new();
+            }
+            let waiting: Vec<Parcel> = state.lanes.iter_mut().flat_map(Turns::empty).collect();
+            let put_off = |parcel: Parcel| {
+                let put_off = self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new() });
+                (parcel, put_off)
+            };
+            waiting.into_iter().map(put_off).collect()
+        })
+    }
+
+    /// Whether nobody works here, nothing waits, and nothing is remembered of it that matters.
+    pub fn is_idle(&self) -> bool {
+        self.with(|state| {
+            let now = Instant::now();
+            let at_its_best = state.manner.connections() == state.manner.limits().connections;
+            state.runners == 0 && state.waiting() == 0 && state.manner.suspended_until(now).is_none() && at_its_best
+        })
+    }
+
     /// Everything that waits, to be given back.
     pub fn empty(&self) -> Vec<Parcel> {
         self.with(|state| state.lanes.iter_mut().flat_map(Turns::empty).collect())
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.lanes.iter().map(Turns::len).sum()
+    }
+
+    fn waiting_of(&self, stream: Stream) -> usize {
+        let lanes = match stream {
+            Stream::Transactional => [Lane::FreshTransactional, Lane::RetriedTransactional],
+            Stream::Broadcast => [Lane::FreshBroadcast, Lane::RetriedBroadcast],
+        };
+        lanes.into_iter().map(|lane| self.lanes[lane as usize].len()).sum()
+    }
+
+    /// Connections that it is to have now, as it behaves.
+    fn connections(&self) -> usize {
+        self.admitted.min(self.manner.connections() as usize)
+    }
+
+    fn wants_runner(&mut self) -> bool {
+        if self.readmit_at.is_some_and(|at| at <= Instant::now()) {
+            (self.admitted, self.readmit_at) = (usize::MAX, None);
+        }
+        let wanted = self.waiting() > self.idle && self.runners < self.connections();
+        self.runners += usize::from(wanted);
+        wanted
     }
 }
 

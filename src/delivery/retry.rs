@@ -38,8 +38,7 @@ impl Schedule {
 
     /// When to try `message` again, `attempts` having ended before the one that failed now. `None`: give up.
     pub fn next(&self, message: &Message, attempts: i64, now: Timestamp) -> Option<Timestamp> {
-        let began = message.send_at.map_or(message.created_at, |at| at.max(message.created_at));
-        let expires = began.plus(self.give_up_after);
+        let expires = self.expires(message);
         let tried_enough = attempts + 1 >= self.at_least;
         if now >= expires && tried_enough {
             return None;
@@ -47,6 +46,16 @@ impl Schedule {
         let next = now.plus(jittered(self.span(attempts)));
         // The last attempt is made when the time is over, not long after it.
         Some(if now < expires { next.min(expires) } else { next })
+    }
+
+    /// Whether the message has had its time, and only waited.
+    pub fn is_over(&self, message: &Message, now: Timestamp) -> bool {
+        now >= self.expires(message)
+    }
+
+    fn expires(&self, message: &Message) -> Timestamp {
+        let began = message.send_at.map_or(message.created_at, |at| at.max(message.created_at));
+        began.plus(self.give_up_after)
     }
 
     /// The wait after the failure that follows `attempts` earlier ones; the last repeats.

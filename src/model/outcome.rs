@@ -107,6 +107,9 @@ pub enum Outcome {
     Failed(Reply),
     /// Not attempted after all: back into the queue as it was, no attempt counted.
     Released,
+    /// Not attempted, since its destination has no room now: to be brought again at the time given, no attempt counted. `why` says what
+    /// it waits for.
+    PutOff { until: Timestamp, why: String },
 }
 
 impl Outcome {
@@ -115,10 +118,28 @@ impl Outcome {
         match self {
             Self::Sent(_) => RecipientState::Sent,
             Self::Delivered(_) => RecipientState::Delivered,
-            Self::Deferred { .. } | Self::Released => RecipientState::Queued,
+            Self::Deferred { .. } | Self::Released | Self::PutOff { .. } => RecipientState::Queued,
             Self::Bounced(_) => RecipientState::Bounced,
             Self::Failed(_) => RecipientState::Failed,
         }
+    }
+
+    /// Whether an attempt was made.
+    pub fn is_attempt(&self) -> bool {
+        !matches!(self, Self::Released | Self::PutOff { .. })
+    }
+
+    /// When it is to be attempted next, when that has changed.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Deferred { until, .. } | Self::PutOff { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// What it waits for, other than its turn.
+    pub fn waits_for(&self) -> Option<&str> {
+        if let Self::PutOff { why, .. } = self { Some(why) } else { None }
     }
 
     /// The event that tells of it; a release is none.
@@ -129,7 +150,7 @@ impl Outcome {
             Self::Deferred { .. } => Some(EventKind::Deferred),
             Self::Bounced(_) => Some(EventKind::Bounced),
             Self::Failed(_) => Some(EventKind::Failed),
-            Self::Released => None,
+            Self::Released | Self::PutOff { .. } => None,
         }
     }
 
@@ -138,7 +159,7 @@ impl Outcome {
         match self {
             Self::Sent(r) | Self::Delivered(r) | Self::Bounced(r) | Self::Failed(r) => Some(r),
             Self::Deferred { reply, .. } => Some(reply),
-            Self::Released => None,
+            Self::Released | Self::PutOff { .. } => None,
         }
     }
 }

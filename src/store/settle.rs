@@ -128,8 +128,8 @@ async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, b
 
 fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value> {
     let outcome = &settled.outcome;
-    let counted = i64::from(*outcome != Outcome::Released);
-    let due = if let Outcome::Deferred { until, .. } = outcome { Some(*until) } else { None };
+    let counted = i64::from(outcome.is_attempt());
+    let due = outcome.until();
     values![settlement.message, settled.index, outcome.state().as_str(), counted, due, outcome.reply().map(|r| r.line()), now,]
 }
 

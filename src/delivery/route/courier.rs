@@ -9,6 +9,7 @@ use crate::delivery::gate::Gate;
 use crate::delivery::route::attempt::Attempt;
 use crate::delivery::route::capture::Capture;
 use crate::delivery::route::relay::Relay;
+use crate::delivery::shape::manner::Sign;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -53,6 +54,14 @@ impl Away {
     pub fn reply(&self) -> &Reply {
         let (Self::TurnedUs(reply) | Self::Unreachable(reply)) = self;
         reply
+    }
+
+    /// What it tells of the destination as a whole.
+    pub fn sign(&self) -> Sign<'_> {
+        match self {
+            Self::TurnedUs(reply) => Sign::Refused(reply),
+            Self::Unreachable(reply) => Sign::Unreachable(reply),
+        }
     }
 }
 
