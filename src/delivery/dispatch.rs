@@ -15,7 +15,7 @@ use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::places::Place;
 use crate::delivery::poison::{Panicked, Poison, guarded};
-use crate::delivery::queue::{PutOff, Pushed, Queue};
+use crate::delivery::queue::{Pushed, PutOff, Queue};
 use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
 use crate::delivery::route::courier::{Away, Carried, Courier};
@@ -150,9 +150,19 @@ impl Dispatch {
     }
 
     /// One attempt at a parcel. False: the runner has left the queue, and goes.
-    async fn attempt(self: &Arc<Self>, destination: &Destination, queue: &Arc<Queue>, courier: &mut Courier, parcel: Parcel) -> bool {
+    async fn attempt(
+        self: &Arc<Self>,
+        destination: &Destination,
+        queue: &Arc<Queue>,
+        courier: &mut Courier,
+        parcel: Parcel,
+    ) -> bool {
         let (stream, began) = (parcel.stream(), Instant::now());
-        let hire_for = |wanted: bool| if wanted { self.hire(destination.clone(), queue.clone()) };
+        let hire_for = |wanted: bool| {
+            if wanted {
+                self.hire(destination.clone(), queue.clone())
+            }
+        };
         match guarded(courier.carry(&parcel.claim, &self.gate)).await {
             Ok(Carried::Fates(fates, in_flight)) => {
                 hire_for(queue.done(stream, sign(destination, &fates), began));

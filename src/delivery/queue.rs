@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout};
 use crate::clock::Timestamp;
 use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
+use crate::delivery::shape::Limits;
 use crate::delivery::shape::horizon::Horizon;
 use crate::delivery::shape::manner::{Manner, Sign};
 use crate::delivery::shape::slots::Share;
-use crate::delivery::shape::Limits;
 use crate::delivery::turns::Turns;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
@@ -348,108 +348,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::boottime::Boottime;
-    use crate::delivery::fixture;
-    use crate::id::Id;
-    use Stream::{Broadcast, Transactional};
-    use std::sync::Arc;
-
-    const EPOCH: i64 = 7;
-
-    fn gate() -> Gate {
-        let gate = Gate::new(Boottime::manual());
-        gate.begin(EPOCH, gate.now());
-        gate
-    }
-
-    fn parcel(stream: Stream, attempts: i64, epoch: i64) -> Parcel {
-        fixture::parcel_of(Id([1; 16]), stream, attempts, epoch)
-    }
-
-    fn queue(runners: usize, parcels: impl IntoIterator<Item = Parcel>) -> Queue {
-        let queue = Queue::new(runners, Duration::from_secs(5));
-        parcels.into_iter().for_each(|parcel| {
-            queue.push(parcel);
-        });
-        queue
-    }
-
-    async fn taken(queue: &Queue, gate: &Gate) -> Lane {
-        let parcel = queue.next(gate).await.expect("a parcel");
-        queue.done(parcel.stream());
-        parcel.lane()
-    }
-
-    #[tokio::test]
-    async fn a_reset_password_goes_before_a_hundred_newsletters() {
-        let bulk = (0..100).map(|_| parcel(Broadcast, 0, EPOCH));
-        let queue = queue(4, bulk.chain([parcel(Transactional, 3, EPOCH), parcel(Transactional, 0, EPOCH)]));
-        let gate = gate();
-        assert_eq!(taken(&queue, &gate).await, Lane::FreshTransactional);
-        assert_eq!(taken(&queue, &gate).await, Lane::RetriedTransactional);
-        assert_eq!(taken(&queue, &gate).await, Lane::FreshBroadcast);
-    }
-
-    #[tokio::test]
-    async fn nobody_starves() {
-        let all = [(Transactional, 0), (Transactional, 1), (Broadcast, 0), (Broadcast, 1)];
-        let parcels = all.iter().flat_map(|&(stream, attempts)| (0..100).map(move |_| parcel(stream, attempts, EPOCH)));
-        let (queue, gate) = (queue(4, parcels), gate());
-        let mut counts = [0; 4];
-        for _ in 0..100 {
-            counts[taken(&queue, &gate).await as usize] += 1;
-        }
-        assert_eq!(counts, [80, 10, 10, 0]);
-    }
-
-    #[tokio::test]
-    async fn broadcast_leaves_a_quarter_of_the_runners_to_others() {
-        let queue = queue(4, (0..10).map(|_| parcel(Broadcast, 0, EPOCH)));
-        let gate = gate();
-        for _ in 0..3 {
-            assert!(queue.next(&gate).await.is_some());
-        }
-        assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "a fourth has to wait");
-        queue.push(parcel(Transactional, 0, EPOCH));
-        assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.stream() == Transactional));
-    }
-
-    #[tokio::test]
-    async fn what_was_claimed_under_a_dead_epoch_is_dropped() {
-        let (queue, gate) = (queue(4, [parcel(Transactional, 0, EPOCH - 1), parcel(Transactional, 0, EPOCH)]), gate());
-        assert_eq!(queue.next(&gate).await.map(|parcel| parcel.claim.epoch), Some(EPOCH));
-        assert!(queue.empty().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_runner_leaves_after_a_while_but_never_from_waiting_mail() {
-        let (queue, gate) = (queue(4, []), Arc::new(gate()));
-        assert!(queue.push(parcel(Transactional, 0, EPOCH)), "a runner is wanted");
-        assert!(queue.next(&gate).await.is_some() && queue.next(&gate).await.is_none());
-        let stall = gate.stall();
-        assert!(queue.push(parcel(Transactional, 0, EPOCH)), "another is wanted, since the first left");
-        assert!(timeout(Duration::from_secs(3600), queue.next(&gate)).await.is_err(), "it waits for the gate");
-        drop(stall);
-    }
-
-    #[tokio::test]
-    async fn runners_come_as_they_are_needed_and_no_more() {
-        let queue = queue(3, []);
-        let wanted: Vec<bool> = (0..5).map(|_| queue.push(parcel(Transactional, 0, EPOCH))).collect();
-        assert_eq!(wanted, [true, true, true, false, false]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_lets_in_two_is_not_asked_for_a_third_for_a_while() {
-        let queue = queue(3, []);
-        let gate = gate();
-        (0..3).for_each(|_| assert!(queue.push(parcel(Transactional, 0, EPOCH))));
-        let refused = queue.next(&gate).await.expect("a parcel");
-        assert!(queue.turned_away(refused).is_ok());
-        assert!(!queue.push(parcel(Transactional, 0, EPOCH)));
-        tokio::time::advance(READMIT_AFTER).await;
-        assert!(queue.push(parcel(Transactional, 0, EPOCH)));
-    }
-}
+mod tests;

@@ -139,8 +139,8 @@ impl Manner {
         Err(Wait { until: None, why })
     }
 
-    /// Broadcast leaves some connections free, but never takes less than one of those there are.
-    fn connections_for(&self, stream: Stream) -> u32 {
+    /// Connections that mail of this stream may use now: broadcast leaves some free, but never takes less than one of those there are.
+    pub fn connections_for(&self, stream: Stream) -> u32 {
         let all = self.connections();
         match stream {
             Stream::Transactional => all,

@@ -1,0 +1,184 @@
+use super::*;
+use crate::delivery::boottime::Boottime;
+use crate::delivery::fixture;
+use crate::delivery::places::Places;
+use crate::id::Id;
+use crate::model::outcome::Reply;
+use Stream::{Broadcast, Transactional};
+use std::sync::Arc;
+
+const EPOCH: i64 = 7;
+
+fn gate() -> Gate {
+    let gate = Gate::new(Boottime::manual());
+    gate.begin(EPOCH, gate.now());
+    gate
+}
+
+fn parcel(stream: Stream, attempts: i64, epoch: i64) -> Parcel {
+    fixture::parcel_of(Id([1; 16]), stream, attempts, epoch)
+}
+
+fn queue(runners: usize, parcels: impl IntoIterator<Item = Parcel>) -> Queue {
+    let queue = Queue::unbounded(runners, Duration::from_secs(5));
+    parcels.into_iter().for_each(|parcel| {
+        queue.push(parcel, Timestamp(0));
+    });
+    queue
+}
+
+/// Whether another runner is needed for the parcel.
+fn starts(queue: &Queue, parcel: Parcel) -> bool {
+    matches!(queue.push(parcel, Timestamp(0)), Pushed::Starts)
+}
+
+async fn taken(queue: &Queue, gate: &Gate) -> Lane {
+    let parcel = queue.next(gate).await.expect("a parcel");
+    queue.done(parcel.stream(), None, Instant::now());
+    parcel.lane()
+}
+
+#[tokio::test]
+async fn a_reset_password_goes_before_a_hundred_newsletters() {
+    let bulk = (0..100).map(|_| parcel(Broadcast, 0, EPOCH));
+    let queue = queue(4, bulk.chain([parcel(Transactional, 3, EPOCH), parcel(Transactional, 0, EPOCH)]));
+    let gate = gate();
+    assert_eq!(taken(&queue, &gate).await, Lane::FreshTransactional);
+    assert_eq!(taken(&queue, &gate).await, Lane::RetriedTransactional);
+    assert_eq!(taken(&queue, &gate).await, Lane::FreshBroadcast);
+}
+
+#[tokio::test]
+async fn nobody_starves() {
+    let all = [(Transactional, 0), (Transactional, 1), (Broadcast, 0), (Broadcast, 1)];
+    let parcels = all.iter().flat_map(|&(stream, attempts)| (0..100).map(move |_| parcel(stream, attempts, EPOCH)));
+    let (queue, gate) = (queue(4, parcels), gate());
+    let mut counts = [0; 4];
+    for _ in 0..100 {
+        counts[taken(&queue, &gate).await as usize] += 1;
+    }
+    assert_eq!(counts, [80, 10, 10, 0]);
+}
+
+#[tokio::test]
+async fn broadcast_leaves_a_quarter_of_the_runners_to_others() {
+    let queue = queue(4, (0..10).map(|_| parcel(Broadcast, 0, EPOCH)));
+    let gate = gate();
+    for _ in 0..3 {
+        assert!(queue.next(&gate).await.is_some());
+    }
+    assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "a fourth has to wait");
+    queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0));
+    assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.stream() == Transactional));
+}
+
+#[tokio::test]
+async fn what_was_claimed_under_a_dead_epoch_is_dropped() {
+    let (queue, gate) = (queue(4, [parcel(Transactional, 0, EPOCH - 1), parcel(Transactional, 0, EPOCH)]), gate());
+    assert_eq!(queue.next(&gate).await.map(|parcel| parcel.claim.epoch), Some(EPOCH));
+    assert!(queue.empty().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_runner_leaves_after_a_while_but_never_from_waiting_mail() {
+    let (queue, gate) = (queue(4, []), Arc::new(gate()));
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)), "a runner is wanted");
+    assert!(queue.next(&gate).await.is_some() && queue.next(&gate).await.is_none());
+    let stall = gate.stall();
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)), "another is wanted, since the first left");
+    assert!(timeout(Duration::from_secs(3600), queue.next(&gate)).await.is_err(), "it waits for the gate");
+    drop(stall);
+}
+
+#[tokio::test]
+async fn runners_come_as_they_are_needed_and_no_more() {
+    let queue = queue(3, []);
+    let wanted: Vec<bool> = (0..5).map(|_| starts(&queue, parcel(Transactional, 0, EPOCH))).collect();
+    assert_eq!(wanted, [true, true, true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_lets_in_two_is_not_asked_for_a_third_for_a_while() {
+    let queue = queue(3, []);
+    let gate = gate();
+    (0..3).for_each(|_| assert!(starts(&queue, parcel(Transactional, 0, EPOCH))));
+    let refused = queue.next(&gate).await.expect("a parcel");
+    assert!(queue.turned_away(refused).is_ok());
+    assert!(!starts(&queue, parcel(Transactional, 0, EPOCH)));
+    tokio::time::advance(READMIT_AFTER).await;
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
+}
+
+/// What a destination out there is sent at most: two connections, one message a second.
+const LIMITS: Limits = Limits {
+    connections: 2,
+    transactional_connections: 1,
+    messages_per_connection: 9,
+    rate: Some(1.0),
+    recipients_per_message: 9,
+};
+
+fn bounded() -> Queue {
+    Queue::bounded(LIMITS, Share::whole(2), Duration::from_secs(5))
+}
+
+/// Parcels that share the places of an engine.
+fn crowd(places: &Arc<Places>, count: usize) -> impl Iterator<Item = Parcel> {
+    (0..count).map(|_| {
+        let parcel = parcel(Broadcast, 0, EPOCH);
+        let place = Arc::new(places.admit(parcel.claim.message.id, Broadcast, 1));
+        Parcel { place, ..parcel }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_destination_leaves_a_third_of_the_places_to_others() {
+    let (queue, places) = (bounded(), Arc::new(Places::new(400)));
+    let no_room = crowd(&places, 300).filter_map(|parcel| match queue.push(parcel, Timestamp(0)) {
+        Pushed::NoRoom(_, put_off) => Some(put_off),
+        _ => None,
+    });
+    let no_room: Vec<PutOff> = no_room.collect();
+    assert!((90..110).contains(&no_room.len()), "{}", no_room.len());
+    assert!(no_room.iter().all(|put_off| put_off.wait >= Duration::from_secs(1)));
+    assert_eq!(no_room[0].why, "limit of 1 connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_keep_the_destinations_pace() {
+    let (queue, gate) = (bounded(), gate());
+    (0..3).for_each(|_| drop(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0))));
+    let began = Instant::now();
+    for _ in 0..3 {
+        taken(&queue, &gate).await;
+    }
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
+    let (queue, gate) = (bounded(), gate());
+    let reply = Reply::fault("no connection");
+    (0..5).for_each(|_| drop(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0))));
+    for _ in 0..3 {
+        queue.next(&gate).await.expect("a parcel");
+        queue.done(Transactional, Some(Sign::Unreachable(&reply)), Instant::now());
+    }
+    assert_eq!(queue.put_off(Timestamp(0)).len(), 2);
+    let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("it was taken") };
+    assert!(put_off.why.starts_with("suspended until") && put_off.wait > Duration::from_secs(5), "{put_off:?}");
+    tokio::time::advance(Duration::from_secs(11)).await;
+    assert!(queue.next(&gate).await.is_none(), "one of the two runners goes");
+    assert!(!matches!(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)), Pushed::NoRoom(..)));
+    assert!(queue.next(&gate).await.is_some(), "the other tries it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_other_engines_is_left_to_them() {
+    let (queue, gate) = (bounded(), gate());
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
+    queue.share(|limits| Share { owned: 0, of: limits.connections });
+    assert!(queue.next(&gate).await.is_none(), "the runner goes");
+    assert_eq!(queue.put_off(Timestamp(0)).len(), 1);
+    assert!(matches!(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)), Pushed::NoRoom(..)));
+}
