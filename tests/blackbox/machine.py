@@ -55,6 +55,11 @@ def wait_for(condition, seconds, what):
         time.sleep(0.02)
 
 
+def tail(file, lines):
+    """The last lines of a text, none when there is no such file."""
+    return file.read_text(errors="replace").splitlines()[-lines:] if file.exists() else []
+
+
 @contextlib.contextmanager
 def scratch(name):
     """A folder of its own for one test; kept, and named, when the test fails."""
