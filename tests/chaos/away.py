@@ -32,6 +32,12 @@ def crashed(store, times, _seed):
     return away(store, [crash] * times, gateways=2)
 
 
+def frozen(store, times, _seed):
+    """PostgreSQL stands still for longer than an engine lives without a sign, and goes on where it was, under two gateways. Then both
+    may take the other for dead, and what was in flight may come twice. It ends before a client at its dot has run out of patience."""
+    return away(store, [freeze] * times, gateways=2, duplicates=2 * IN_FLIGHT * times, seconds=DEAD_AFTER + 5)
+
+
 @contextlib.contextmanager
 def lock(at):
     other = sqlite3.connect(sqlite_file(at.folder / "data"), timeout=30, isolation_level=None)
@@ -57,8 +63,15 @@ def crash(at):
     at.postgres.start()
 
 
-def away(store, outages, gateways=1, duplicates=0, at_least=0):
-    """Each outage lasts until clients were told of it, and `at_least` so many seconds."""
+@contextlib.contextmanager
+def freeze(at):
+    at.postgres.pause()
+    yield
+    at.postgres.resume()
+
+
+def away(store, outages, gateways=1, duplicates=0, seconds=None):
+    """Each outage lasts until clients were told of it, or so many `seconds`."""
     with scene("away", store) as at, at.sink():
         for number in range(1, gateways):
             at.beside(f"gateway-{number + 1}")
@@ -66,7 +79,7 @@ def away(store, outages, gateways=1, duplicates=0, at_least=0):
             gateway.start()
         ports = [gateway.port for gateway in at.gateways]
         with Load(ports, "away", clients=8, all_repeat=True) as load:
-            back = max(through(at, outage, number, load, at_least) for number, outage in enumerate(outages))
+            back = max(through(at, outage, number, load, seconds) for number, outage in enumerate(outages))
             load.stop(see_through=60)
         at.drain(load.accepted(), 60)
         at.end()
@@ -80,14 +93,13 @@ def away(store, outages, gateways=1, duplicates=0, at_least=0):
             f"taken again after {back:.1f} s")
 
 
-def through(at, outage, number, load, at_least):
+def through(at, outage, number, load, seconds):
     """One outage; the seconds from its end until mail was taken again everywhere."""
     taken = len(load.fates)
     wait_for(lambda: len(load.fates) > taken + 50, 30, "traffic")
     with outage(at):
         began, used = time.monotonic(), [gateway.cpu() for gateway in at.gateways]
-        told(load)
-        time.sleep(max(0, began + at_least - time.monotonic()))
+        time.sleep(seconds) if seconds else told(load)
         idle(at, began, used)
     ended = time.monotonic()
     for place, gateway in enumerate(at.gateways):
