@@ -24,5 +24,6 @@ pub mod route;
 pub mod scheduler;
 pub mod stamp;
 pub mod tenure;
+pub mod trial;
 
 pub use engine::Engine;

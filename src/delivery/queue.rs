@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::delivery::gate::Gate;
 use crate::delivery::places::Place;
+use crate::id::Id;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use crate::store::handover::Claim;
@@ -18,6 +19,8 @@ use crate::store::handover::Claim;
 pub struct Parcel {
     pub claim: Claim,
     pub place: Arc<Place>,
+    /// Its process died with it, perhaps of it: it goes single file.
+    pub suspect: bool,
 }
 
 impl Parcel {
@@ -47,6 +50,14 @@ pub fn order(turn: u64) -> [Lane; 4] {
     }
 }
 
+/// The stream whose recipients are in the lane.
+pub fn stream_of(lane: Lane) -> Stream {
+    match lane {
+        Lane::FreshTransactional | Lane::RetriedTransactional => Stream::Transactional,
+        Lane::FreshBroadcast | Lane::RetriedBroadcast => Stream::Broadcast,
+    }
+}
+
 /// One destination's queue. Runners, each with a connection of its own, take from it.
 #[derive(Debug)]
 pub struct Queue {
@@ -59,6 +70,10 @@ pub struct Queue {
 #[derive(Debug)]
 struct State {
     lanes: [VecDeque<Parcel>; 4],
+    /// Suspects, of which one at a time is let out.
+    file: VecDeque<Parcel>,
+    /// The one that is out.
+    out_of_file: Option<Id>,
     turn: u64,
     runners: usize,
     /// Runners that wait for work.
@@ -79,6 +94,8 @@ impl Queue {
         let runners_max = runners_max.max(1);
         let state = State {
             lanes: Default::default(),
+            file: VecDeque::new(),
+            out_of_file: None,
             turn: 0,
             runners: 0,
             idle: 0,
@@ -96,7 +113,21 @@ impl Queue {
     /// Adds a parcel. True: the caller starts another runner, which counts already.
     pub fn push(&self, parcel: Parcel) -> bool {
         let wanted = self.with(|state| {
-            state.lanes[parcel.lane() as usize].push_back(parcel);
+            match parcel.suspect {
+                true => state.file.push_back(parcel),
+                false => state.lanes[parcel.lane() as usize].push_back(parcel),
+            }
+            self.wants_runner(state)
+        });
+        self.pushed.notify_one();
+        wanted
+    }
+
+    /// The suspect `message` has been out for long enough, or is done: the next one may go. True: the caller starts another runner,
+    /// which counts already.
+    pub fn move_file_on(&self, message: Id) -> bool {
+        let wanted = self.with(|state| {
+            state.back_in_file(message);
             self.wants_runner(state)
         });
         self.pushed.notify_one();
@@ -107,8 +138,7 @@ impl Queue {
         if state.readmit_at.is_some_and(|at| at <= Instant::now()) {
             (state.admitted, state.readmit_at) = (self.runners_max, None);
         }
-        let waiting: usize = state.lanes.iter().map(VecDeque::len).sum();
-        let wanted = waiting > state.idle && state.runners < state.admitted;
+        let wanted = state.waiting() > state.idle && state.runners < state.admitted;
         state.runners += usize::from(wanted);
         wanted
     }
@@ -145,7 +175,7 @@ impl Queue {
             }
             self.with(|state| {
                 state.idle += 1;
-                state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
+                state.done(&parcel);
             });
         }
     }
@@ -154,14 +184,15 @@ impl Queue {
         // Broadcast can't take the last quarter of the connections, either.
         let broadcast_may = state.broadcasting < (self.runners_max - self.runners_max / 4).max(1);
         let lanes = order(state.turn);
-        let parcel = lanes
-            .into_iter()
-            .filter(|lane| broadcast_may || matches!(lane, Lane::FreshTransactional | Lane::RetriedTransactional))
-            .find_map(|lane| state.lanes[lane as usize].pop_front())?;
+        let served = lanes.into_iter().filter(|lane| broadcast_may || stream_of(*lane) == Stream::Transactional);
+        let parcel = match state.pop_file(broadcast_may) {
+            Some(suspect) => suspect,
+            None => served.map(|lane| lane as usize).find_map(|lane| state.lanes[lane].pop_front())?,
+        };
         state.turn += 1;
         state.idle -= 1;
         // Two wake-ups that find nobody listening yet become one: whoever takes something passes the word on.
-        if state.idle > 0 && state.lanes.iter().any(|lane| !lane.is_empty()) {
+        if state.idle > 0 && state.waiting() > 0 {
             self.pushed.notify_one();
         }
         state.broadcasting += usize::from(parcel.stream() == Stream::Broadcast);
@@ -171,8 +202,7 @@ impl Queue {
     /// Ends an idle runner, unless something waits that it could do once the gate opens.
     fn leave(&self, gate: &Gate) -> bool {
         self.with(|state| {
-            let waiting = state.lanes.iter().any(|lane| !lane.is_empty());
-            if waiting && !gate.is_draining() {
+            if state.waiting() > 0 && !gate.is_draining() {
                 return false;
             }
             state.idle -= 1;
@@ -181,9 +211,9 @@ impl Queue {
         })
     }
 
-    /// The runner's attempt at a parcel of `stream` is over.
-    pub fn done(&self, stream: Stream) {
-        self.with(|state| state.broadcasting -= usize::from(stream == Stream::Broadcast));
+    /// The runner's attempt at the parcel is over.
+    pub fn done(&self, parcel: &Parcel) {
+        self.with(|state| state.done(parcel));
     }
 
     /// The next hop turned this runner's connection away while it serves others: the parcel goes back to the front, the runner
@@ -193,8 +223,11 @@ impl Queue {
             if state.runners <= 1 {
                 return Err(parcel);
             }
-            state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-            state.lanes[parcel.lane() as usize].push_front(parcel);
+            state.done(&parcel);
+            match parcel.suspect {
+                true => state.file.push_front(parcel),
+                false => state.lanes[parcel.lane() as usize].push_front(parcel),
+            }
             state.runners -= 1;
             state.admitted = state.runners;
             state.readmit_at = Some(Instant::now() + READMIT_AFTER);
@@ -206,7 +239,36 @@ impl Queue {
 
     /// Everything that waits, to be given back.
     pub fn empty(&self) -> Vec<Parcel> {
-        self.with(|state| state.lanes.iter_mut().flat_map(std::mem::take).collect())
+        self.with(|state| state.lanes.iter_mut().chain([&mut state.file]).flat_map(std::mem::take).collect())
+    }
+}
+
+impl State {
+    /// Parcels that a runner could take now, as far as connections go.
+    fn waiting(&self) -> usize {
+        let lanes: usize = self.lanes.iter().map(VecDeque::len).sum();
+        lanes + usize::from(self.out_of_file.is_none() && !self.file.is_empty())
+    }
+
+    fn pop_file(&mut self, broadcast_may: bool) -> Option<Parcel> {
+        let first = self.file.front().filter(|first| broadcast_may || first.stream() == Stream::Transactional)?.claim.message.id;
+        if self.out_of_file.is_some() {
+            return None;
+        }
+        self.out_of_file = Some(first);
+        self.file.pop_front()
+    }
+
+    /// A suspect that is no longer the one that is out changes nothing.
+    fn back_in_file(&mut self, message: Id) {
+        self.out_of_file.take_if(|out| *out == message);
+    }
+
+    fn done(&mut self, parcel: &Parcel) {
+        self.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
+        if parcel.suspect {
+            self.back_in_file(parcel.claim.message.id);
+        }
     }
 }
 
@@ -229,7 +291,7 @@ mod tests {
     fn parcel(stream: Stream, attempts: i64, epoch: i64) -> Parcel {
         let claim = fixture::claim(stream, attempts, epoch);
         let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
-        Parcel { claim, place: Arc::new(place) }
+        Parcel { claim, place: Arc::new(place), suspect: false }
     }
 
     fn queue(runners: usize, parcels: impl IntoIterator<Item = Parcel>) -> Queue {
@@ -242,7 +304,7 @@ mod tests {
 
     async fn taken(queue: &Queue, gate: &Gate) -> Lane {
         let parcel = queue.next(gate).await.expect("a parcel");
-        queue.done(parcel.stream());
+        queue.done(&parcel);
         parcel.lane()
     }
 
@@ -278,6 +340,23 @@ mod tests {
         assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "a fourth has to wait");
         queue.push(parcel(Transactional, 0, EPOCH));
         assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.stream() == Transactional));
+    }
+
+    #[tokio::test]
+    async fn suspects_go_one_at_a_time_and_others_beside_them() {
+        let suspect = || Parcel { suspect: true, ..parcel(Transactional, 0, EPOCH) };
+        let (queue, gate) = (queue(4, [suspect(), suspect(), parcel(Transactional, 0, EPOCH)]), gate());
+        let first = queue.next(&gate).await.expect("a suspect");
+        let other = queue.next(&gate).await.expect("a parcel");
+        assert!(first.suspect && !other.suspect);
+        assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "the second waits for the first");
+        queue.move_file_on(first.claim.message.id);
+        let second = queue.next(&gate).await.expect("the next suspect");
+        queue.done(&first);
+        queue.push(suspect());
+        assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "the first is not the one that is out any more");
+        queue.done(&second);
+        assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.suspect));
     }
 
     #[tokio::test]

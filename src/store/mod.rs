@@ -24,6 +24,7 @@ pub mod settle;
 mod sheet;
 mod sql;
 pub mod suppressions;
+pub mod suspects;
 mod sweep;
 pub mod teams;
 

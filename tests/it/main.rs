@@ -13,6 +13,7 @@ mod intake;
 mod keyring;
 mod listener;
 mod memory;
+mod poison;
 mod relay;
 mod serve;
 mod store;

@@ -96,7 +96,7 @@ async fn carry_by(courier: &mut RelayCourier, claim: &Claim, gate: &Gate) -> Vec
 
 fn reply(fate: &Fate) -> &Reply {
     match fate {
-        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) => r,
+        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) | Fate::Held(r) => r,
         Fate::Released => panic!("not attempted"),
     }
 }
@@ -109,6 +109,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::Later(_) => "later",
         Fate::Refused(_) => "refused",
         Fate::Failed(_) => "failed",
+        Fate::Held(_) => "held",
         Fate::Released => "released",
     };
     fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()
