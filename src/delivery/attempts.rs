@@ -9,6 +9,7 @@ use crate::model::stream::Stream;
 /// The attempts of an engine. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Attempts {
+    most: u32,
     all: Arc<Semaphore>,
     /// Broadcast can't take the last quarter.
     broadcast: Arc<Semaphore>,
@@ -21,12 +22,18 @@ pub struct InFlight {
     _broadcast: Option<OwnedSemaphorePermit>,
 }
 
+/// All other attempts, which can't begin while this lives.
+#[derive(Debug)]
+pub struct Others {
+    _kept: Option<OwnedSemaphorePermit>,
+}
+
 impl Attempts {
     /// At most so many at once, one at least.
     pub fn new(most: usize) -> Self {
-        let most = most.max(1);
-        let broadcast = (most - most / 4).max(1);
-        Self { all: Arc::new(Semaphore::new(most)), broadcast: Arc::new(Semaphore::new(broadcast)) }
+        let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
+        let semaphore = |permits: u32| Arc::new(Semaphore::new(permits as usize));
+        Self { most, all: semaphore(most), broadcast: semaphore((most - most / 4).max(1)) }
     }
 
     /// Waits until another attempt may begin.
@@ -37,6 +44,13 @@ impl Attempts {
             Stream::Transactional => None,
         };
         InFlight { _all: self.all.clone().acquire_owned().await.ok(), _broadcast: broadcast }
+    }
+
+    /// Waits until an attempt may begin alone: no other is in flight while the second value lives.
+    pub async fn begin_alone(&self) -> (InFlight, Others) {
+        let mut others = self.all.clone().acquire_many_owned(self.most).await.ok();
+        let own = others.as_mut().and_then(|all| all.split(1));
+        (InFlight { _all: own, _broadcast: None }, Others { _kept: others })
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Fate {
     Refused(Reply),
     /// Never, and nobody refused it.
     Failed(Reply),
+    /// Not before an operator says so.
+    Held(Reply),
     /// Not attempted: no attempt may start any more.
     Released,
 }

@@ -12,7 +12,7 @@ use crate::delivery::dispatch::Dispatch;
 use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
 use crate::delivery::places::Places;
-use crate::delivery::queue::order;
+use crate::delivery::queue::{order, stream_of};
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use crate::store::handover::{Claim, Epoch};
@@ -149,7 +149,7 @@ impl Feeder {
                 Some(dead) => self.store.claim_from_dead(epoch, dead, lane, limit).await?,
                 None => self.store.claim(epoch, lane, limit).await?,
             };
-            if self.start(claims) == 0 {
+            if self.start(claims, dead.is_some()) == 0 {
                 return Ok(false);
             }
         }
@@ -185,21 +185,14 @@ impl Feeder {
         Ok(())
     }
 
-    /// Starts what was claimed. Returns how many recipients that were.
-    fn start(&self, claims: Vec<Claim>) -> usize {
+    /// Starts what was claimed; what a dead engine left is `suspect` of its death. Returns how many recipients that were.
+    fn start(&self, claims: Vec<Claim>, suspect: bool) -> usize {
         let mut recipients = 0;
         for claim in claims {
             recipients += claim.recipients.len();
             let place = self.places.admit(claim.message.id, claim.message.stream, claim.body.len());
-            self.dispatch.start(claim, place);
+            self.dispatch.start(claim, place, suspect);
         }
         recipients
-    }
-}
-
-fn stream_of(lane: Lane) -> Stream {
-    match lane {
-        Lane::FreshTransactional | Lane::RetriedTransactional => Stream::Transactional,
-        Lane::FreshBroadcast | Lane::RetriedBroadcast => Stream::Broadcast,
     }
 }

@@ -34,7 +34,7 @@ pub fn parcel_of(team: Id, stream: Stream, attempts: i64, epoch: Epoch) -> Parce
     let mut claim = claim(stream, attempts, epoch);
     claim.message = Arc::new(Message { team, ..(*claim.message).clone() });
     let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
-    Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([Way::Relay])) }
+    Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([Way::Relay])), suspect: false }
 }
 
 /// A small message made at `created_at`.

@@ -25,10 +25,12 @@ pub mod queue;
 pub mod queues;
 pub mod retry;
 pub mod route;
+pub mod runner;
 pub mod scheduler;
 pub mod shape;
 pub mod stamp;
 pub mod tenure;
+pub mod trial;
 pub mod turns;
 
 pub use engine::Engine;

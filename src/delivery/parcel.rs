@@ -15,6 +15,8 @@ pub struct Parcel {
     pub place: Arc<Place>,
     /// The ways it may go, from the one that is tried now; never empty.
     pub course: Course,
+    /// Its process died with it, perhaps of it: it goes single file.
+    pub suspect: bool,
 }
 
 /// The ways of a parcel, in their order: what can't go by one goes by the next.

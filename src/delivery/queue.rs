@@ -1,5 +1,6 @@
 //! What waits for one destination, and who works there.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::delivery::shape::horizon::Horizon;
 use crate::delivery::shape::manner::{Manner, Sign};
 use crate::delivery::shape::slots::Share;
 use crate::delivery::turns::Turns;
+use crate::id::Id;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 
@@ -25,6 +27,14 @@ pub fn order(turn: u64) -> [Lane; 4] {
         4 => [RetriedTransactional, FreshTransactional, RetriedBroadcast, FreshBroadcast],
         9 => [FreshBroadcast, RetriedBroadcast, FreshTransactional, RetriedTransactional],
         _ => Lane::ALL,
+    }
+}
+
+/// The stream whose recipients are in the lane.
+pub fn stream_of(lane: Lane) -> Stream {
+    match lane {
+        Lane::FreshTransactional | Lane::RetriedTransactional => Stream::Transactional,
+        Lane::FreshBroadcast | Lane::RetriedBroadcast => Stream::Broadcast,
     }
 }
 
@@ -41,6 +51,10 @@ pub struct Queue {
 #[derive(Debug)]
 struct State {
     lanes: [Turns; 4],
+    /// Suspects, of which one at a time is let out.
+    file: VecDeque<Parcel>,
+    /// The one that is out.
+    out_of_file: Option<Id>,
     turn: u64,
     runners: usize,
     /// Runners that wait for work.
@@ -111,6 +125,8 @@ impl Queue {
     fn new(bounded: bool, manner: Manner, idle_after: Duration) -> Self {
         let state = State {
             lanes: Default::default(),
+            file: VecDeque::new(),
+            out_of_file: None,
             turn: 0,
             runners: 0,
             idle: 0,
@@ -147,11 +163,25 @@ impl Queue {
             if let Some(put_off) = self.full(state, &parcel, wall) {
                 return Pushed::NoRoom(parcel, put_off);
             }
-            state.lanes[parcel.lane() as usize].push(parcel);
+            match parcel.suspect {
+                true => state.file.push_back(parcel),
+                false => state.lanes[parcel.lane() as usize].push(parcel),
+            }
             if state.wants_runner() { Pushed::Starts } else { Pushed::Waits }
         });
         self.pushed.notify_one();
         pushed
+    }
+
+    /// The suspect `message` has been out for long enough, or is done: the next one may go. True: another runner is needed, which counts
+    /// already.
+    pub fn move_file_on(&self, message: Id) -> bool {
+        let wanted = self.with(|state| {
+            state.back_in_file(message);
+            state.wants_runner()
+        });
+        self.pushed.notify_one();
+        wanted
     }
 
     /// Why there is no room for the parcel, if there is none. A destination may fill twice what it leaves to others.
@@ -214,7 +244,7 @@ impl Queue {
             match found {
                 Found::Parcel(parcel) if parcel.claim.epoch != epoch => self.with(|state| {
                     state.idle += 1;
-                    state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
+                    state.done(&parcel);
                 }),
                 found => return found,
             }
@@ -228,17 +258,26 @@ impl Queue {
             return Found::TooMany;
         }
         let broadcast_may = state.broadcasting < state.manner.connections_for(Stream::Broadcast) as usize;
-        let may = |lane: &Lane| broadcast_may || matches!(lane, Lane::FreshTransactional | Lane::RetriedTransactional);
+        let may = |lane: &Lane| broadcast_may || stream_of(*lane) == Stream::Transactional;
         let waits = |lane: &Lane| !state.lanes[*lane as usize].is_empty();
-        let Some(lane) = order(state.turn).into_iter().find(|lane| may(lane) && waits(lane)) else { return Found::Nothing };
+        let lane = order(state.turn).into_iter().find(|lane| may(lane) && waits(lane));
+        let suspect = state.next_of_file(broadcast_may);
+        if lane.is_none() && suspect.is_none() {
+            return Found::Nothing;
+        }
         if let Err(wait) = state.manner.send(Instant::now()) {
             return wait.until.map_or(Found::Nothing, Found::Later);
         }
-        let Some(parcel) = state.lanes[lane as usize].pop() else { return Found::Nothing };
+        let parcel = match (suspect, lane) {
+            (Some(message), _) => state.pop_file(message),
+            (None, Some(lane)) => state.lanes[lane as usize].pop(),
+            (None, None) => None,
+        };
+        let Some(parcel) = parcel else { return Found::Nothing };
         state.turn += 1;
         state.idle -= 1;
         // Two wake-ups that find nobody listening yet become one: whoever takes something passes the word on.
-        if state.idle > 0 && state.lanes.iter().any(|lane| !lane.is_empty()) {
+        if state.idle > 0 && state.waiting() > 0 {
             self.pushed.notify_one();
         }
         state.broadcasting += usize::from(parcel.stream() == Stream::Broadcast);
@@ -248,8 +287,7 @@ impl Queue {
     /// Ends an idle runner, unless something waits that it could do once the gate opens.
     fn leave(&self, gate: &Gate) -> bool {
         self.with(|state| {
-            let waiting = state.lanes.iter().any(|lane| !lane.is_empty());
-            if waiting && !gate.is_draining() {
+            if state.waiting() > 0 && !gate.is_draining() {
                 return false;
             }
             state.idle -= 1;
@@ -258,10 +296,10 @@ impl Queue {
         })
     }
 
-    /// The runner's attempt at a parcel of `stream`, begun at `began`, is over. True: another runner is needed, which counts already.
-    pub fn done(&self, stream: Stream, sign: Option<Sign<'_>>, began: Instant) -> bool {
+    /// The runner's attempt at the parcel, begun at `began`, is over. True: another runner is needed, which counts already.
+    pub fn done(&self, parcel: &Parcel, sign: Option<Sign<'_>>, began: Instant) -> bool {
         self.with(|state| {
-            state.broadcasting -= usize::from(stream == Stream::Broadcast);
+            state.done(parcel);
             if let Some(sign) = sign.filter(|sign| self.bounded || !matches!(sign, Sign::Unreachable(_) | Sign::Refused(_))) {
                 state.manner.heed(sign, began, Instant::now(), rand::random());
             }
@@ -277,8 +315,11 @@ impl Queue {
             if state.runners <= 1 {
                 return Err(parcel);
             }
-            state.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-            state.lanes[parcel.lane() as usize].give_back(parcel);
+            state.done(&parcel);
+            match parcel.suspect {
+                true => state.file.push_front(parcel),
+                false => state.lanes[parcel.lane() as usize].give_back(parcel),
+            }
             state.runners -= 1;
             state.admitted = state.runners;
             state.readmit_at = Some(Instant::now() + READMIT_AFTER);
@@ -295,7 +336,7 @@ impl Queue {
             if !self.bounded || (state.manner.suspended_until(now).is_none() && state.manner.connections() > 0) {
                 return Vec::new();
             }
-            let waiting: Vec<Parcel> = state.lanes.iter_mut().flat_map(Turns::empty).collect();
+            let waiting = state.empty();
             let put_off = |parcel: Parcel| {
                 let put_off = self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new() });
                 (parcel, put_off)
@@ -315,13 +356,42 @@ impl Queue {
 
     /// Everything that waits, to be given back.
     pub fn empty(&self) -> Vec<Parcel> {
-        self.with(|state| state.lanes.iter_mut().flat_map(Turns::empty).collect())
+        self.with(State::empty)
     }
 }
 
 impl State {
+    /// Parcels that a runner could take now, as far as connections go.
     fn waiting(&self) -> usize {
-        self.lanes.iter().map(Turns::len).sum()
+        let lanes: usize = self.lanes.iter().map(Turns::len).sum();
+        lanes + usize::from(self.out_of_file.is_none() && !self.file.is_empty())
+    }
+
+    fn empty(&mut self) -> Vec<Parcel> {
+        self.lanes.iter_mut().flat_map(Turns::empty).chain(self.file.drain(..)).collect()
+    }
+
+    /// The suspect that may go.
+    fn next_of_file(&self, broadcast_may: bool) -> Option<Id> {
+        let first = self.file.front().filter(|first| broadcast_may || first.stream() == Stream::Transactional)?;
+        self.out_of_file.is_none().then_some(first.claim.message.id)
+    }
+
+    fn pop_file(&mut self, message: Id) -> Option<Parcel> {
+        self.out_of_file = Some(message);
+        self.file.pop_front()
+    }
+
+    /// A suspect that is no longer the one that is out changes nothing.
+    fn back_in_file(&mut self, message: Id) {
+        self.out_of_file.take_if(|out| *out == message);
+    }
+
+    fn done(&mut self, parcel: &Parcel) {
+        self.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
+        if parcel.suspect {
+            self.back_in_file(parcel.claim.message.id);
+        }
     }
 
     fn waiting_of(&self, stream: Stream) -> usize {

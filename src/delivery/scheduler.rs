@@ -42,7 +42,7 @@ impl Scheduler for HandOver {
         // Dropping either gives the place back; the claim is then found by those who look for orphans.
         let (Ok(place), Some(dispatch)) = (slot.downcast::<Place>(), self.dispatch.upgrade()) else { return };
         if self.gate.epoch() == Some(claim.epoch) {
-            dispatch.start(claim, *place);
+            dispatch.start(claim, *place, false);
         }
     }
 

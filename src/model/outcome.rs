@@ -8,7 +8,7 @@ use crate::model::event::EventKind;
 pub enum RecipientState {
     /// Open: waiting, or being attempted.
     Queued,
-    /// Open, but held back by an operator.
+    /// Open, but held back: by an operator, or for making the engine itself fail.
     Held,
     /// A relay that gives no later word has it. Final.
     Sent,
@@ -105,6 +105,8 @@ pub enum Outcome {
     Bounced(Reply),
     /// Given up, with the last reply.
     Failed(Reply),
+    /// Not tried again before an operator releases it.
+    Held(Reply),
     /// Not attempted after all: back into the queue as it was, no attempt counted.
     Released,
     /// Not attempted, since its destination has no room now: to be brought again at the time given, no attempt counted. `why` says what
@@ -121,6 +123,7 @@ impl Outcome {
             Self::Deferred { .. } | Self::Released | Self::PutOff { .. } => RecipientState::Queued,
             Self::Bounced(_) => RecipientState::Bounced,
             Self::Failed(_) => RecipientState::Failed,
+            Self::Held(_) => RecipientState::Held,
         }
     }
 
@@ -147,7 +150,7 @@ impl Outcome {
         match self {
             Self::Sent(_) => Some(EventKind::Sent),
             Self::Delivered(_) => Some(EventKind::Delivered),
-            Self::Deferred { .. } => Some(EventKind::Deferred),
+            Self::Deferred { .. } | Self::Held(_) => Some(EventKind::Deferred),
             Self::Bounced(_) => Some(EventKind::Bounced),
             Self::Failed(_) => Some(EventKind::Failed),
             Self::Released | Self::PutOff { .. } => None,
@@ -157,7 +160,7 @@ impl Outcome {
     /// The reply that decided it.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Sent(r) | Self::Delivered(r) | Self::Bounced(r) | Self::Failed(r) => Some(r),
+            Self::Sent(r) | Self::Delivered(r) | Self::Bounced(r) | Self::Failed(r) | Self::Held(r) => Some(r),
             Self::Deferred { reply, .. } => Some(reply),
             Self::Released | Self::PutOff { .. } => None,
         }

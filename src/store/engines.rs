@@ -87,7 +87,7 @@ impl Store {
         self.db().write(&BURY_SILENT, values![millis(DEAD_AFTER), own, millis(START_WITHIN)]).await
     }
 
-    /// Every dead epoch whose rows are not all taken over yet.
+    /// Every dead epoch whose rows are not all taken over yet. What was in flight alone when one of them died is charged with it.
     pub async fn dead_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
         let mut holding = Vec::new();
         for row in self.db().fetch::<DeadRow>(&DEAD, values![2 * millis(DEAD_AFTER)]).await? {
@@ -97,6 +97,9 @@ impl Store {
                 // Cold: a commit that was on its way when the epoch died can't come any more (statements and idle transactions end after 30 s).
                 self.db().write(&EMPTY, values![row.epoch]).await?;
             }
+        }
+        if !holding.is_empty() {
+            self.charge_suspects().await?;
         }
         Ok(holding)
     }

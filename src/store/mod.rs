@@ -17,12 +17,15 @@ mod listen;
 mod migrate;
 pub mod operate;
 pub mod read;
+mod read_back;
 pub mod refusals;
 mod rows;
 pub mod settle;
 mod sheet;
 mod sql;
 pub mod suppressions;
+pub mod suspects;
+mod sweep;
 pub mod teams;
 
 use std::collections::BTreeSet;
@@ -33,10 +36,10 @@ use std::time::Duration;
 pub use error::StoreError;
 
 use crate::clock::Clock;
-use crate::id::Id;
 use commit::{Desk, Work};
 use db::Db;
 use gather::Gather;
+use sweep::Stray;
 
 /// Where the book is kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,7 +88,7 @@ struct Inner {
     tally: refusals::Tally,
     bells: listen::Bells,
     /// Recipients that the last sweep found unheld.
-    suspects: Mutex<BTreeSet<(Id, i64, i64)>>,
+    suspects: Mutex<BTreeSet<Stray>>,
     workers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
@@ -178,7 +181,7 @@ impl Store {
         &self.inner.tally
     }
 
-    fn swap_suspects(&self, suspects: BTreeSet<(Id, i64, i64)>) -> BTreeSet<(Id, i64, i64)> {
+    fn swap_suspects(&self, suspects: BTreeSet<Stray>) -> BTreeSet<Stray> {
         std::mem::replace(&mut *self.inner.suspects.lock().unwrap_or_else(PoisonError::into_inner), suspects)
     }
 }

@@ -5,7 +5,7 @@ use crate::model::event::EventKind;
 use crate::model::outcome::RecipientState;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters, events, rows};
+use crate::store::{Store, StoreError, counters, events, rows, suspects};
 
 /// What an operator does to a message's open recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,10 @@ impl Store {
             sheet.ended.push(id);
         }
         sheet.write(&mut tx, self.desk().name()).await?;
+        if action == QueueAction::Release {
+            // Whatever it was suspected of, it begins anew.
+            tx.run(&suspects::ACQUIT, &values![id], &[]).await?;
+        }
         tx.commit().await?;
         if to == RecipientState::Queued && !changed.is_empty() {
             self.rope().pull();

@@ -1,6 +1,7 @@
 //! How the nouns lie in their tables.
 
 use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -41,6 +42,52 @@ record!(pub(super) RecipientRow {
     last_reply: String,
     updated_at: i64,
 });
+
+/// A recipient that was claimed: its key in any case, so that it can be let go, and itself as far as its row can be read.
+#[derive(Debug)]
+pub(super) struct ClaimedRow {
+    pub message: Vec<u8>,
+    pub index: i64,
+    /// -1 when it can't be read, which is no recipient's.
+    pub attempts: i64,
+    pub recipient: Result<Recipient, StoreError>,
+}
+
+/// A message, if its row can be read; its id and team in any case, as they stand.
+#[derive(Debug)]
+pub(super) struct FoundMessage {
+    pub id: Vec<u8>,
+    pub team: Vec<u8>,
+    pub message: Result<Message, StoreError>,
+}
+
+/// Reads for either engine what `record!` would refuse as a whole for a single bad column.
+macro_rules! as_far_as_it_can_be_read {
+    ($row:ty) => {
+        impl sqlx::FromRow<'_, $row> for ClaimedRow {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    message: row.try_get("message_id")?,
+                    index: row.try_get("idx")?,
+                    attempts: row.try_get("attempts").unwrap_or(-1),
+                    recipient: RecipientRow::from_row(row).map_err(StoreError::from).and_then(RecipientRow::recipient),
+                })
+            }
+        }
+
+        impl sqlx::FromRow<'_, $row> for FoundMessage {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    id: row.try_get("id")?,
+                    team: row.try_get("team_id").unwrap_or_default(),
+                    message: MessageRow::from_row(row).map_err(StoreError::from).and_then(MessageRow::message),
+                })
+            }
+        }
+    };
+}
+as_far_as_it_can_be_read!(sqlx::sqlite::SqliteRow);
+as_far_as_it_can_be_read!(sqlx::postgres::PgRow);
 
 /// The column `details`: short names, since there is one such text for every message.
 #[derive(Serialize, Deserialize)]

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .machine import ROOT, Failure, Skip, free_port, wait_for
+from .machine import ROOT, Failure, Skip, free_port, tail, wait_for
 
 KEY = "kr_live_" + "A" * 42 + "E"  # 43 url-safe base64 characters: 32 octets
 
@@ -46,6 +46,7 @@ class Gateway:
         self.port, self.http = free_port(), free_port()
         self.wrapper = list(wrapper)
         self.process = None
+        self.log = self.folder / "log"
         own = {
             "data_dir": str(self.folder / "data"),
             "database": database,
@@ -64,15 +65,15 @@ class Gateway:
 
     def launch(self):
         """Starts the process and comes back at once."""
-        log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(
-            [*self.wrapper, binary(), "serve"], cwd=self.folder, env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrapper, binary(), "serve"], cwd=self.folder, env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
     def start(self, seconds=60):
         self.launch()
-        wait_for(self.ready, seconds, f"the gateway to be ready (its log: {self.folder / 'log'})")
+        wait_for(self.ready, seconds, f"the gateway to be ready (its log: {self.log})")
         return self
 
     def ready(self):
@@ -98,10 +99,18 @@ class Gateway:
             self.kill()
             raise Failure(f"the gateway did not end within {seconds} s of SIGTERM") from None
 
+    def pause(self):
+        """SIGSTOP: it stands still, its connections open, until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         """Ends it in any state; for leaving a test."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
+            self.resume()
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
@@ -115,6 +124,14 @@ class Gateway:
             raise Failure(f"posthouse {' '.join(arguments)}: status {run.returncode}: {run.stderr.strip()[-400:]}")
         return run.stdout
 
+    def cpu(self):
+        """Seconds of processor time it has used."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def said(self, words):
+        """How many lines of its log hold these words."""
+        return sum(words in line for line in self.log.read_text(errors="replace").splitlines())
+
     def log_tail(self, lines=5):
-        text = (self.folder / "log").read_text(errors="replace").splitlines()
-        return " | ".join(text[-lines:])
+        return " | ".join(tail(self.log, lines))

@@ -1,6 +1,7 @@
 """The machine the tests run on: its programs, ports, folders and time."""
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -30,9 +31,15 @@ def program(*names):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, below those the kernel gives to clients: it stays free while the program that has it is not up."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def listens(port):
@@ -53,6 +60,11 @@ def wait_for(condition, seconds, what):
         if time.monotonic() > end:
             raise Failure(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.02)
+
+
+def tail(file, lines):
+    """The last lines of a text, none when there is no such file."""
+    return file.read_text(errors="replace").splitlines()[-lines:] if file.exists() else []
 
 
 @contextlib.contextmanager

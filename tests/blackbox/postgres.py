@@ -2,10 +2,11 @@
 import glob
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
-from .machine import Failure, Skip, free_port, program
+from .machine import Failure, Skip, free_port, program, wait_for
 
 CONFIG = """
 listen_addresses = '127.0.0.1'
@@ -15,7 +16,7 @@ fsync = on
 synchronous_commit = on
 full_page_writes = on
 shared_buffers = {buffers}
-max_wal_size = 2GB
+max_wal_size = {wal}
 max_connections = 200
 """
 
@@ -28,24 +29,38 @@ def binaries():
     return Path(program("initdb")).resolve().parent
 
 
+def runs(pid):
+    """Whether a process is there and is not a dead one that nobody has buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Postgres:
-    def __init__(self, folder, buffers="128MB"):
+    """`folder`/postgres holds all of it but its log; that folder may be there already, and be a disk of its own."""
+
+    def __init__(self, folder, buffers="128MB", wal="2GB"):
         self.bin = binaries()
-        self.folder = Path(folder) / "postgres"
+        self.folder, self.log = Path(folder) / "postgres", Path(folder) / "postgres.log"
         self.port = free_port()
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log.touch()
         if os.geteuid() == 0:
-            shutil.chown(self.folder, "postgres", "postgres")
+            for own in (self.folder, self.log):
+                shutil.chown(own, "postgres", "postgres")
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         with open(self.data / "postgresql.conf", "a") as f:
-            f.write(CONFIG.format(socket=self.folder, port=self.port, buffers=buffers))
+            f.write(CONFIG.format(socket=self.folder, port=self.port, buffers=buffers, wal=wal))
 
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        self.stop("immediate")
+        if not self.has_given_up():
+            self.resume()
+            self.stop("immediate")
 
     @property
     def data(self):
@@ -59,11 +74,36 @@ class Postgres:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self):
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "start")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.log, "start")
 
     def stop(self, mode="fast"):
-        if (self.data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+
+    def processes(self):
+        """The server's first process, and those it has made."""
+        return [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
+    def crash(self):
+        """SIGKILL to the first process, as a kernel without memory does it. Its children notice, and end."""
+        processes = self.processes()
+        os.kill(processes[0], signal.SIGKILL)
+        wait_for(lambda: not any(map(runs, processes)), 60, "what is left of PostgreSQL to end")
+        # Where nobody buries the dead, the next start would take the number in this file for a server that runs.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def pause(self):
+        """SIGSTOP: it stands still, its connections open, until `resume`."""
+        for process in self.processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def resume(self):
+        for process in self.processes():
+            os.kill(process, signal.SIGCONT)
+
+    def has_given_up(self):
+        """Whether the server ended by itself, as it does when it can't write its log ahead."""
+        file = self.data / "postmaster.pid"
+        return not file.exists() or not runs(self.pid)
 
     def create(self, database="posthouse"):
         """A new empty database; its URL."""

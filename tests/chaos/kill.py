@@ -23,7 +23,7 @@ def interrupted(store, times, seed, how, **allowed):
     chance = random.Random(seed)
     with scene(how, store) as at, at.sink():
         at.gateway.start()
-        with Load(at.gateway.port, f"{how}{seed}") as load:
+        with Load([at.gateway.port], f"{how}{seed}") as load:
             for turn in range(times):
                 time.sleep(chance.uniform(0.1, 1.5))
                 end(at.gateway, how)

@@ -3,9 +3,11 @@
 A client knows of each mail one of three fates: OK, it was answered 250; FAIL, it was refused or never handed over; UNKNOWN, the
 connection ended between the data and the answer. The sink knows how often each mail came, and whether it was whole.
 """
+import base64
 import collections
 import email.utils
 import hashlib
+import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,11 +17,14 @@ from blackbox.smtp import Refused, Smtp
 
 FAIL, UNKNOWN, OK = "FAIL", "UNKNOWN", "OK"
 SENDER = "load@example.test"
+LINE = b"An ordinary line of text, to fill it up.\r\n"
 
 
-def mail(mark, size=600, subject=None, headers=(), message_id=None):
-    """A mail that carries its mark and the digest of its body, so that the sink can tell whether it is whole."""
-    body = (f"mail {mark}\r\n..and a line with dots\r\n" + "An ordinary line of text, to fill it up.\r\n" * (size // 42)).encode()
+def mail(mark, size=600, subject=None, headers=(), message_id=None, noise=False):
+    """A mail that carries its mark and the digest of its body, so that the sink can tell whether it is whole. `noise` can't be made
+    smaller by who keeps it."""
+    filling = base64.encodebytes(random.Random(mark).randbytes(size * 3 // 4)).replace(b"\n", b"\r\n") if noise else LINE * (size // len(LINE))
+    body = f"mail {mark}\r\n..and a line with dots\r\n".encode() + filling
     head = [f"From: {SENDER}", "To: rcpt@dest.test", f"Subject: {subject or mark}", f"Date: {email.utils.formatdate()}",
             f"Message-ID: <{message_id or mark}@example.test>", f"X-Ledger: {mark} {hashlib.sha256(body).hexdigest()}", *headers]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
@@ -27,13 +32,14 @@ def mail(mark, size=600, subject=None, headers=(), message_id=None):
 
 class Load:
     """Clients that send without pause until told to stop. Every other one repeats a mail, the same octets, until it gets its 250;
-    the rest let an UNKNOWN be, as a client without a queue does. With `all_repeat` every one repeats."""
+    the rest let an UNKNOWN be, as a client without a queue does. With `all_repeat` every one repeats. A client that is let down at one
+    of the `ports` goes to the next; after `patience` seconds without a word it is let down."""
 
-    def __init__(self, port, name, clients=16, all_repeat=False, size=600):
-        self.port, self.name, self.size, self.all_repeat = port, name, size, all_repeat
+    def __init__(self, ports, name, clients=16, all_repeat=False, size=600, patience=40):
+        self.ports, self.name, self.size, self.all_repeat, self.patience = ports, name, size, all_repeat, patience
         self.fates, self.refusals = {}, collections.Counter()
         self.slowest = 0.0
-        self.over = threading.Event()
+        self.over, self.given_up = threading.Event(), threading.Event()
         self.threads = [threading.Thread(target=self._client, args=(n,), daemon=True) for n in range(clients)]
 
     def __enter__(self):
@@ -44,23 +50,32 @@ class Load:
     def __exit__(self, *_):
         self.stop()
 
-    def stop(self):
+    def stop(self, see_through=0):
+        """No new mail; those who repeat go on with theirs for so many seconds more."""
         self.over.set()
+        deadline = time.monotonic() + see_through
+        for thread in self.threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        self.given_up.set()
         for thread in self.threads:
             thread.join()
 
     def accepted(self):
         return [mark for mark, fate in list(self.fates.items()) if fate == OK]
 
+    def told(self, code):
+        """How many replies of this code were heard."""
+        return sum(n for words, n in list(self.refusals.items()) if f" {code} " in words)
+
     def _client(self, number):
         repeats = self.all_repeat or number % 2 == 0
-        session, count = Session(self), 0
+        session, count = Session(self, number), 0
         while not self.over.is_set():
             count += 1
             mark = f"{self.name}-{number}-{count}"
             message = mail(mark, self.size)
             fate = session.attempt(message)
-            while fate != OK and repeats and not self.over.is_set():
+            while fate != OK and repeats and not self.given_up.is_set():
                 again = session.attempt(message)
                 fate = OK if again == OK else UNKNOWN if UNKNOWN in (again, fate) else FAIL
             self.fates[mark] = fate
@@ -70,8 +85,8 @@ class Load:
 class Session:
     """One client's connection, opened again whenever it is gone."""
 
-    def __init__(self, load):
-        self.load, self.smtp = load, None
+    def __init__(self, load, number):
+        self.load, self.turn, self.smtp = load, number, None
 
     def drop(self):
         if self.smtp:
@@ -81,7 +96,7 @@ class Session:
     def attempt(self, message):
         begun, handed_over = time.monotonic(), False
         try:
-            self.smtp = self.smtp or Smtp(self.load.port, KEY)
+            self.smtp = self.smtp or Smtp(self.load.ports[self.turn % len(self.load.ports)], KEY, timeout=self.load.patience)
             self.smtp.envelope(SENDER, ["rcpt@dest.test"])
             handed_over = True
             self.smtp.data(message)
@@ -93,6 +108,7 @@ class Session:
             return FAIL
         except OSError:
             self.drop()
+            self.turn += 1
             time.sleep(0.02)
             return UNKNOWN if handed_over else FAIL
         finally:

@@ -1,14 +1,16 @@
-"""What every case of chaos is played on: a store, a sink with a ledger, a gateway between the clients and the sink."""
+"""What every case of chaos is played on: a store, a sink with a ledger, gateways between the clients and the sink."""
 import contextlib
 import json
+import sqlite3
 
 from blackbox.gateway import Gateway
-from blackbox.machine import Failure, free_port, scratch, wait_for
+from blackbox.machine import Failure, Skip, free_port, scratch, tail, wait_for
 from blackbox.postgres import Postgres
 from blackbox.sink import Running
 from ledger import arrivals
 
-IN_FLIGHT = 16  # attempts at once, so duplicates a kill at most
+IN_FLIGHT = 16  # attempts at once of one gateway, so duplicates a kill at most
+TAIL = 40  # lines of each log that a failure shows
 
 
 class Scene:
@@ -16,9 +18,26 @@ class Scene:
         self.folder, self.store, self.postgres = folder, store, postgres
         self.sink_port, self.ledger = free_port(), folder / "ledger"
         self.ledger.touch()
-        database = postgres.create() if postgres else ""
-        own = {"delivery.workers": IN_FLIGHT, "delivery.relay.max_connections": IN_FLIGHT, **(settings or {})}
-        self.gateway = Gateway(folder, self.sink_port, database, settings=own)
+        self.database = postgres.create() if postgres else ""
+        self.settings = {"delivery.workers": IN_FLIGHT, "delivery.relay.max_connections": IN_FLIGHT, **(settings or {})}
+        self.gateway = Gateway(folder, self.sink_port, self.database, settings=self.settings)
+        self.gateways = [self.gateway]
+
+    def beside(self, name):
+        """One gateway more on the same store."""
+        self.gateways.append(Gateway(self.folder / name, self.sink_port, self.database, settings=self.settings))
+        return self.gateways[-1]
+
+    def stop(self):
+        for gateway in self.gateways:
+            gateway.stop()
+
+    def tell(self):
+        """Prints what the programs said last."""
+        logs = [gateway.log for gateway in self.gateways] + ([self.postgres.log] if self.postgres else [])
+        for log in logs:
+            print(f"   the end of {log}:")
+            print("".join(f"   | {line}\n" for line in tail(log, TAIL)), end="", flush=True)
 
     def sink(self, delay=5):
         return Running(self.sink_port, "--ledger", self.ledger, "--delay", delay)
@@ -39,15 +58,48 @@ class Scene:
         wait_for(lambda: not self.missing(accepted), seconds, "every acknowledged mail to come out")
         wait_for(lambda: self.waiting() == 0, max(seconds, 10), "the queue to be empty")
 
+    def end(self):
+        """A polite end of every gateway; the book they leave behind must be sound."""
+        for gateway in self.gateways:
+            if status := gateway.term():
+                raise Failure(f"SIGTERM: the exit status was {status}")
+        if self.store == "sqlite":
+            check_sound(sqlite_file(self.folder / "data"))
+
 
 @contextlib.contextmanager
-def scene(name, store, settings=None):
-    """`store` is sqlite or postgres. The gateway is not started."""
+def scene(name, store, settings=None, disk=None):
+    """`store` is sqlite or postgres; `disk` makes a disk of the folder it lives in. The gateway is not started."""
     with scratch(f"{name}-{store}") as folder, contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(Postgres(folder)) if store == "postgres" else None
+        small = stack.enter_context(disk(folder / ("data" if store == "sqlite" else "postgres"))) if disk else None
+        postgres = stack.enter_context(Postgres(folder, wal="64MB" if disk else "2GB")) if store == "postgres" else None
         made = Scene(folder, store, postgres, settings)
-        stack.callback(made.gateway.stop)
-        yield made
+        made.disk = small
+        stack.callback(made.stop)
+        try:
+            yield made
+        except Skip:
+            raise
+        except BaseException:
+            made.tell()
+            raise
+
+
+def sqlite_file(folder):
+    """The SQLite file among the data, by the words it begins with."""
+    for file in folder.iterdir():
+        if file.is_file():
+            with open(file, "rb") as start:
+                if start.read(15) == b"SQLite format 3":
+                    return file
+    raise Failure(f"no SQLite file in {folder}")
+
+
+def check_sound(file):
+    with contextlib.closing(sqlite3.connect(file)) as book:
+        (said,), *_ = book.execute("PRAGMA integrity_check").fetchall()
+    if said != "ok":
+        raise Failure(f"the book is damaged: {said}")
 
 
 def require(verdict):

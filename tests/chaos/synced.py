@@ -49,11 +49,15 @@ def hand_in(port, name, count):
 
 
 def watch(at, strace, files):
-    """PostgreSQL writes and syncs in its own processes: the server is traced too, and each backend it forks from then on."""
+    """PostgreSQL writes and syncs in its own processes: those that are there are traced, its own writer of the log among them, and each
+    backend that is forked from then on."""
     files.append(at.folder / "postgres.trace")
-    said = open(at.folder / "strace.out", "w+")
-    watcher = subprocess.Popen([*strace, "-o", str(files[1]), "-p", str(at.postgres.pid)], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-    wait_for(lambda: "attached" in (at.folder / "strace.out").read_text(), 10, "strace to attach to PostgreSQL")
+    said, processes = at.folder / "strace.out", at.postgres.processes()
+    with open(said, "w") as out:
+        watcher = subprocess.Popen([*strace, "-o", str(files[1]), *(f"--attach={pid}" for pid in processes)],
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    # Of each it says that it is attached, or that it has ended meanwhile.
+    wait_for(lambda: len(said.read_text().splitlines()) >= len(processes), 20, "strace to attach to PostgreSQL")
     return watcher
 
 

@@ -1,7 +1,6 @@
 //! Every transcript of `tests/dialogs`: with a session alone, each segment whole and one octet at a time; through the driver over
 //! a pipe, whose clock a test moves; and with a listening server on both stores.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use posthouse::clock::Clock;
-use posthouse::config::{CleartextAuth, Listener, ListenerTls};
 use posthouse::door::smtp::connection;
 use posthouse::door::smtp::listener;
 use posthouse::shutdown::Shutdown;
@@ -19,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::support::dialog::{Dialog, Piece, Step, matches, unescape};
 use crate::support::dialog_house::House;
-use crate::support::dialog_talk::Talk;
+use crate::support::dialog_talk::{Behind, Talk};
 use crate::support::postgres::Cluster;
 
 /// How long a server may take to end after its last connection.
@@ -52,6 +50,7 @@ impl Mode {
             Some("bytes") => matches!(self, Mode::Segments | Mode::Octets),
             Some("segment") => self != Mode::Octets,
             Some("clock") => self != Mode::Live,
+            Some("listener") => self != Mode::Pipe,
             Some("bytes by segments") => self == Mode::Segments,
             Some(other) => panic!("{}: what is @ only {other}?", dialog.name),
         }
@@ -115,7 +114,8 @@ async fn over_a_pipe(dialog: &Dialog, house: &House) -> Result<(), String> {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let shutdown = Shutdown::default();
     let served = tokio::spawn(connection::serve(Arc::new(house.door()), theirs, house.peer(), shutdown.clone()));
-    let held = hold(dialog, house, Talk::over(ours, shutdown)).await;
+    let server = Behind { shutdown, connector: house.connector(), address: None };
+    let held = hold(dialog, house, Talk::over(ours, server)).await;
     timeout(END, served)
         .await
         .map_err(|_| format!("{}: the connection does not end", dialog.name))?
@@ -124,14 +124,14 @@ async fn over_a_pipe(dialog: &Dialog, house: &House) -> Result<(), String> {
 }
 
 async fn with_a_server(dialog: &Dialog, house: &House) -> Result<(), String> {
-    let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let rules = Listener { address, tls: ListenerTls::None, cleartext_auth: CleartextAuth::Loopback, trusted: Vec::new() };
+    let rules = house.rules();
     let socket = TcpListener::bind(rules.address).await.expect("a port");
     let address = socket.local_addr().expect("its address");
     let shutdown = Shutdown::default();
     let server = tokio::spawn(listener::run(vec![(socket, rules)], house.door(), shutdown.clone()));
     let stream = TcpStream::connect(address).await.expect("the server listens");
-    let held = hold(dialog, house, Talk::over(stream, shutdown.clone())).await;
+    let behind = Behind { shutdown: shutdown.clone(), connector: house.connector(), address: Some(address) };
+    let held = hold(dialog, house, Talk::over(stream, behind)).await;
     shutdown.begin();
     timeout(END, server)
         .await

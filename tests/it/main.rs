@@ -15,6 +15,7 @@ mod intake;
 mod keyring;
 mod listener;
 mod memory;
+mod poison;
 mod relay;
 mod serve;
 mod store;

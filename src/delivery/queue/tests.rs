@@ -34,7 +34,7 @@ fn starts(queue: &Queue, parcel: Parcel) -> bool {
 
 async fn taken(queue: &Queue, gate: &Gate) -> Lane {
     let parcel = queue.next(gate).await.expect("a parcel");
-    queue.done(parcel.stream(), None, Instant::now());
+    queue.done(&parcel, None, Instant::now());
     parcel.lane()
 }
 
@@ -70,6 +70,23 @@ async fn broadcast_leaves_a_quarter_of_the_runners_to_others() {
     assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "a fourth has to wait");
     queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0));
     assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.stream() == Transactional));
+}
+
+#[tokio::test]
+async fn suspects_go_one_at_a_time_and_others_beside_them() {
+    let suspect = || Parcel { suspect: true, ..parcel(Transactional, 0, EPOCH) };
+    let (queue, gate) = (queue(4, [suspect(), suspect(), parcel(Transactional, 0, EPOCH)]), gate());
+    let first = queue.next(&gate).await.expect("a suspect");
+    let other = queue.next(&gate).await.expect("a parcel");
+    assert!(first.suspect && !other.suspect);
+    assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "the second waits for the first");
+    queue.move_file_on(first.claim.message.id);
+    let second = queue.next(&gate).await.expect("the next suspect");
+    queue.done(&first, None, Instant::now());
+    queue.push(suspect(), Timestamp(0));
+    assert!(timeout(Duration::ZERO, queue.next(&gate)).await.is_err(), "the first is not the one that is out any more");
+    queue.done(&second, None, Instant::now());
+    assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.suspect));
 }
 
 #[tokio::test]
@@ -161,8 +178,8 @@ async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
     let reply = Reply::fault("no connection");
     (0..5).for_each(|_| drop(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0))));
     for _ in 0..3 {
-        queue.next(&gate).await.expect("a parcel");
-        queue.done(Transactional, Some(Sign::Unreachable(&reply)), Instant::now());
+        let parcel = queue.next(&gate).await.expect("a parcel");
+        queue.done(&parcel, Some(Sign::Unreachable(&reply)), Instant::now());
     }
     assert_eq!(queue.put_off(Timestamp(0)).len(), 2);
     let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("it was taken") };

@@ -29,6 +29,8 @@ impl Capture {
         match acted.as_str() {
             "bounced" => Fate::Refused(reply(550, "5.1.1", "acted out: no such mailbox")),
             "deferred" => Fate::Later(reply(451, "4.2.0", "acted out: try again later")),
+            #[cfg(test)]
+            "panicked" => panic!("acted out: an attempt that panics"),
             "failed" => Fate::Failed(reply(451, "4.4.7", "acted out: given up")),
             _ => Fate::Delivered(reply(250, "2.0.0", "captured, not sent")),
         }

@@ -81,24 +81,26 @@ impl Courier {
         Self { line, attempts, connection: None }
     }
 
-    /// Attempts the claim; what the gate shuts out before it is sent is released.
-    pub async fn carry(&mut self, claim: &Claim, gate: &Gate) -> Carried {
+    /// Attempts the claim, which may be `in_flight` already; what the gate shuts out before it is sent is released.
+    pub async fn carry(&mut self, claim: &Claim, gate: &Gate, in_flight: Option<InFlight>) -> Carried {
         match &self.line {
             Line::Capture(capture) => {
-                let fates = capture.carry(claim);
-                Carried::Fates(fates, Some(self.attempts.begin(claim.message.stream).await))
+                let in_flight = match in_flight {
+                    Some(begun) => begun,
+                    None => self.attempts.begin(claim.message.stream).await,
+                };
+                Carried::Fates(capture.carry(claim), Some(in_flight))
             }
             Line::Relay(relay) => match Attempt::new(claim, relay.reach()) {
-                Ok(attempt) => self.send(attempt, gate).await,
+                Ok(attempt) => self.send(attempt, gate, in_flight).await,
                 Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
             },
         }
     }
 
     /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.
-    async fn send(&mut self, mut attempt: Attempt<'_>, gate: &Gate) -> Carried {
+    async fn send(&mut self, mut attempt: Attempt<'_>, gate: &Gate, mut in_flight: Option<InFlight>) -> Carried {
         let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
-        let mut in_flight = None;
         while !waiting.is_empty() {
             let group: Vec<usize> = waiting.drain(..waiting.len().min(RECIPIENTS_MAX)).collect();
             match self.transact(&mut attempt, gate, &group, &mut in_flight).await {

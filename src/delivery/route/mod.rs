@@ -60,6 +60,11 @@ impl Routes {
         })
     }
 
+    /// The attempts of this engine.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
     /// Splits a claim by the ways it goes. A sandbox message never leaves.
     pub fn assign(&self, claim: Claim) -> Vec<(Course, Claim)> {
         let ways = if claim.message.sandbox { &self.captured } else { &self.ruled };

@@ -89,7 +89,7 @@ async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
 }
 
 async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
-    match courier.carry(claim, gate).await {
+    match courier.carry(claim, gate, None).await {
         Carried::Fates(fates, _) => fates,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
     }
@@ -97,7 +97,7 @@ async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate
 
 fn reply(fate: &Fate) -> &Reply {
     match fate {
-        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) => r,
+        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) | Fate::Held(r) => r,
         Fate::Released => panic!("not attempted"),
     }
 }
@@ -110,6 +110,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::Later(_) => "later",
         Fate::Refused(_) => "refused",
         Fate::Failed(_) => "failed",
+        Fate::Held(_) => "held",
         Fate::Released => "released",
     };
     fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()

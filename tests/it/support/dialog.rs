@@ -52,6 +52,7 @@ pub struct Scene {
     /// `@ start greeted|in|addressed`: how far the session is when the transcript begins.
     pub start: String,
     /// `@ only bytes`: what it shows can't be brought about from outside. `@ only segment`: it depends on what comes together.
+    /// `@ only clock`: a test must move the clock. `@ only listener`: a second client comes.
     pub only: Option<String>,
 }
 

@@ -1,12 +1,12 @@
 //! The house behind a dialogue: a real store with a team of the dialogue's own, its keys, the real keyring and the real intake.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
-use posthouse::config::Config;
 use posthouse::config::load::{Sources, load};
+use posthouse::config::{CleartextAuth, Config, Listener, ListenerTls};
 use posthouse::door::keyring::{Denied, Keyring};
 use posthouse::door::smtp::door::Door;
 use posthouse::door::smtp::session::{NotBegun, Peer, Tls};
@@ -22,9 +22,12 @@ use posthouse::model::suppression::Suppression;
 use posthouse::store::Store;
 use posthouse::store::keys::NewKey;
 use posthouse::store::read::{Filter, Listed};
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
 
 use super::dialog::Scene;
+use super::tls::{Pair, trusting};
 
 /// Octets that all sessions of a dialogue may hold.
 pub const BUDGET: usize = 64 << 20;
@@ -40,14 +43,21 @@ pub struct House {
     scene: Scene,
     team: Id,
     keys: Vec<(String, Secret, ApiKey)>,
+    /// Where the certificate lies, and who trusts it.
+    tls: Option<(TempDir, TlsConnector)>,
 }
 
 impl House {
     /// A new team in `store`, with the keys of the scene.
     pub async fn furnish(store: &Store, scene: &Scene) -> Self {
         let clock = Clock::System;
-        let flags = [("data_dir".to_owned(), std::env::temp_dir().display().to_string())];
-        let flags = flags.into_iter().chain(scene.config.clone()).collect();
+        let tls = (scene.tls != "absent").then(|| certificate(scene.tls == "broken"));
+        let mut flags = vec![("data_dir".to_owned(), std::env::temp_dir().display().to_string())];
+        if let Some((folder, _)) = &tls {
+            let path = |name| folder.path().join(name).display().to_string();
+            flags.extend([("tls.cert".to_owned(), path("cert.pem")), ("tls.key".to_owned(), path("key.pem"))]);
+        }
+        flags.extend(scene.config.clone());
         let config = load(&Sources { flags, ..Sources::default() }).expect("the scene's configuration");
         let ids = Ids::random(clock.clone());
         let team = store.create_team(&format!("t{}", ids.next())).await.expect("a team").id;
@@ -66,21 +76,37 @@ impl House {
             intake: Intake::new(store.clone(), &config, clock.clone(), ids),
             settings: Arc::new(Settings::from_config(&config)),
             keyring: Keyring::new(store.clone(), clock),
-
             budget: Arc::new(Semaphore::new(BUDGET)),
             store: store.clone(),
             scene: scene.clone(),
             config,
             team,
             keys,
+            tls,
         }
     }
 
     /// The door with its driver.
     pub fn door(&self) -> Door {
-        let certificates = Certificates::open(&self.config).expect("no certificates are set");
+        let certificates = Certificates::open(&self.config).expect("TLS can be set up");
         let (intake, keyring) = (self.intake.clone(), self.keyring.clone());
         Door::new(&self.config, intake, keyring, Arc::default(), certificates, self.budget.clone())
+    }
+
+    /// The rules of a listener at which a client finds what the scene says, on any port.
+    pub fn rules(&self) -> Listener {
+        let (tls, cleartext) = match self.scene.tls.as_str() {
+            "absent" => (ListenerTls::None, self.scene.cleartext_auth),
+            "required" => (ListenerTls::Starttls, false),
+            _ => (ListenerTls::Auto, self.scene.cleartext_auth),
+        };
+        let cleartext_auth = if cleartext { CleartextAuth::Loopback } else { CleartextAuth::Never };
+        Listener { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls, cleartext_auth, trusted: Vec::new() }
+    }
+
+    /// Shakes hands with this house, where it has a certificate.
+    pub fn connector(&self) -> Option<TlsConnector> {
+        self.tls.as_ref().map(|(_, connector)| connector.clone())
     }
 
     /// The text of the key with this name.
@@ -176,6 +202,16 @@ impl House {
     pub async fn octets(&self, message: &Message) -> Vec<u8> {
         self.store.body(None, message.id).await.expect("the store answers").expect("the octets").to_vec()
     }
+}
+
+/// A folder with a certificate and its key, and a client that trusts it. A broken one can't be loaded.
+fn certificate(broken: bool) -> (TempDir, TlsConnector) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pair, certificate) = Pair::make(folder.path());
+    if broken {
+        std::fs::write(&pair.cert, "no certificate").expect("the file");
+    }
+    (folder, trusting(&[certificate]))
 }
 
 /// Rights, expiry and whether it is revoked, from the words after `@ key NAME`.

@@ -1,13 +1,17 @@
 //! Holding a dialogue: with a session alone, fed by bytes, or with a server behind a stream.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use posthouse::door::smtp::session::{Action, Busy, Session};
 use posthouse::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::dialog_house::{BUDGET, House};
+use super::tls::secure;
 
 /// How long a server may take for one reply.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,11 +29,50 @@ pub enum Talk<'a> {
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-/// A stream, what came over it and was not read yet, and the hand on the server behind it.
+/// A stream, what came over it and was not read yet, and the server behind it.
 pub struct Wire<'a> {
     stream: Box<dyn Stream + 'a>,
     said: Vec<u8>,
-    shutdown: Shutdown,
+    server: Behind,
+    /// STARTTLS was said: when the server says go, hands are shaken.
+    starts_tls: bool,
+    /// Earlier connections that stay open.
+    standing: Vec<Box<dyn Stream + 'a>>,
+}
+
+/// What a client can do about the server behind a stream.
+pub struct Behind {
+    pub shutdown: Shutdown,
+    /// Trusts the server's certificate.
+    pub connector: Option<TlsConnector>,
+    /// Where it listens, when it does.
+    pub address: Option<SocketAddr>,
+}
+
+impl Wire<'_> {
+    async fn send(&mut self, octets: &[u8]) {
+        self.starts_tls = octets.starts_with(b"STARTTLS\r\n");
+        // The server may have closed; what it said before that is still read.
+        let _ = timeout(PATIENCE, self.stream.write_all(octets)).await;
+        let _ = self.stream.flush().await;
+    }
+
+    /// Shakes hands over the stream.
+    async fn secure(&mut self) -> Result<(), String> {
+        let connector = self.server.connector.as_ref().ok_or("nobody here knows the server's certificate")?;
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let secured = timeout(PATIENCE, secure(connector, stream)).await.map_err(|_| "the handshake takes too long")?;
+        self.stream = Box::new(secured.map_err(|why| format!("the handshake failed: {why}"))?);
+        self.starts_tls = false;
+        Ok(())
+    }
+
+    /// Connects anew and speaks there from now on; the connection so far stays open.
+    async fn connect(&mut self) {
+        let address = self.server.address.expect("a server that listens");
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        self.standing.push(std::mem::replace(&mut self.stream, Box::new(stream)));
+    }
 }
 
 /// A session without I/O, and what it said.
@@ -53,18 +96,16 @@ impl<'a> Talk<'a> {
     }
 
     /// With the server behind the stream.
-    pub fn over(stream: impl Stream + 'a, shutdown: Shutdown) -> Self {
-        Self::Stream(Wire { stream: Box::new(stream), said: Vec::new(), shutdown })
+    pub fn over(stream: impl Stream + 'a, server: Behind) -> Self {
+        let stream = Box::new(stream);
+        Self::Stream(Wire { stream, said: Vec::new(), server, starts_tls: false, standing: Vec::new() })
     }
 
     /// Sends one segment.
     pub async fn send(&mut self, octets: &[u8]) {
         match self {
             Self::Bytes(bytes) => bytes.send(octets).await,
-            // The server may have closed; what it said before that is still read.
-            Self::Stream(wire) => {
-                let _ = timeout(PATIENCE, wire.stream.write_all(octets)).await;
-            }
+            Self::Stream(wire) => wire.send(octets).await,
         }
     }
 
@@ -84,7 +125,13 @@ impl<'a> Talk<'a> {
             }
         };
         let Some(end) = said.windows(2).position(|pair| pair == b"\r\n") else { return Ok(None) };
-        let line = said.drain(..end + 2).take(end).collect();
+        let line: Vec<u8> = said.drain(..end + 2).take(end).collect();
+        if let Self::Stream(wire) = self
+            && wire.starts_tls
+            && line.starts_with(b"220 ")
+        {
+            wire.secure().await?;
+        }
         String::from_utf8(line).map(Some).map_err(|_| "a reply that is not UTF-8".into())
     }
 
@@ -132,15 +179,20 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// What the driver tells a session: that time has passed, or that the server closes. Behind a stream the clock must stand in
-    /// this thread.
+    /// What the driver tells a session: that time has passed, or that the server closes; or what who comes now is told. Behind a
+    /// stream the clock must stand in this thread.
     pub async fn tell(&mut self, what: &str) {
         match self {
             Self::Bytes(bytes) => bytes.tell(what).await,
             Self::Stream(wire) => match what {
                 "idle" => pass(IDLE).await,
                 "slow" => pass(WHOLE_TRANSACTION).await,
-                "drain" => wire.shutdown.begin(),
+                "drain" => wire.server.shutdown.begin(),
+                "busy" => wire.connect().await,
+                "draining" => {
+                    wire.server.shutdown.begin();
+                    wire.connect().await;
+                }
                 other => panic!("! {other} can't happen over a stream"),
             },
         }
@@ -165,11 +217,16 @@ impl Bytes<'_> {
             "idle" => session.idle(),
             "slow" => session.too_slow(),
             "drain" => session.drain(),
-            "busy" => self.said = Session::refuse(&self.house.settings, Busy::TooManyConnections).to_vec(),
-            "draining" => self.said = Session::refuse(&self.house.settings, Busy::Draining).to_vec(),
+            "busy" => return self.refuse(Busy::TooManyConnections),
+            "draining" => return self.refuse(Busy::Draining),
             other => panic!("what is ! {other}?"),
         }
         self.run().await;
+    }
+
+    fn refuse(&mut self, busy: Busy) {
+        self.said = Session::refuse(&self.house.settings, busy).to_vec();
+        (self.session, self.closed) = (None, true);
     }
 
     async fn send(&mut self, octets: &[u8]) {

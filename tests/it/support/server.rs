@@ -68,6 +68,11 @@ impl Server {
         std::fs::read_to_string(&self.log).expect("UTF-8 on standard error")
     }
 
+    /// Whether it has ended, without anybody's asking.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().expect("our own child").is_some())
+    }
+
     /// Sends a signal to it.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).expect("a signal to our own child");

@@ -1,0 +1,146 @@
+//! Who works at a destination: takes one parcel after another, has it carried, and tells what came of it.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout};
+
+use crate::delivery::attempts::InFlight;
+use crate::delivery::dispatch::Dispatch;
+use crate::delivery::fate::Fate;
+use crate::delivery::parcel::Parcel;
+use crate::delivery::poison::{Panicked, guarded};
+use crate::delivery::queue::Queue;
+use crate::delivery::route::Destination;
+use crate::delivery::route::courier::{Away, Carried, Courier};
+use crate::delivery::shape::manner::Sign;
+use crate::delivery::trial::ALONE_AT_MOST;
+use crate::model::outcome::Reply;
+use crate::store::handover::Claim;
+
+/// One who works at a destination, over a connection of its own.
+pub(super) struct Runner {
+    dispatch: Arc<Dispatch>,
+    destination: Destination,
+    queue: Arc<Queue>,
+    courier: Courier,
+}
+
+impl Runner {
+    /// Begins to work, at a queue that counts it already, until there is nothing more to do.
+    pub fn start(dispatch: Arc<Dispatch>, destination: Destination, queue: Arc<Queue>) {
+        let courier = dispatch.routes.courier(&destination);
+        let runtime = dispatch.runtime.clone();
+        runtime.spawn(Self { dispatch, destination, queue, courier }.run());
+    }
+
+    async fn run(mut self) {
+        while let Some(parcel) = self.queue.next(&self.dispatch.gate).await {
+            if !self.attempt(parcel).await {
+                return;
+            }
+        }
+        self.courier.retire().await;
+    }
+
+    /// Another one comes, when one is wanted.
+    fn call(&self, wanted: bool) {
+        if wanted {
+            Self::start(self.dispatch.clone(), self.destination.clone(), self.queue.clone());
+        }
+    }
+
+    /// One attempt at a parcel. False: this runner has left the queue, and goes.
+    async fn attempt(&mut self, parcel: Parcel) -> bool {
+        let began = Instant::now();
+        let carried = match parcel.suspect {
+            true => self.carry_suspect(&parcel.claim).await,
+            false => guarded(self.courier.carry(&parcel.claim, &self.dispatch.gate, None)).await,
+        };
+        match carried {
+            Ok(Carried::Fates(fates, in_flight)) => {
+                self.call(self.queue.done(&parcel, sign(&self.destination, &fates), began));
+                self.dispatch.conclude(parcel, fates, in_flight);
+            }
+            Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began),
+            Err(Panicked) => {
+                self.courier = self.dispatch.routes.courier(&self.destination);
+                let fates = self.after_panic(&parcel.claim).await;
+                self.call(self.queue.done(&parcel, None, began));
+                self.dispatch.conclude(parcel, fates, None);
+            }
+        }
+        true
+    }
+
+    /// The next hop took no connection. False: others serve it well enough, and this runner goes.
+    fn stayed_away(&self, parcel: Parcel, away: Away, began: Instant) -> bool {
+        let parcel = match &away {
+            Away::TurnedUs(_) => match self.queue.turned_away(parcel) {
+                Ok(()) => return false,
+                Err(parcel) => parcel,
+            },
+            Away::Unreachable(_) => parcel,
+        };
+        self.call(self.queue.done(&parcel, Some(away.sign()), began));
+        for (parcel, put_off) in self.queue.put_off(self.dispatch.clock.now()) {
+            self.dispatch.put_off(parcel, put_off);
+        }
+        self.dispatch.onwards(parcel, away);
+        true
+    }
+
+    /// An attempt at what was in flight when a process died: alone, if that can be had, and for a while; the next in the file waits.
+    async fn carry_suspect(&mut self, claim: &Claim) -> Result<Carried, Panicked> {
+        let trials = &self.dispatch.trials;
+        let mut trial = trials.begin(claim).await;
+        let in_flight: Option<InFlight> = trial.in_flight.take();
+        if trial.is_convicted {
+            trials.relent(&claim.message, &mut trial).await;
+            return Ok(Carried::Fates(vec![held(); claim.recipients.len()], in_flight));
+        }
+        let mut carrying = pin!(guarded(self.courier.carry(claim, &self.dispatch.gate, in_flight)));
+        let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
+            Ok(carried) => carried,
+            Err(_) => {
+                trials.relent(&claim.message, &mut trial).await;
+                if self.queue.move_file_on(claim.message.id) {
+                    Self::start(self.dispatch.clone(), self.destination.clone(), self.queue.clone());
+                }
+                carrying.await
+            }
+        };
+        match &carried {
+            Ok(Carried::Fates(fates, _)) if !fates.contains(&Fate::Released) => trials.acquit(&claim.message, &mut trial).await,
+            _ => trials.relent(&claim.message, &mut trial).await,
+        }
+        carried
+    }
+
+    async fn after_panic(&self, claim: &Claim) -> Vec<Fate> {
+        tracing::error!(message = %claim.message.id, "an attempt panicked");
+        let fate = match self.dispatch.trials.panicked(&claim.message).await {
+            true => held(),
+            false => Fate::Later(Reply::fault("the attempt made the engine itself fail")),
+        };
+        vec![fate; claim.recipients.len()]
+    }
+}
+
+fn held() -> Fate {
+    Fate::Held(Reply::fault("held: attempts at it made the engine itself fail; `posthouse queue release` tries again"))
+}
+
+/// What the fates of an attempt tell of the destination as a whole. A smarthost passes on what others said to it: of itself it speaks by
+/// 421 alone.
+fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
+    let asks = |reply: &Reply| match destination {
+        Destination::Relay => reply.code == 421,
+        Destination::Capture => false,
+    };
+    let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });
+    match slow {
+        Some(reply) => Some(Sign::SlowDown(reply)),
+        None => fates.iter().any(|fate| *fate != Fate::Released).then_some(Sign::Took),
+    }
+}

@@ -1,0 +1,167 @@
+//! Reading what was claimed: messages and their bytes. What can't be read is ended, so that it holds up nobody at the next claim.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::id::Id;
+use crate::model::message::{Body, Message, Recipient};
+use crate::model::outcome::{Outcome, Reply};
+use crate::store::claim::ClaimedRows;
+use crate::store::handover::{Claim, Epoch};
+use crate::store::rows::{ClaimedRow, FoundMessage};
+use crate::store::settle::{Settled, Settlement};
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::sweep::Stray;
+use crate::store::{Store, StoreError, rows};
+
+/// Bytes read back at a time: more stays for the next claim.
+const READ_BACK_OCTETS: u64 = 64 << 20;
+
+static MESSAGES: Sql = Sql::rows(
+    "SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at, details, created_at
+     FROM {rows} JOIN outbound_messages ON id = v.message",
+    &[("message", Kind::Bytes)],
+);
+
+static BODIES: Sql =
+    Sql::rows("SELECT message_id, mime FROM {rows} JOIN message_bodies ON message_id = v.message", &[("message", Kind::Bytes)]);
+
+record!(BodyRow { message_id: Vec<u8>, mime: Vec<u8> });
+
+/// What was claimed of one message.
+#[derive(Default)]
+struct Group {
+    recipients: Vec<Recipient>,
+    /// Place and attempts of those whose rows can't be read.
+    unreadable: Vec<(i64, i64)>,
+}
+
+impl Group {
+    fn push(&mut self, row: ClaimedRow) {
+        match row.recipient {
+            Ok(recipient) => self.recipients.push(recipient),
+            Err(failure) => {
+                tracing::error!(%failure, "a recipient can't be read");
+                self.unreadable.push((row.index, row.attempts));
+            }
+        }
+    }
+
+    fn strays(&self, message: Id) -> impl Iterator<Item = Stray> {
+        let places = places(&self.recipients).into_iter().chain(self.unreadable.clone());
+        places.map(move |(index, _)| Stray { message: message.0.to_vec(), index, attempts: None })
+    }
+}
+
+impl Store {
+    /// Reads what was claimed. What can't be had now, for its size, goes back into the queue; what can't be read at all is given up.
+    pub(super) async fn read_back(&self, epoch: Epoch, claimed: ClaimedRows) -> Result<Vec<Claim>, StoreError> {
+        let (mut by_message, mut nameless) = (BTreeMap::<Id, Group>::new(), Vec::new());
+        for row in claimed {
+            match rows::id(&row.message) {
+                Ok(id) => by_message.entry(id).or_default().push(row),
+                Err(_) => nameless.push(Stray { message: row.message, index: row.index, attempts: None }),
+            }
+        }
+        self.set_aside(epoch, nameless, "its message's id is none").await;
+        if by_message.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = self.with_messages(epoch, by_message).await?;
+        let (mut octets, mut now, mut later) = (0, Vec::new(), Vec::new());
+        for (message, recipients) in read {
+            octets += message.size;
+            let group = if now.is_empty() || octets <= READ_BACK_OCTETS { &mut now } else { &mut later };
+            group.push((message, recipients));
+        }
+        self.let_go(epoch, later.iter().flat_map(|(message, recipients)| strays(message.id, recipients))).await?;
+        self.with_bodies(epoch, now).await
+    }
+
+    /// The messages of what was claimed; those that can't be read are given up.
+    async fn with_messages(
+        &self,
+        epoch: Epoch,
+        by_message: BTreeMap<Id, Group>,
+    ) -> Result<Vec<(Arc<Message>, Vec<Recipient>)>, StoreError> {
+        let mut messages = self.claimed_messages(by_message.keys()).await?;
+        let (mut read, mut orphans) = (Vec::with_capacity(by_message.len()), Vec::new());
+        for (id, group) in by_message {
+            let Some((team, message)) = messages.remove(&id) else {
+                orphans.extend(group.strays(id));
+                continue;
+            };
+            self.give_up(epoch, team, id, &group.unreadable, "the stored recipient can't be read").await;
+            match message {
+                Some(message) if !group.recipients.is_empty() => read.push((message, group.recipients)),
+                Some(_) => {}
+                None => self.give_up(epoch, team, id, &places(&group.recipients), "the stored message can't be read").await,
+            }
+        }
+        self.set_aside(epoch, orphans, "the stored message is missing, or nobody's").await;
+        Ok(read)
+    }
+
+    /// The claims of what was read, with its bytes.
+    async fn with_bodies(&self, epoch: Epoch, read: Vec<(Arc<Message>, Vec<Recipient>)>) -> Result<Vec<Claim>, StoreError> {
+        let wanted: Vec<_> = read.iter().map(|(message, _)| values![message.id]).collect();
+        let mut bodies = self.bodies(&wanted).await?;
+        let mut claims = Vec::with_capacity(read.len());
+        for (message, mut recipients) in read {
+            recipients.sort_unstable_by_key(|r| r.index);
+            match bodies.remove(&message.id).map(Body::free) {
+                Some(body) => claims.push(Claim { epoch, message, body, recipients }),
+                None => {
+                    self.give_up(epoch, message.team, message.id, &places(&recipients), "the stored content is missing").await;
+                }
+            }
+        }
+        Ok(claims)
+    }
+
+    /// The teams of these messages, and the messages themselves as far as they can be read. What has no team is not among them.
+    async fn claimed_messages(
+        &self,
+        ids: impl Iterator<Item = &Id>,
+    ) -> Result<HashMap<Id, (Id, Option<Arc<Message>>)>, StoreError> {
+        let ids: Vec<_> = ids.map(|id| values![*id]).collect();
+        let found = self.db().fetch_rows::<FoundMessage>(&MESSAGES, Vec::new(), &ids).await?;
+        let read = found.into_iter().filter_map(|found| {
+            let (id, team) = (rows::id(&found.id).ok()?, rows::id(&found.team).ok()?);
+            let message =
+                found.message.inspect_err(|failure| tracing::error!(message = %id, %failure, "a message can't be read"));
+            Some((id, (team, message.ok().map(Arc::new))))
+        });
+        Ok(read.collect())
+    }
+
+    /// Ends recipients that can't be attempted, ever, so that they don't hold up the others at each claim.
+    async fn give_up(&self, epoch: Epoch, team: Id, message: Id, places: &[(i64, i64)], why: &str) {
+        if places.is_empty() {
+            return;
+        }
+        tracing::error!(%message, recipients = places.len(), why, "given up");
+        let outcome = Outcome::Failed(Reply::fault(why));
+        let outcomes = places.iter().map(|&(index, attempt)| Settled { index, attempt, outcome: outcome.clone() });
+        let settlement = Settlement { epoch, team, message, outcomes: outcomes.collect() };
+        if let Err(failure) = self.settle(settlement).await {
+            tracing::warn!(%message, %failure, "what can't be read can't be given up, either; it is claimed again");
+        }
+    }
+
+    async fn bodies(&self, wanted: &[Vec<Value>]) -> Result<HashMap<Id, Bytes>, StoreError> {
+        let found = self.db().fetch_rows::<BodyRow>(&BODIES, Vec::new(), wanted).await?;
+        found.into_iter().map(|row| Ok((rows::id(&row.message_id)?, Bytes::from(row.mime)))).collect()
+    }
+}
+
+/// Each recipient's place in the message, and its attempts.
+fn places(recipients: &[Recipient]) -> Vec<(i64, i64)> {
+    recipients.iter().map(|r| (r.index, r.attempts)).collect()
+}
+
+fn strays(message: Id, recipients: &[Recipient]) -> impl Iterator<Item = Stray> {
+    recipients.iter().map(move |r| Stray { message: message.0.to_vec(), index: r.index, attempts: Some(r.attempts) })
+}
