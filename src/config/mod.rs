@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use hidden::Hidden;
 
+use crate::model::bounce::BounceClass;
 use crate::model::key::Secret;
 use units::{ByteSize, Span};
 
@@ -193,6 +194,21 @@ pub struct Delivery {
     pub direct: Direct,
     pub dns: Dns,
     pub retry: Retry,
+    /// Why mail bounced, asked before the rules that ship.
+    pub bounce: Vec<BounceRule>,
+}
+
+/// A rule that gives a class to replies; `delivery/bounce/rules.toml` tells how they are read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BounceRule {
+    pub class: BounceClass,
+    #[serde(default)]
+    pub code: Vec<u16>,
+    #[serde(default)]
+    pub status: Vec<String>,
+    #[serde(default)]
+    pub text: Vec<String>,
 }
 
 /// Delivery to each recipient's MX.

@@ -7,6 +7,7 @@
 
 pub mod attempts;
 pub mod boottime;
+pub mod bounce;
 pub mod client;
 pub mod dispatch;
 pub mod dns;
