@@ -17,7 +17,9 @@ pub mod feeder;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod guard;
 pub mod ledger;
+pub mod mx;
 pub mod pace;
 pub mod parcel;
 pub mod places;
@@ -28,6 +30,7 @@ pub mod retry;
 pub mod route;
 pub mod scheduler;
 pub mod shape;
+pub mod security;
 pub mod stamp;
 pub mod tenure;
 

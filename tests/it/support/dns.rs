@@ -40,8 +40,8 @@ pub struct Records {
     under: BTreeMap<Name, Vec<RData>>,
     /// Of all types, or of one.
     faults: HashMap<(Name, Option<RecordType>), Fault>,
-    /// Seconds; 0: 300.
-    ttl: u32,
+    /// Seconds; none: 300.
+    ttl: Option<u32>,
 }
 
 fn name(text: &str) -> Name {
@@ -94,12 +94,12 @@ impl Records {
 
     /// What every answer may be kept for.
     pub fn living(mut self, ttl: u32) -> Self {
-        self.ttl = ttl;
+        self.ttl = Some(ttl);
         self
     }
 
     fn records(&self, owner: &Name, kind: RecordType) -> impl Iterator<Item = Record> {
-        let ttl = if self.ttl == 0 { 300 } else { self.ttl };
+        let ttl = self.ttl.unwrap_or(300);
         let data = self.under.get(owner).into_iter().flatten();
         data.filter(move |d| d.record_type() == kind).map(move |d| Record::from_rdata(owner.clone(), ttl, d.clone()))
     }
