@@ -30,6 +30,7 @@ pub mod retry;
 pub mod route;
 pub mod scheduler;
 pub mod shape;
+pub mod signing;
 pub mod security;
 pub mod stamp;
 pub mod tenure;

@@ -12,6 +12,7 @@ use crate::delivery::attempts::Attempts;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
+use crate::delivery::signing::Signer;
 use crate::store::handover::Claim;
 use capture::Capture;
 use courier::{Courier, Line};
@@ -39,11 +40,12 @@ pub struct Routes {
     capture: Capture,
     relay: Arc<Relay>,
     attempts: Attempts,
+    signer: Arc<Signer>,
 }
 
 impl Routes {
     /// From the configuration; reads the certificates it names.
-    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace) -> Result<Self, String> {
+    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace, signer: Signer) -> Result<Self, String> {
         let way = match config.delivery.route {
             Route::Capture => Way::Capture,
             Route::Relay => Way::Relay,
@@ -57,6 +59,7 @@ impl Routes {
             capture: Capture::new(&config.sandbox.domain),
             relay: Arc::new(Relay::new(config, deadlines, pace)?),
             attempts: Attempts::new(config.delivery.workers),
+            signer: Arc::new(signer),
         })
     }
 
@@ -72,6 +75,6 @@ impl Routes {
             Destination::Capture => Line::Capture(self.capture.clone()),
             Destination::Relay => Line::Relay(self.relay.clone()),
         };
-        Courier::new(line, self.attempts.clone())
+        Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone())
     }
 }
