@@ -4,6 +4,7 @@ mod attempt;
 pub mod capture;
 pub mod courier;
 pub mod relay;
+pub mod rules;
 
 use std::sync::Arc;
 
