@@ -2,7 +2,8 @@
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `policy` and `store` know the model, and policies read `mime`;
-//! `intake` folds them; doors know intake; delivery knows wire, store and mime; `app` and `cli` know everything.
+//! `intake` folds them; doors know intake; delivery knows wire, store and mime; `domains` knows store, mime and delivery's resolver;
+//! `app` and `cli` know everything.
 
 // Foundations: values and capabilities that every layer may name.
 pub mod clock;
@@ -28,6 +29,9 @@ pub mod store;
 
 // Out: the engine claims, attempts and settles.
 pub mod delivery;
+
+// What sender domains publish, so that their mail is believed.
+pub mod domains;
 
 // The house as a whole.
 pub mod app;

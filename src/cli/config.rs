@@ -50,8 +50,11 @@ fn certificates(config: &Config) -> anyhow::Result<()> {
         pem::certificates(Path::new(&config.tls.cert)).context("tls.cert")?;
         pem::private_key(Path::new(&config.tls.key)).context("tls.key")?;
     }
-    if !config.delivery.relay.ca.is_empty() {
-        pem::certificates(Path::new(&config.delivery.relay.ca)).context("delivery.relay.ca")?;
+    let named = config.delivery.relays.iter().map(|(name, relay)| (format!("delivery.relays.{name}.ca"), relay));
+    for (key, relay) in named.chain([("delivery.relay.ca".to_owned(), &config.delivery.relay)]) {
+        if !relay.ca.is_empty() {
+            pem::certificates(Path::new(&relay.ca)).context(key)?;
+        }
     }
     Ok(())
 }

@@ -1,23 +1,32 @@
 //! `posthouse domains`: what a team may send from.
 
+mod record;
+
 use anyhow::Context as _;
 use clap::Subcommand;
-use serde::Serialize;
 
 use crate::cli::context::{Global, TeamChoice};
 use crate::cli::{Usage, output};
-use crate::clock::Timestamp;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domains::keys;
+use crate::domains::records::{DnsRecord, gateway_name, records};
 use crate::model::address::Address;
 use crate::model::domain::Domain;
 use crate::store::Store;
+use record::{Record, print_zone};
 
-/// Sender domains: add, trust, list, show, remove.
+/// Sender domains: add, trust, rotate, list, show, remove.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Add a domain; nothing is sent from it before it is verified or trusted, where that is asked for.
+    /// Add a domain with keys that sign its mail, and print the records it is to publish, as a zone file has them. Nothing is sent from
+    /// it before it is verified or trusted, where that is asked for.
     Add(One),
     /// Vouch for a domain without DNS: for relays inside a network, and tests. Adds it when needed.
     Trust(One),
+    /// Make new keys, and print their records. They sign once their records are seen, or the domain is trusted anew; the old ones are
+    /// to stay published for 14 days from then.
+    Rotate(One),
     /// List a team's domains.
     List {
         #[command(flatten)]
@@ -26,7 +35,7 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Show one domain.
+    /// Show one domain and its records.
     Show(One),
     /// Remove a domain.
     Remove(One),
@@ -43,54 +52,49 @@ pub struct One {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Record {
-    id: String,
-    domain: String,
-    status: &'static str,
-    /// What to publish: nothing yet, as no record is looked up.
-    dns_records: [serde_json::Value; 0],
-    trusted: bool,
-    created_at: String,
-    verified_at: Option<String>,
-}
-
-impl From<&Domain> for Record {
-    fn from(domain: &Domain) -> Self {
-        Self {
-            id: domain.id.to_string(),
-            domain: domain.name.clone(),
-            status: domain.status.as_str(),
-            dns_records: [],
-            trusted: domain.trusted,
-            created_at: domain.created_at.rfc3339(),
-            verified_at: domain.verified_at.map(Timestamp::rfc3339),
-        }
-    }
-}
-
 impl Verb {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> anyhow::Result<()> {
         match self {
-            Self::Add(one) => one.on_store(global, async |store, name| add(store, one, name).await),
-            Self::Trust(one) => one.on_store(global, async |store, name| trust(store, one, name).await),
-            Self::Show(one) => one.on_store(global, async |store, name| show(store, one, name).await),
-            Self::Remove(one) => one.on_store(global, async |store, name| remove(store, one, name).await),
+            Self::Add(one) => one.on_store(global, async |desk, name| add(desk, one, name).await),
+            Self::Trust(one) => one.on_store(global, async |desk, name| trust(desk, one, name).await),
+            Self::Rotate(one) => one.on_store(global, async |desk, name| rotate(desk, one, name).await),
+            Self::Show(one) => one.on_store(global, async |desk, name| show(desk, one, name).await),
+            Self::Remove(one) => one.on_store(global, async |desk, name| remove(desk, one, name).await),
             Self::List { team, json } => global.on_store(async |store| list(store, team, *json).await),
         }
     }
 }
 
-impl One {
-    /// Runs `work` with the domain's comparable form.
-    fn on_store(&self, global: &Global, work: impl AsyncFnOnce(&Store, &str) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let name = comparable(&self.domain)?;
-        global.on_store(async |store| work(store, &name).await)
+/// What the verbs work with.
+struct Desk<'a> {
+    store: &'a Store,
+    config: &'a Config,
+}
+
+impl Desk<'_> {
+    async fn records(&self, domain: &Domain) -> anyhow::Result<Vec<DnsRecord>> {
+        let keys = self.store.dkim_keys(domain.id).await?;
+        Ok(records(domain, &keys, gateway_name(self.config).as_deref()))
     }
 
-    fn print(&self, domain: &Domain, words: &str) -> anyhow::Result<()> {
-        if self.json { output::json(&Record::from(domain)) } else { output::line(words) }
+    async fn print(&self, domain: &Domain, one: &One) -> anyhow::Result<()> {
+        let records = self.records(domain).await?;
+        if one.json { output::json(&Record::new(domain, &records)) } else { print_zone(domain, &records) }
+    }
+}
+
+impl One {
+    /// Runs `work` with the domain's comparable form.
+    fn on_store(&self, global: &Global, work: impl AsyncFnOnce(&Desk<'_>, &str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let (name, config) = (comparable(&self.domain)?, global.load()?);
+        global.on_store(async |store| work(&Desk { store, config: &config }, &name).await)
+    }
+
+    /// The domain, which the team must have.
+    async fn find(&self, desk: &Desk<'_>, name: &str) -> anyhow::Result<Domain> {
+        let found = desk.store.domain(self.team.find(desk.store).await?.id, name).await?;
+        found.with_context(|| format!("the team has no domain {name}"))
     }
 }
 
@@ -101,35 +105,48 @@ fn comparable(name: &str) -> anyhow::Result<String> {
     Ok(domain.ok_or_else(|| Usage(format!("{name:?} is not a domain name")))?)
 }
 
-async fn add(store: &Store, one: &One, name: &str) -> anyhow::Result<()> {
-    let domain = store.add_domain(one.team.find(store).await?.id, name).await?;
-    one.print(&domain, &format!("{name} is {}: `posthouse domains trust {name}` vouches for it", domain.status.as_str()))
+async fn add(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let team = one.team.find(desk.store).await?.id;
+    let domain = keys::add(desk.store, team, name, Clock::System.now()).await?;
+    desk.print(&domain, one).await
 }
 
-async fn trust(store: &Store, one: &One, name: &str) -> anyhow::Result<()> {
-    let domain = store.trust_domain(one.team.find(store).await?.id, name).await?;
-    one.print(&domain, &format!("{name} is trusted: mail from it and its subdomains is taken"))
+async fn trust(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let team = one.team.find(desk.store).await?.id;
+    let domain = keys::trust(desk.store, team, name, Clock::System.now()).await?;
+    if one.json {
+        return desk.print(&domain, one).await;
+    }
+    output::line(&format!("{name} is trusted: mail from it and its subdomains is taken, and signed"))?;
+    output::line(&format!("`posthouse domains show {name}` prints the records by which receivers check the signatures"))
 }
 
-async fn show(store: &Store, one: &One, name: &str) -> anyhow::Result<()> {
-    let domains = store.domains(one.team.find(store).await?.id).await?;
-    let domain = domains.iter().find(|d| d.name == name).with_context(|| format!("the team has no domain {name}"))?;
-    if one.json { output::json(&Record::from(domain)) } else { table(std::slice::from_ref(domain)) }
+async fn rotate(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let domain = one.find(desk, name).await?;
+    if !keys::rotate(desk.store, &domain, Clock::System.now()).await? {
+        output::note(&format!("{name} has keys that wait to be used already; no more are made"));
+    }
+    desk.print(&domain, one).await
 }
 
-async fn remove(store: &Store, one: &One, name: &str) -> anyhow::Result<()> {
-    let removed = store.remove_domain(one.team.find(store).await?.id, name).await?;
+async fn show(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let domain = one.find(desk, name).await?;
+    desk.print(&domain, one).await
+}
+
+async fn remove(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let removed = desk.store.remove_domain(one.team.find(desk.store).await?.id, name).await?;
     anyhow::ensure!(removed, "the team has no domain {name}");
     if one.json {
         output::json(&serde_json::json!({"domain": name, "removed": true}))
     } else {
-        output::line(&format!("{name} is removed"))
+        output::line(&format!("{name} is removed, its keys with it"))
     }
 }
 
 async fn list(store: &Store, team: &TeamChoice, json: bool) -> anyhow::Result<()> {
     let domains = store.domains(team.find(store).await?.id).await?;
-    if json { domains.iter().map(Record::from).try_for_each(|record| output::json(&record)) } else { table(&domains) }
+    if json { domains.iter().try_for_each(|domain| output::json(&Record::new(domain, &[]))) } else { table(&domains) }
 }
 
 fn table(domains: &[Domain]) -> anyhow::Result<()> {

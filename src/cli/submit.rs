@@ -107,6 +107,7 @@ pub async fn submit(hop: &Hop, sender: Option<&Address>, recipients: &[Address],
     let mail = Mail {
         reverse_path: sender,
         recipients: &paths.iter().collect::<Vec<_>>(),
+        head: &[],
         content,
         eight_bit: !content.is_ascii(),
         utf8,

@@ -1,13 +1,14 @@
 //! What the types of a configuration can't say: which values make no sense, alone or together.
 
 use super::load::ConfigError;
+use super::routing::{self, RouteName};
 use super::source::Origin;
-use super::{Config, Role, Route, shape};
+use super::{Config, Relay, Role, Route, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 12] =
-    [roles, public_url, route, workers, retry, relay, dns, shapes, tls_pair, listeners, host_names, bootstrap_key];
+const RULES: [Rule; 14] =
+    [roles, public_url, route, workers, retry, relay, relays, dns, shapes, rules, tls_pair, listeners, host_names, bootstrap_key];
 
 /// Whether the configuration makes sense; names the first key that does not.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -44,18 +45,32 @@ fn retry(config: &Config) -> Option<String> {
 }
 
 fn relay(config: &Config) -> Option<String> {
-    let relay = &config.delivery.relay;
-    if config.delivery.route != Route::Relay {
-        return None;
-    }
+    let used = config.delivery.uses(&RouteName::Relay(None));
+    used.then(|| fault_of_relay("delivery.relay", &config.delivery.relay)).flatten()
+}
+
+fn relays(config: &Config) -> Option<String> {
+    config.delivery.relays.iter().find_map(|(name, relay)| {
+        if !routing::is_name(name) {
+            return Some(format!("delivery.relays.{name}: a name has letters in lower case, digits, - and _"));
+        }
+        fault_of_relay(&format!("delivery.relays.{name}"), relay)
+    })
+}
+
+fn fault_of_relay(table: &str, relay: &Relay) -> Option<String> {
     if relay.host.trim().is_empty() {
-        return Some("delivery.relay.host is empty: name the smarthost".to_owned());
+        return Some(format!("{table}.host is empty: name the smarthost"));
     }
     if relay.max_connections == 0 {
-        return Some("delivery.relay.max_connections = 0: nothing would ever be sent".to_owned());
+        return Some(format!("{table}.max_connections = 0: nothing would ever be sent"));
     }
     (relay.username.is_empty() != relay.password.0.is_empty())
-        .then(|| "delivery.relay.username and delivery.relay.password: one is given without the other".to_owned())
+        .then(|| format!("{table}.username and {table}.password: one is given without the other"))
+}
+
+fn rules(config: &Config) -> Option<String> {
+    config.delivery.fault_of_rules()
 }
 
 fn dns(config: &Config) -> Option<String> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 use toml::Table;
 
-use super::source::{self, Origin, Setting};
+use super::source::{self, ANY_NAME, Origin, Setting};
 use super::{Config, DEFAULT, check, nearest};
 
 /// The file that is read when none is named.
@@ -41,20 +41,33 @@ impl ConfigError {
 /// Reads every source, lays them over one another and checks that the result makes sense.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let defaults = default_table();
+    let shape = shape(&defaults);
     let mut settings = match file_text(sources.file.as_deref())? {
-        Some((path, text)) => source::file(&path, &text, &defaults)?,
+        Some((path, text)) => source::file(&path, &text, &shape)?,
         None => Vec::new(),
     };
-    settings.extend(source::environment(&sources.environment, &defaults)?);
-    settings.extend(source::flags(&sources.flags, &defaults)?);
-    let config = overlay(defaults, settings)?;
+    settings.extend(source::environment(&sources.environment, &shape)?);
+    settings.extend(source::flags(&sources.flags, &shape)?);
+    let config = overlay(defaults, &shape, settings)?;
     check::check(&config)?;
     Ok(config)
 }
 
-/// The embedded file as a table: the shape that every source is held against.
+/// The embedded file as a table.
 fn default_table() -> Table {
     DEFAULT.parse().expect("the embedded default configuration is TOML")
+}
+
+/// The shape that every source is held against: the defaults, where each named smarthost has those of the one without a name.
+fn shape(defaults: &Table) -> Table {
+    let mut shape = defaults.clone();
+    let delivery = shape.get_mut("delivery").and_then(toml::Value::as_table_mut);
+    let template = delivery.as_ref().and_then(|delivery| delivery.get("relay").cloned());
+    let relays = delivery.and_then(|delivery| delivery.get_mut("relays")).and_then(toml::Value::as_table_mut);
+    if let (Some(relays), Some(template)) = (relays, template) {
+        relays.insert(ANY_NAME.to_owned(), template);
+    }
+    shape
 }
 
 /// The file's name and text; `None` when no file was named and none is there.
@@ -68,9 +81,9 @@ fn file_text(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigEr
 }
 
 /// Lays one setting after the other over the table. Each is tried at once, so that the one that does not fit is the one named.
-fn overlay(mut table: Table, settings: Vec<Setting>) -> Result<Config, ConfigError> {
+fn overlay(mut table: Table, shape: &Table, settings: Vec<Setting>) -> Result<Config, ConfigError> {
     for Setting { path, value, origin } in settings {
-        put(&mut table, &path, value);
+        put(&mut table, shape, &path, value);
         if let Err(e) = Config::deserialize(table.clone()) {
             return Err(ConfigError::new(origin, format!("{}: {}", path.join("."), nearest::explain(e.message()))));
         }
@@ -78,16 +91,18 @@ fn overlay(mut table: Table, settings: Vec<Setting>) -> Result<Config, ConfigErr
     Config::deserialize(table).map_err(|e| ConfigError::new(Origin::Defaults, e.message()))
 }
 
-/// Sets the value at `path`, whose parents are tables of the default configuration.
-fn put(table: &mut Table, path: &[String], value: toml::Value) {
+/// Sets the value at `path`, whose parents are tables of the shape; one that is not there yet begins with the shape's values.
+fn put(table: &mut Table, shape: &Table, path: &[String], value: toml::Value) {
     match path {
         [] => {}
         [key] => {
             table.insert(key.clone(), value);
         }
         [first, rest @ ..] => {
-            if let Some(toml::Value::Table(inner)) = table.get_mut(first) {
-                put(inner, rest, value);
+            let Some(toml::Value::Table(shape)) = source::named(shape, first) else { return };
+            let inner = table.entry(first.clone()).or_insert_with(|| toml::Value::Table(shape.clone()));
+            if let toml::Value::Table(inner) = inner {
+                put(inner, shape, rest, value);
             }
         }
     }

@@ -5,11 +5,13 @@ mod hidden;
 pub mod load;
 mod nearest;
 pub mod pattern;
+pub mod routing;
 pub mod shape;
 pub mod show;
 pub mod source;
 pub mod units;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use hidden::Hidden;
 
+use crate::model::bounce::BounceClass;
 use crate::model::key::Secret;
 use units::{ByteSize, Span};
 
@@ -173,7 +176,7 @@ pub struct Http {
 pub enum Route {
     /// Kept and shown, not sent.
     Capture,
-    /// To one smarthost.
+    /// To the smarthost of `[delivery.relay]`.
     Relay,
     /// To each recipient's MX.
     Direct,
@@ -189,10 +192,29 @@ pub struct Delivery {
     pub workers: usize,
     /// What destinations are sent at a time, before what ships.
     pub shape: Vec<shape::Shape>,
+    /// Which way mail goes; the first that matches decides, else `route`.
+    pub rule: Vec<routing::Rule>,
     pub relay: Relay,
+    /// Smarthosts beside `relay`, by the names that rules give.
+    pub relays: BTreeMap<String, Relay>,
     pub direct: Direct,
     pub dns: Dns,
     pub retry: Retry,
+    /// Why mail bounced, asked before the rules that ship.
+    pub bounce: Vec<BounceRule>,
+}
+
+/// A rule that gives a class to replies; `delivery/bounce/rules.toml` tells how they are read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BounceRule {
+    pub class: BounceClass,
+    #[serde(default)]
+    pub code: Vec<u16>,
+    #[serde(default)]
+    pub status: Vec<String>,
+    #[serde(default)]
+    pub text: Vec<String>,
 }
 
 /// Delivery to each recipient's MX.
@@ -227,6 +249,8 @@ pub struct Relay {
     pub username: String,
     pub password: Hidden,
     pub max_connections: usize,
+    /// Its part of the mail among smarthosts that share it; 0: only when the others fail.
+    pub weight: u32,
     /// Certificates to trust besides the public ones, PEM; empty: none.
     pub ca: String,
 }
@@ -305,7 +329,7 @@ impl Config {
     pub fn requires_verified_domain(&self) -> bool {
         match self.require_verified_domain {
             AutoBool::Set(asked) => asked,
-            AutoBool::Auto => self.delivery.route != Route::Capture,
+            AutoBool::Auto => !self.delivery.captures_all(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::source::ANY_NAME;
+
 /// Says that `path` is no key of `shape`, and which one is nearest to it.
 pub fn unknown(path: &[String], shape: &Table) -> String {
     let name = path.join(".");
@@ -23,7 +25,7 @@ pub fn explain(message: &str) -> String {
 }
 
 /// A key of the same last name in another table comes first; else the fewest slips of the pen away.
-fn nearest(name: &str, known: &[String]) -> Option<String> {
+pub(super) fn nearest(name: &str, known: &[String]) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let mut twins = known.iter().filter(|k| last(k) == last(name));
     let twin = twins.next().filter(|_| twins.next().is_none());
@@ -33,7 +35,7 @@ fn nearest(name: &str, known: &[String]) -> Option<String> {
 /// Every key by its dotted name, tables included.
 fn names(shape: &Table) -> Vec<String> {
     let mut all = Vec::new();
-    for (key, value) in shape {
+    for (key, value) in shape.iter().filter(|(key, _)| *key != ANY_NAME) {
         all.push(key.clone());
         if let Value::Table(inner) = value {
             all.extend(names(inner).into_iter().map(|name| format!("{key}.{name}")));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::address::ascii_domain;
 
@@ -92,6 +92,11 @@ pub fn one_or_many<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(from: D)
         Form::Many(texts) => texts,
     };
     texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+/// The list written as texts.
+pub fn texts<T: fmt::Display, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().map(ToString::to_string))
 }
 
 #[cfg(test)]

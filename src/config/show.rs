@@ -8,7 +8,9 @@ const MASK: &str = "********";
 pub fn shown(config: &Config) -> Result<String, toml::ser::Error> {
     let mut config = config.clone();
     config.database.0 = masked_url(&config.database.0);
-    for secret in [&mut config.bootstrap_key, &mut config.delivery.relay.password, &mut config.sendmail.key] {
+    let delivery = &mut config.delivery;
+    let passwords = delivery.relays.values_mut().chain([&mut delivery.relay]).map(|relay| &mut relay.password);
+    for secret in passwords.chain([&mut config.bootstrap_key, &mut config.sendmail.key]) {
         if !secret.0.is_empty() {
             secret.0 = MASK.to_owned();
         }

@@ -13,6 +13,9 @@ use super::nearest;
 /// What the names of environment variables begin with; `__` stands between the levels.
 const PREFIX: &str = "POSTHOUSE__";
 
+/// In the shape of the configuration: stands for any key of its table, each of which has this shape.
+pub const ANY_NAME: &str = "*";
+
 /// One key that was set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
@@ -131,7 +134,7 @@ fn collect(
 ) -> Result<(), ConfigError> {
     for (key, value) in values {
         path.push(key.clone());
-        let default = shape.get(&key).ok_or_else(|| ConfigError::new(at(path), nearest::unknown(path, root)))?;
+        let default = named(shape, &key).ok_or_else(|| ConfigError::new(at(path), nearest::unknown(path, root)))?;
         place(path.clone(), value, default, root, at, to)?;
         path.pop();
     }
@@ -173,8 +176,13 @@ fn known_items(path: &[String], items: &[Value], shape: &Table, at: &dyn Fn(&[St
 
 fn lookup<'a>(shape: &'a Table, path: &[String]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
-    let value = shape.get(first)?;
+    let value = named(shape, first)?;
     if rest.is_empty() { Some(value) } else { lookup(value.as_table()?, rest) }
+}
+
+/// What the key has for its shape.
+pub fn named<'a>(shape: &'a Table, key: &str) -> Option<&'a Value> {
+    shape.get(key).or_else(|| shape.get(ANY_NAME))
 }
 
 /// Where the key at `path` begins in the text; a number in the path is a place in a list.

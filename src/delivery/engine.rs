@@ -14,6 +14,7 @@ use crate::delivery::pace::Pace;
 use crate::delivery::places::Places;
 use crate::delivery::route::Routes;
 use crate::delivery::scheduler::HandOver;
+use crate::delivery::signing::Signer;
 use crate::delivery::tenure::Tenure;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -40,7 +41,8 @@ impl Engine {
 
     /// As [`Engine::new`], at another rhythm.
     pub fn with_pace(store: Store, config: &Config, clock: Clock, pace: Pace, deadlines: Deadlines) -> Result<Self, String> {
-        let routes = Routes::new(config, deadlines, &pace)?;
+        let signer = Signer::new(store.clone(), clock.clone());
+        let routes = Routes::new(config, deadlines, &pace, signer)?;
         Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default() })
     }
 

@@ -7,6 +7,7 @@
 
 pub mod attempts;
 pub mod boottime;
+pub mod bounce;
 pub mod client;
 pub mod dispatch;
 pub mod dns;
@@ -16,7 +17,9 @@ pub mod feeder;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod guard;
 pub mod ledger;
+pub mod mx;
 pub mod pace;
 pub mod parcel;
 pub mod places;
@@ -28,6 +31,8 @@ pub mod route;
 pub mod runner;
 pub mod scheduler;
 pub mod shape;
+pub mod signing;
+pub mod security;
 pub mod stamp;
 pub mod tenure;
 pub mod trial;

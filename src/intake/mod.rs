@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tracing::{error, info};
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Route};
+use crate::config::Config;
 use crate::heavy;
 use crate::id::{Id, Ids};
 use crate::mime::fields::Fields;
@@ -81,7 +81,7 @@ impl Intake {
             limits: Limits::new(config),
             hostname: config.smtp.hostname.clone(),
             // What is captured stays here: whoever sends it twice wants to see it twice.
-            automatic_idempotency: config.smtp.automatic_idempotency && config.delivery.route != Route::Capture,
+            automatic_idempotency: config.smtp.automatic_idempotency && !config.delivery.captures_all(),
             counts: Counts::default(),
             room: Room::new(config.data_dir.clone(), config.limits.min_free.0),
         };

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::dkim::Algorithm;
 
 /// How far a domain is proven to be its team's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,23 @@ pub struct Domain {
     pub trusted: bool,
     pub created_at: Timestamp,
     pub verified_at: Option<Timestamp>,
+    /// Looks in a row at its records that missed one it needs, and since when.
+    pub misses: i64,
+    pub missing_since: Option<Timestamp>,
+    /// Whether the records of its return path were there at the last look.
+    pub return_path: bool,
+}
+
+/// What a look at a domain's records changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub status: DomainStatus,
+    pub misses: i64,
+    pub missing_since: Option<Timestamp>,
+    pub return_path: bool,
+    pub next_look_at: Timestamp,
+    /// Pending keys whose records were seen: they begin to sign.
+    pub seen: Vec<(Id, Algorithm)>,
 }
 
 /// What the store knows of a From domain, as the policy needs it.

@@ -1,6 +1,7 @@
 //! The nouns. No I/O, no database, no wire names: everything else is told in these words.
 
 pub mod address;
+pub mod bounce;
 pub mod dkim;
 pub mod domain;
 pub mod envelope;

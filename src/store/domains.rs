@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::domain::{Domain, DomainStanding, DomainStatus};
+use crate::model::dkim::{KeyState, SecretKey};
+use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look};
 use crate::store::sql::{Kind, Sql, record, values};
-use crate::store::{Store, StoreError, rows};
+use crate::store::{Store, StoreError, dkim, rows};
 
 /// The columns of [`DomainRow`], spliced into each text that reads one.
 macro_rules! select {
     ($rest:literal) => {
-        Sql::new(concat!("SELECT id, team_id, name, status, trusted, created_at, verified_at FROM domains ", $rest))
+        Sql::new(concat!(
+            "SELECT id, team_id, name, status, trusted, created_at, verified_at, misses, missing_since, return_path FROM domains ",
+            $rest
+        ))
     };
 }
 
@@ -26,6 +30,14 @@ static TRUST: Sql = Sql::new(
      ON CONFLICT (team_id, name) DO UPDATE SET status = 'verified', trusted = 1,
          verified_at = COALESCE(domains.verified_at, excluded.verified_at)",
 );
+/// Only as it was when it was looked at: what an operator changed meanwhile stays.
+static LOOKED: Sql = Sql::new(
+    "UPDATE domains SET status = $4, misses = $5, missing_since = $6, return_path = $7, next_look_at = $8,
+         verified_at = CASE WHEN $4 = 'verified' THEN COALESCE(verified_at, $9) ELSE verified_at END
+     WHERE id = $1 AND status = $2 AND trusted = $3",
+);
+static DUE: Sql = select!("WHERE next_look_at <= $1 AND trusted = 0 AND status <> 'disabled' ORDER BY next_look_at LIMIT $2");
+static TAKE: Sql = Sql::new("UPDATE domains SET next_look_at = $3 WHERE id = $1 AND next_look_at <= $2");
 static REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
 static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
 static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
@@ -44,6 +56,9 @@ record!(DomainRow {
     trusted: i64,
     created_at: i64,
     verified_at: Option<i64>,
+    misses: i64,
+    missing_since: Option<i64>,
+    return_path: i64,
 });
 record!(Near { team_id: Vec<u8>, name: String, status: String });
 
@@ -57,6 +72,9 @@ impl DomainRow {
             trusted: self.trusted != 0,
             created_at: Timestamp(self.created_at),
             verified_at: self.verified_at.map(Timestamp),
+            misses: self.misses,
+            missing_since: self.missing_since.map(Timestamp),
+            return_path: self.return_path != 0,
         })
     }
 }
@@ -68,13 +86,67 @@ impl Store {
         self.own_domain(team, name).await
     }
 
-    /// Marks a domain verified without DNS, adding it when needed. Refused when another team has it verified.
+    /// Marks a domain verified without DNS, adding it when needed; its pending keys begin to sign. Refused when another team has it
+    /// verified.
     pub async fn trust_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
-        match self.db().write(&TRUST, values![self.desk().next_id(), team, name, self.desk().clock().now()]).await {
-            Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(format!("another team has {name} verified"))),
-            Err(error) => Err(error),
-            Ok(_) => self.own_domain(team, name).await,
+        let now = self.desk().clock().now();
+        let trusted = self.db().write(&TRUST, values![self.desk().next_id(), team, name, now]).await;
+        trusted.map_err(|error| taken(error, name))?;
+        let domain = self.own_domain(team, name).await?;
+        self.vouch_for_keys(domain.id).await?;
+        Ok(domain)
+    }
+
+    /// A domain's pending keys begin to sign, though nobody saw their records.
+    pub async fn vouch_for_keys(&self, domain: Id) -> Result<(), StoreError> {
+        let keys = self.dkim_keys(domain).await?;
+        let pending: Vec<_> = keys.iter().filter(|k| k.state == KeyState::Pending).map(|k| (k.id, k.algorithm)).collect();
+        let mut tx = self.db().begin().await?;
+        dkim::activate(&mut tx, domain, &pending, self.desk().clock().now()).await?;
+        tx.commit().await
+    }
+
+    /// Writes down what a look at the domain's records found; the keys that were seen begin to sign. False: the domain was changed
+    /// meanwhile, and nothing is written. Refused when it became verified and another team has it verified.
+    pub async fn write_look(&self, domain: &Domain, look: &Look) -> Result<bool, StoreError> {
+        let now = self.desk().clock().now();
+        let mut tx = self.db().begin().await?;
+        let row = values![
+            domain.id,
+            domain.status.as_str(),
+            i64::from(domain.trusted),
+            look.status.as_str(),
+            look.misses,
+            look.missing_since,
+            i64::from(look.return_path),
+            look.next_look_at,
+            now
+        ];
+        let changed = tx.run(&LOOKED, &row, &[]).await.map_err(|error| taken(error, &domain.name))?;
+        if changed == 1 {
+            dkim::activate(&mut tx, domain.id, &look.seen, now).await?;
         }
+        tx.commit().await?;
+        Ok(changed == 1)
+    }
+
+    /// Domains whose records are to be looked up, longest overdue first. Each is this process's own for `span`: another one does not
+    /// find it due meanwhile.
+    pub async fn take_due_domains(&self, most: i64, span: Duration) -> Result<Vec<Domain>, StoreError> {
+        let now = self.desk().clock().now();
+        let mut taken = Vec::new();
+        for row in self.db().fetch::<DomainRow>(&DUE, values![now, most]).await? {
+            let domain = row.domain()?;
+            if self.db().write(&TAKE, values![domain.id, now, now.plus(span)]).await? == 1 {
+                taken.push(domain);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The team's domain of this name.
+    pub async fn domain(&self, team: Id, name: &str) -> Result<Option<Domain>, StoreError> {
+        self.db().fetch_one::<DomainRow>(&BY_NAME, values![team, name]).await?.map(DomainRow::domain).transpose()
     }
 
     async fn own_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
@@ -92,19 +164,42 @@ impl Store {
         self.db().fetch::<DomainRow>(&OF_TEAM, values![team]).await?.into_iter().map(DomainRow::domain).collect()
     }
 
+    /// What signs the team's mail from `name`: the domain on record, which may be a parent of it, and its keys. `None` where the team
+    /// does not stand verified to it, or the domain has no key that is in use.
+    pub async fn signing_domain(&self, team: Id, name: &str) -> Result<Option<(String, Vec<SecretKey>)>, StoreError> {
+        let near = self.nearest(team, name).await?;
+        if judge(team, &near) != DomainStanding::Verified {
+            return Ok(None);
+        }
+        let Some(domain) = near.into_iter().map(|n| n.name).max_by_key(String::len) else { return Ok(None) };
+        let keys = self.signing_keys(team, &domain).await?;
+        Ok((!keys.is_empty()).then_some((domain, keys)))
+    }
+
+    async fn nearest(&self, team: Id, name: &str) -> Result<Vec<Near>, StoreError> {
+        let candidates: Vec<_> = with_parents(name).map(|candidate| values![candidate]).collect();
+        self.db().fetch_rows::<Near>(&NEAREST, values![team], &candidates).await
+    }
+
     /// How the team stands to a From domain: judged by the nearest of the name and its parents that is on record as verified by
     /// anyone, or as this team's. A verified one is remembered for up to 5 seconds; a miss always asks the book.
     pub async fn domain_standing(&self, team: Id, name: &str) -> Result<DomainStanding, StoreError> {
         if self.standings().is_verified(team, name) {
             return Ok(DomainStanding::Verified);
         }
-        let candidates: Vec<_> = with_parents(name).map(|candidate| values![candidate]).collect();
-        let near = self.db().fetch_rows::<Near>(&NEAREST, values![team], &candidates).await?;
-        let standing = judge(team, &near);
+        let standing = judge(team, &self.nearest(team, name).await?);
         if standing == DomainStanding::Verified {
             self.standings().remember(team, name);
         }
         Ok(standing)
+    }
+}
+
+/// Of two teams only one can have a domain verified.
+fn taken(error: StoreError, name: &str) -> StoreError {
+    match error {
+        StoreError::Conflict(_) => StoreError::Conflict(format!("another team has {name} verified")),
+        error => error,
     }
 }
 

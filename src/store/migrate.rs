@@ -10,6 +10,7 @@ use crate::store::db::Db;
 const SHARED: &[(i64, &str, &str)] = &[
     (1, "book", include_str!("../../migrations/0001_book.sql")),
     (3, "suspects", include_str!("../../migrations/0003_suspects.sql")),
+    (4, "dkim", include_str!("../../migrations/0004_dkim.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];

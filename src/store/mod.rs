@@ -5,6 +5,7 @@ pub mod claim;
 mod commit;
 mod counters;
 mod db;
+pub mod dkim;
 pub mod domains;
 pub mod engines;
 pub mod error;

@@ -116,10 +116,23 @@ fn a_domain_is_added_trusted_and_removed() {
     let program = Program::new();
     let added = records(&program.run(&["domains", "add", "Bücher.example", "--json"])).remove(0);
     assert_eq!((&added["domain"], &added["status"]), (&json!("xn--bcher-kva.example"), &json!("pending")));
-    assert_eq!(added["dns_records"], json!([]));
+    let published = added["dns_records"].as_array().expect("records");
+    let names: Vec<_> = published.iter().filter(|r| r["required"] == true).map(|r| r["name"].as_str().expect("a name")).collect();
+    assert!(
+        names[0] == "_posthouse.xn--bcher-kva.example" && names[1].ends_with("r._domainkey.xn--bcher-kva.example"),
+        "{names:?}"
+    );
+    assert!(published[1]["value"].as_str().is_some_and(|v| v.starts_with("v=DKIM1; k=rsa; p=MII") && !v.contains('"')));
+    let again = records(&program.run(&["domains", "add", "bücher.example", "--json"])).remove(0);
+    assert_eq!(again["dns_records"], added["dns_records"]);
     let trusted = records(&program.run(&["domains", "trust", "xn--bcher-kva.example", "--json"])).remove(0);
     assert_eq!((&trusted["id"], &trusted["status"]), (&added["id"], &json!("verified")));
-    assert!(program.run(&["domains", "show", "bücher.example"]).answer().contains("trusted"));
+    let shown = program.run(&["domains", "show", "bücher.example"]);
+    let shown = shown.answer();
+    assert!(shown.contains("trusted") && shown.contains("\n_posthouse.xn--bcher-kva.example. IN TXT \"posthouse-"), "{shown}");
+    let rotated = program.run(&["domains", "rotate", "bücher.example"]);
+    let rotated = rotated.answer();
+    assert_eq!(rotated.lines().filter(|line| !line.starts_with(';') && line.contains("._domainkey.")).count(), 4, "{rotated}");
     assert_eq!(records(&program.run(&["domains", "list", "--json"])).len(), 1);
     program.run(&["domains", "remove", "bücher.example"]).answer();
     assert_eq!(program.run(&["domains", "remove", "bücher.example"]).status, 1);

@@ -56,6 +56,18 @@ fn the_environment_is_typed_as_the_default_is() {
 }
 
 #[test]
+fn a_named_smarthost_has_the_defaults_of_the_one_without_a_name() {
+    let program = Program::with_file("[delivery.relay]\nport = 26\n[delivery.relays.one]\nhost = \"mail.example.com\"\n");
+    let secrets = [("POSTHOUSE__DELIVERY__RELAYS__TWO__PASSWORD", "hush"), ("POSTHOUSE__DELIVERY__RELAYS__TWO__USERNAME", "u")];
+    let ran = program.run_with(&["config", "show"], &secrets);
+    let all: toml::Table = ran.answer().parse().expect("TOML");
+    let relays = all["delivery"]["relays"].as_table().expect("a table");
+    assert_eq!(relays.keys().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!((relays["one"]["host"].as_str(), relays["one"]["port"].as_integer()), (Some("mail.example.com"), Some(25)));
+    assert_eq!((relays["two"]["username"].as_str(), relays["two"]["password"].as_str()), (Some("u"), Some("********")));
+}
+
+#[test]
 fn a_fault_of_the_file_is_named_with_its_place() {
     for (file, complaint) in [
         ("[smtp]\n  hostnme = \"x\"\n", "posthouse.toml:2:3: smtp.hostnme is not a key; did you mean smtp.hostname?"),
@@ -112,6 +124,18 @@ fn what_makes_no_sense_is_refused() {
         (r#"delivery.shape=[{"match": "example.net"}]"#, "\"example.net\" is not a match such as mx:*.example.net"),
         (r#"delivery.shape=[{"match": "*", "conections": 5}]"#, "did you mean connections?"),
         (r#"delivery.shape=[{"match": "*", "connections": 0}]"#, "expected a nonzero u32"),
+        (r#"delivery.rule=[{"routes": ["relay:bakup"]}]"#, "delivery.rule 1: there is no delivery.relays.bakup"),
+        (
+            r#"delivery.rule=[{"routes": "capture"}, {"team": "a", "stream": "broadcast", "routes": []}]"#,
+            "delivery.rule 2 (stream = broadcast; team = a): routes is empty",
+        ),
+        (r#"delivery.rule=[{"routes": "mx"}]"#, "\"mx\" is not a route: relay, relay:NAME, direct or capture"),
+        (r#"delivery.rule=[{"sender_domain": "a.*", "routes": "capture"}]"#, "\"a.*\" is not a name such as example.com"),
+        (r#"delivery.rule=[{"stream": "bulk", "routes": "capture"}]"#, "\"bulk\" is not a stream"),
+        ("delivery.relays.backup.host=", "delivery.relays.backup.host is empty"),
+        ("delivery.relays.backup.username=u", "delivery.relays.backup.password"),
+        ("delivery.relays.Backup.port=26", "delivery.relays.Backup: a name has letters in lower case"),
+        ("delivery.relays.backup.hots=x", "delivery.relays.backup.hots is not a key"),
         ("tls.cert=x.pem", "tls.key"),
         ("smtp.listener=[]", "smtp.listener"),
         ("smtp.hostname=a b", "smtp.hostname"),

@@ -121,6 +121,36 @@ async fn answers_are_kept_for_their_time() {
 }
 
 #[tokio::test]
+async fn signatures_are_validated() {
+    let unsigned = Records::default().mx("example.plain", 1, "mx.example.plain").address("mx.example.plain", HOST).mx(
+        "forged.signed",
+        1,
+        "evil.example.plain",
+    );
+    let signed = Records::default()
+        .mx("signed", 1, "mx.signed")
+        .address("mx.signed", HOST)
+        .mx("forged.signed", 1, "mx.signed")
+        .cname("alias.signed", "mx.signed")
+        .tlsa("_25._tcp.mx.signed", (3, 1, 1), &[7; 32]);
+    let dns = Dns::signing(unsigned, signed).await;
+    let resolver = resolver(&dns);
+    assert!(resolver.validates());
+    let answer = resolver.mx("signed").await.unwrap();
+    assert!(answer.secure, "{answer:?}");
+    assert!(resolver.addresses("mx.signed").await.unwrap().secure);
+    let alias = resolver.addresses("alias.signed").await.unwrap();
+    assert!(alias.secure && alias.owner == "mx.signed", "{alias:?}");
+    let tlsa = resolver.tlsa("_25._tcp.mx.signed").await.unwrap();
+    assert!(tlsa.secure && tlsa.records[0].cert_data == [7; 32], "{tlsa:?}");
+    assert!(!resolver.mx("example.plain").await.unwrap().secure);
+    assert_eq!(resolver.tlsa("_25._tcp.mx.example.plain").await.unwrap_err(), DnsError::NoSuchDomain);
+    assert!(matches!(resolver.mx("forged.signed").await, Err(DnsError::Bogus(_))));
+    assert_eq!(resolver.mx("nobody.signed").await.unwrap_err(), DnsError::NoSuchDomain);
+    assert_eq!(resolver.mx("mx.signed").await.unwrap_err(), DnsError::NoRecords);
+}
+
+#[tokio::test]
 async fn an_anchor_that_is_none_is_refused() {
     let dns = Dns::start(Records::default()).await;
     let folder = tempfile::tempdir().unwrap();

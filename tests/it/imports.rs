@@ -14,9 +14,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("intake", &["policy", "store", "mime"]),
     ("door", &["intake", "wire", "mime", "store"]),
     ("delivery", &["wire", "store", "mime"]),
+    ("domains", &["store", "mime", "delivery"]),
     ("telemetry", &[]),
-    ("app", &["intake", "door", "delivery", "store", "policy", "mime", "wire", "telemetry"]),
-    ("cli", &["app", "intake", "door", "delivery", "store", "policy", "mime", "wire", "telemetry"]),
+    ("app", &["intake", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
+    ("cli", &["app", "intake", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
 ];
 
 /// The foundations know only one another: values first, nouns over them.

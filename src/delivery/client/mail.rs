@@ -10,6 +10,8 @@ pub struct Mail<'a> {
     /// `None` is the null reverse-path.
     pub reverse_path: Option<&'a Address>,
     pub recipients: &'a [&'a ForwardPath],
+    /// Whole lines that go before the content: what was put on top of a message that is kept apart.
+    pub head: &'a [u8],
     /// The content, lines ended by CRLF, not dot-stuffed.
     pub content: &'a [u8],
     /// The content has octets above 127.
@@ -29,7 +31,7 @@ impl Mail<'_> {
         }
         out.push(b'>');
         if offered.size.is_some() {
-            out.extend_from_slice(format!(" SIZE={}", self.content.len()).as_bytes());
+            out.extend_from_slice(format!(" SIZE={}", self.head.len() + self.content.len()).as_bytes());
         }
         if self.eight_bit && offered.eight_bit_mime {
             out.extend_from_slice(b" BODY=8BITMIME");
@@ -110,6 +112,7 @@ mod tests {
         let mail = Mail {
             reverse_path: Some(&from),
             recipients: &[&path],
+            head: b"",
             content: b"1234",
             eight_bit: true,
             utf8,

@@ -124,7 +124,7 @@ impl Connection {
         let goes = answer.is_positive() && recipients.iter().any(is_accepted);
         if goes {
             let verdict = match data {
-                Some(Ok(reply)) if reply.code == 354 => self.content(mail.content).await,
+                Some(Ok(reply)) if reply.code == 354 => self.content(mail).await,
                 Some(Ok(reply)) => self.data_refused(reply),
                 Some(Err(failure)) => Err(failure),
                 None => Err(ClientError::Closed(Step::Data)),
@@ -166,8 +166,8 @@ impl Connection {
     }
 
     /// The content, the final dot, and its reply.
-    async fn content(&mut self, content: &[u8]) -> Answer {
-        if let Err(failure) = self.write_content(content).await {
+    async fn content(&mut self, mail: &Mail<'_>) -> Answer {
+        if let Err(failure) = self.write_content(mail).await {
             return self.last_words(failure).await;
         }
         let reply = self.reply(Step::Dot).await?;
@@ -176,11 +176,11 @@ impl Connection {
     }
 
     /// Writes the content while the peer keeps silent; the last piece and the final dot go together.
-    async fn write_content(&mut self, content: &[u8]) -> Result<(), ClientError> {
+    async fn write_content(&mut self, mail: &Mail<'_>) -> Result<(), ClientError> {
         let mut stuffer = Stuffer::default();
         self.outbox.clear();
-        for chunk in content.chunks(CHUNK) {
-            if !self.outbox.is_empty() {
+        for chunk in mail.head.chunks(CHUNK).chain(mail.content.chunks(CHUNK)) {
+            if self.outbox.len() >= CHUNK {
                 self.flush(Step::Content).await?;
             }
             match self.listen().await {

@@ -4,6 +4,7 @@ use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::transaction::Answer;
 use crate::delivery::fate::{Fate, classify, is_one_too_many, was_accepted};
+use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::heavy;
 use crate::mime::parts::Reach;
@@ -17,19 +18,20 @@ pub struct Attempt<'a> {
     pub claim: &'a Claim,
     reverse_path: Option<Address>,
     reach: Reach,
+    signing: Option<Signing>,
     /// In the order of the claim's recipients.
     told: Vec<Option<Fate>>,
-    /// The message made fit for a next hop that offers this: once, however many transactions it takes.
+    /// The message made fit for a next hop that offers this, and signed: once, however many transactions it takes.
     stamped: Option<(Extensions, Result<Stamped, Reply>)>,
 }
 
 impl<'a> Attempt<'a> {
     /// An attempt of which nothing is told yet. The error is the fate of all.
-    pub fn new(claim: &'a Claim, reach: Reach) -> Result<Self, Fate> {
+    pub fn new(claim: &'a Claim, reach: Reach, signing: Option<Signing>) -> Result<Self, Fate> {
         let reverse_path = claim.message.reverse_path.as_deref().map(Address::parse).transpose();
         let reverse_path =
             reverse_path.map_err(|e| Fate::Failed(Reply::fault(format!("the reverse-path can't be said: {e}"))))?;
-        Ok(Self { claim, reverse_path, reach, told: vec![None; claim.recipients.len()], stamped: None })
+        Ok(Self { claim, reverse_path, reach, signing, told: vec![None; claim.recipients.len()], stamped: None })
     }
 
     /// Whether nothing was told yet.
@@ -67,7 +69,8 @@ impl<'a> Attempt<'a> {
             Some((known, stamped)) if known == offered => stamped.clone(),
             _ => {
                 let body = &self.claim.body;
-                let stamped = heavy::run(body.len(), || stamp(body, self.reverse_path.as_ref(), offered, self.reach));
+                let signing = self.signing.as_ref();
+                let stamped = heavy::run(body.len(), || stamp(body, self.reverse_path.as_ref(), offered, self.reach, signing));
                 self.stamped = Some((offered.clone(), stamped.clone()));
                 stamped
             }
@@ -112,6 +115,7 @@ impl Goes<'_> {
         Mail {
             reverse_path: attempt.reverse_path.as_ref(),
             recipients: &self.paths,
+            head: &self.stamped.head,
             content: &self.stamped.content,
             eight_bit: self.stamped.eight_bit,
             utf8: self.stamped.utf8 || self.paths.iter().any(|path| path.address.needs_smtputf8()),

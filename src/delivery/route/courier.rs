@@ -10,6 +10,8 @@ use crate::delivery::route::attempt::Attempt;
 use crate::delivery::route::capture::Capture;
 use crate::delivery::route::relay::Relay;
 use crate::delivery::shape::manner::Sign;
+use crate::delivery::signing::Signer;
+use crate::mime::parts::Reach;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -28,6 +30,8 @@ pub enum Line {
 pub struct Courier {
     line: Line,
     attempts: Attempts,
+    /// `None`: what it carries goes unsigned.
+    signer: Option<Arc<Signer>>,
     connection: Option<Connection>,
 }
 
@@ -78,7 +82,12 @@ impl From<&ClientError> for Away {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, connection: None }
+        Self { line, attempts, signer: None, connection: None }
+    }
+
+    /// With somebody to sign what it carries.
+    pub fn signed_by(self, signer: Arc<Signer>) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// Attempts the claim, which may be `in_flight` already; what the gate shuts out before it is sent is released.
@@ -91,11 +100,21 @@ impl Courier {
                 };
                 Carried::Fates(capture.carry(claim), Some(in_flight))
             }
-            Line::Relay(relay) => match Attempt::new(claim, relay.reach()) {
+            Line::Relay(relay) => match self.prepare(claim, relay.reach()).await {
                 Ok(attempt) => self.send(attempt, gate, in_flight).await,
                 Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
             },
         }
+    }
+
+    /// An attempt, with what signs its message at hand. Keys that can't be read are no reason to send unsigned.
+    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach) -> Result<Attempt<'c>, Fate> {
+        let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
+        let signing = match &self.signer {
+            Some(signer) => signer.of(&claim.message).await.map_err(later)?,
+            None => None,
+        };
+        Attempt::new(claim, reach, signing)
     }
 
     /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.

@@ -4,6 +4,7 @@ mod attempt;
 pub mod capture;
 pub mod courier;
 pub mod relay;
+pub mod rules;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::delivery::attempts::Attempts;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
+use crate::delivery::signing::Signer;
 use crate::store::handover::Claim;
 use capture::Capture;
 use courier::{Courier, Line};
@@ -39,11 +41,12 @@ pub struct Routes {
     capture: Capture,
     relay: Arc<Relay>,
     attempts: Attempts,
+    signer: Arc<Signer>,
 }
 
 impl Routes {
     /// From the configuration; reads the certificates it names.
-    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace) -> Result<Self, String> {
+    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace, signer: Signer) -> Result<Self, String> {
         let way = match config.delivery.route {
             Route::Capture => Way::Capture,
             Route::Relay => Way::Relay,
@@ -57,6 +60,7 @@ impl Routes {
             capture: Capture::new(&config.sandbox.domain),
             relay: Arc::new(Relay::new(config, deadlines, pace)?),
             attempts: Attempts::new(config.delivery.workers),
+            signer: Arc::new(signer),
         })
     }
 
@@ -77,6 +81,6 @@ impl Routes {
             Destination::Capture => Line::Capture(self.capture.clone()),
             Destination::Relay => Line::Relay(self.relay.clone()),
         };
-        Courier::new(line, self.attempts.clone())
+        Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone())
     }
 }

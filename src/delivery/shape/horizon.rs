@@ -55,7 +55,6 @@ impl Horizon {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rand::RngExt as _;
 
     /// How many come back in each second.
     fn put_off(count: usize, waiting: usize, per_second: f64, suspended: Duration) -> Vec<usize> {

@@ -62,7 +62,7 @@ pub struct Manner {
 impl Manner {
     /// A destination of which nothing is known but its limits, and this engine's share of them.
     pub fn new(limits: Limits, share: Share, now: Instant) -> Self {
-        Self { limits, share, speed: Speed::new(now), tempo: Tempo::new(now), outage: Outage::default() }
+        Self { limits, share, speed: Speed::new(now), tempo: Tempo::default(), outage: Outage::default() }
     }
 
     /// What it is sent at most, by all engines together.
@@ -165,9 +165,12 @@ impl Manner {
     }
 
     fn pace(&self, now: Instant) -> Option<Wait> {
-        let (per_second, next) = (self.rate()?, self.tempo.next());
-        let why = || Why::Pace { per_second, slowed: self.speed.cause().cloned() };
-        (next > now).then(|| Wait { until: Some(next), why: why() })
+        if self.share.owned == 0 {
+            return Some(Wait { until: None, why: Why::Elsewhere });
+        }
+        let per_second = self.rate()?;
+        let until = self.tempo.next(per_second, now)?;
+        Some(Wait { until: Some(until), why: Why::Pace { per_second, slowed: self.speed.cause().cloned() } })
     }
 
     fn ceiling(&self) -> Ceiling {

@@ -64,6 +64,17 @@ fn a_share_divides_connections_and_rate() {
 }
 
 #[test]
+fn a_share_that_was_lost_while_slowed_down_works_again_when_it_is_back() {
+    let now = Instant::now();
+    let mut manner = manner(10, Some(10.0), now);
+    manner.set(limits(10, Some(10.0)), Share { owned: 0, of: 10 });
+    manner.heed(Sign::SlowDown(&later(421, "", "slow down")), now, now, 0.0);
+    assert_eq!(manner.send(now).map_err(|wait| wait.why), Err(Why::Elsewhere));
+    manner.set(limits(10, Some(10.0)), Share::whole(10));
+    assert!(manner.send(now).is_ok() && manner.rate().is_some_and(|rate| rate >= 1.0));
+}
+
+#[test]
 fn a_run_of_failures_suspends_and_one_connection_tries_it() {
     let mut now = Instant::now();
     let mut manner = manner(10, None, now);
@@ -170,7 +181,7 @@ proptest! {
             let after = manner.connections();
             prop_assert!(after <= owned && (after >= 1 || owned == 0));
             prop_assert!(after <= before + (owned / 10).max(1));
-            prop_assert!(manner.rate().is_none_or(|allowed| allowed > 0.0 && rate.is_none_or(|most| allowed <= most)));
+            prop_assert!(manner.rate().is_none_or(|allowed| (allowed > 0.0 || owned == 0) && rate.is_none_or(|most| allowed <= most)));
             prop_assert!(manner.suspended_until(now).is_none_or(|until| until <= now + Duration::from_secs(600)));
         }
     }

@@ -68,8 +68,10 @@ impl Speed {
 
     /// Messages per second allowed now; `None`: any number.
     pub fn rate(&self, ceiling: Ceiling) -> Option<f64> {
-        let slowed = self.slowed.as_ref().and_then(|slowed| slowed.rate);
-        slowed.map_or(ceiling.rate, |rate| Some(ceiling.rate.map_or(rate, |most| rate.min(most))))
+        let Some(slowed) = self.slowed.as_ref().and_then(|slowed| slowed.rate) else { return ceiling.rate };
+        // The ceiling may have moved since.
+        let slowed = slowed.max(ceiling.slowest());
+        Some(ceiling.rate.map_or(slowed, |most| slowed.min(most)))
     }
 
     /// Messages per second that were taken lately.

@@ -6,28 +6,30 @@ use tokio::time::Instant;
 
 /// How much of a delay may be made up for: timers are late by so much.
 const SLACK: Duration = Duration::from_millis(20);
+/// Seconds: no pause is longer, however small the rate.
+const LONGEST: f64 = 86400.0;
 
-/// When the next message may go. In any span of time no more go than the rate allows for it and [`SLACK`], and one.
-#[derive(Clone, Debug)]
+/// When the last message went. In any span of time no more go than the rate allows for it and [`SLACK`], and one.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tempo {
-    next: Instant,
+    /// Not when it went, but when it was due, if that was a moment before.
+    last: Option<Instant>,
 }
 
 impl Tempo {
-    /// The first may go at once.
-    pub fn new(now: Instant) -> Self {
-        Self { next: now }
+    /// When the next may go at `rate` a second; `None`: at once.
+    pub fn next(&self, rate: f64, now: Instant) -> Option<Instant> {
+        self.due(rate).filter(|due| *due > now)
     }
 
-    /// When the next may go; not after `now`: at once.
-    pub fn next(&self) -> Instant {
-        self.next
-    }
-
-    /// One goes now; the next follows at `rate` a second.
+    /// One goes now.
     pub fn step(&mut self, rate: f64, now: Instant) {
-        let due = self.next.max(now.checked_sub(SLACK).unwrap_or(now));
-        self.next = due + Duration::from_secs_f64((1.0 / rate).clamp(0.0, 86400.0));
+        let earliest = now.checked_sub(SLACK).unwrap_or(now);
+        self.last = Some(self.due(rate).map_or(now, |due| due.clamp(earliest, now)));
+    }
+
+    fn due(&self, rate: f64) -> Option<Instant> {
+        self.last.map(|last| last + Duration::from_secs_f64((1.0 / rate).clamp(0.0, LONGEST)))
     }
 }
 
@@ -40,10 +42,10 @@ mod tests {
         #[test]
         fn no_span_holds_more_than_its_share(rate in 0.1..2000f64, pauses in proptest::collection::vec(0..3000u64, 1..300), span in 1..5000u64) {
             let began = Instant::now();
-            let (mut now, mut tempo, mut sent) = (began, Tempo::new(began), Vec::new());
+            let (mut now, mut tempo, mut sent) = (began, Tempo::default(), Vec::new());
             for pause in pauses {
                 now += Duration::from_millis(pause);
-                while tempo.next() <= now && sent.len() < 20_000 {
+                while tempo.next(rate, now).is_none() && sent.len() < 20_000 {
                     tempo.step(rate, now);
                     sent.push(now.duration_since(began));
                 }
@@ -59,14 +61,23 @@ mod tests {
     #[test]
     fn what_may_go_does_go() {
         let began = Instant::now();
-        let (mut tempo, mut sent) = (Tempo::new(began), 0);
+        let (mut tempo, mut sent) = (Tempo::default(), 0);
         for ms in 0..10_000 {
             let now = began + Duration::from_millis(ms);
-            while tempo.next() <= now {
+            while tempo.next(333.0, now).is_none() {
                 tempo.step(333.0, now);
                 sent += 1;
             }
         }
         assert!((3330..=3340).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn a_higher_rate_holds_at_once() {
+        let now = Instant::now();
+        let mut tempo = Tempo::default();
+        tempo.step(0.001, now);
+        assert_eq!(tempo.next(0.001, now), Some(now + Duration::from_secs(1000)));
+        assert_eq!(tempo.next(10.0, now), Some(now + Duration::from_millis(100)));
     }
 }

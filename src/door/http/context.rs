@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::http::Uri;
 
 use crate::clock::Clock;
-use crate::config::{Config, Route};
+use crate::config::Config;
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
 use crate::mime::parts::Reach;
@@ -41,7 +41,7 @@ impl Context {
             logins: Arc::default(),
             clock,
             readiness,
-            open_on_loopback: config.delivery.route == Route::Capture,
+            open_on_loopback: config.delivery.captures_all(),
             public_host: public_host(&config.public_url),
             reach: Reach::new(&config.smtp.limits),
             smtp: config.smtp.listener.first().map(|listener| listener.address),

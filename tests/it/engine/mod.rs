@@ -4,6 +4,7 @@ mod delivery;
 mod fairness;
 mod lives;
 mod outcomes;
+mod signing;
 mod wake;
 
 use std::collections::BTreeMap;

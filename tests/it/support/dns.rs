@@ -40,8 +40,8 @@ pub struct Records {
     under: BTreeMap<Name, Vec<RData>>,
     /// Of all types, or of one.
     faults: HashMap<(Name, Option<RecordType>), Fault>,
-    /// Seconds; 0: 300.
-    ttl: u32,
+    /// Seconds; none: 300.
+    ttl: Option<u32>,
 }
 
 fn name(text: &str) -> Name {
@@ -94,12 +94,12 @@ impl Records {
 
     /// What every answer may be kept for.
     pub fn living(mut self, ttl: u32) -> Self {
-        self.ttl = ttl;
+        self.ttl = Some(ttl);
         self
     }
 
     fn records(&self, owner: &Name, kind: RecordType) -> impl Iterator<Item = Record> {
-        let ttl = if self.ttl == 0 { 300 } else { self.ttl };
+        let ttl = self.ttl.unwrap_or(300);
         let data = self.under.get(owner).into_iter().flatten();
         data.filter(move |d| d.record_type() == kind).map(move |d| Record::from_rdata(owner.clone(), ttl, d.clone()))
     }
@@ -127,8 +127,8 @@ impl Records {
 struct State {
     records: Mutex<Records>,
     asked: Mutex<Vec<(String, RecordType)>>,
-    /// The signed root zone; it answers what the table knows nothing of.
-    signed: Option<Catalog>,
+    /// The signed root zone; it goes second.
+    signed: Option<RootZone>,
 }
 
 /// The running server; it ends when this is dropped.
@@ -155,13 +155,13 @@ impl Dns {
         let mut config = Config::defaults().delivery.dns;
         let mut anchor = None;
         let signed = signed.map(|signed| {
-            let (catalog, key) = root_zone(&records, &signed);
+            let (root, key) = root_zone(&records, &signed);
             let folder = tempfile::tempdir().expect("a directory");
             let file = folder.path().join("anchor.key");
             std::fs::write(&file, format!(". IN DNSKEY {key}\n")).expect("the anchor's file");
             (config.dnssec, config.trust_anchor) = (true, file.to_str().expect("UTF-8").to_owned());
             anchor = Some(folder);
-            catalog
+            root
         });
         let state = Arc::new(State { records: Mutex::new(records), asked: Mutex::default(), signed });
         let (udp, tcp) = sockets().await;
@@ -207,8 +207,23 @@ async fn sockets() -> (UdpSocket, TcpListener) {
     panic!("no port is free for both UDP and TCP");
 }
 
+/// A signed root zone.
+struct RootZone {
+    catalog: Catalog,
+    /// The top-level names that are not delegated.
+    tops: Vec<Name>,
+}
+
+impl RootZone {
+    /// Whether it, and not a zone that it delegates, can tell.
+    fn knows(&self, owner: &Name, kind: RecordType) -> bool {
+        let is_delegation = owner.num_labels() <= 1 && matches!(kind, RecordType::DS | RecordType::NS);
+        owner.is_root() || is_delegation || self.tops.contains(&owner.trim_to(1))
+    }
+}
+
 /// A signed root zone that holds `signed`, and delegates the top-level names of `unsigned` to zones without a DS.
-fn root_zone(unsigned: &Records, signed: &Records) -> (Catalog, DNSKEY) {
+fn root_zone(unsigned: &Records, signed: &Records) -> (RootZone, DNSKEY) {
     let root = Name::root();
     let mut zone = InMemoryZoneHandler::<TokioRuntimeProvider>::empty(
         root.clone(),
@@ -224,9 +239,10 @@ fn root_zone(unsigned: &Records, signed: &Records) -> (Catalog, DNSKEY) {
             zone.upsert_mut(Record::from_rdata(owner.clone(), 300, data.clone()), 1);
         }
     }
+    let tops: Vec<Name> = signed.under.keys().map(|owner| owner.trim_to(1)).collect();
     for owner in unsigned.under.keys() {
         let top = owner.trim_to(1);
-        if !signed.under.keys().any(|known| top.zone_of(known)) {
+        if !tops.contains(&top) {
             zone.upsert_mut(Record::from_rdata(top, 300, RData::NS(NS(name("ns.root")))), 1);
         }
     }
@@ -238,7 +254,7 @@ fn root_zone(unsigned: &Records, signed: &Records) -> (Catalog, DNSKEY) {
     zone.secure_zone_mut().expect("a signed zone");
     let mut catalog = Catalog::new();
     catalog.upsert(root.into(), vec![Arc::new(zone)]);
-    (catalog, public)
+    (RootZone { catalog, tops }, public)
 }
 
 struct Handler(Arc<State>);
@@ -260,20 +276,14 @@ impl RequestHandler for Handler {
             None => {}
         }
         let (code, answers) = records.answer(&owner, kind);
-        if let Some(catalog) = self.0.signed.as_ref().filter(|_| answers.is_empty() && is_of_the_root(&records, &owner, kind)) {
-            return catalog.handle_request::<R, T>(request, response).await;
+        if let Some(root) = self.0.signed.as_ref().filter(|root| answers.is_empty() && root.knows(&owner, kind)) {
+            return root.catalog.handle_request::<R, T>(request, response).await;
         }
         let mut metadata = Metadata::response_from_request(&request.metadata);
         (metadata.response_code, metadata.recursion_available) = (code, true);
         let reply = builder.build(metadata, &answers, [], [], []);
         response.send_response(reply).await.unwrap_or_else(|_| unanswered(request))
     }
-}
-
-/// Whether the signed zone knows about it: DS and NS of a delegation, and whatever the table does not hold.
-fn is_of_the_root(records: &Records, owner: &Name, kind: RecordType) -> bool {
-    let below = records.under.keys().any(|known| owner.zone_of(known) || known.zone_of(owner));
-    !below || (matches!(kind, RecordType::DS | RecordType::NS) && owner.num_labels() <= 1)
 }
 
 fn unanswered(request: &Request) -> ResponseInfo {

@@ -1,11 +1,13 @@
 //! What several tests need, one concern a file.
 
+pub mod certificate;
 pub mod dialog;
 pub mod dialog_house;
 pub mod dialog_talk;
 pub mod dkim;
 pub mod dns;
 pub mod door;
+pub mod https;
 pub mod nouns;
 pub mod postgres;
 pub mod program;

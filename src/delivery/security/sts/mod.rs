@@ -1,0 +1,136 @@
+//! MTA-STS (RFC 8461): a domain says by DNS that it has a policy, and by HTTPS what it is. A policy once fetched binds us until its
+//! end, so that who can forge DNS answers or cut HTTPS off can't make us forget it.
+
+mod fetch;
+mod policy;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use fetch::Fetcher;
+pub use policy::{Mode, Policy};
+
+use crate::delivery::dns::Resolver;
+use crate::delivery::security::result::TlsResult;
+
+/// Domains whose policies, or the failures to fetch them, are kept.
+const KEPT_MAX: usize = 50_000;
+/// RFC 8461 section 3.3: a policy that could not be fetched is not asked for more often.
+const FAILURE_KEPT: Duration = Duration::from_mins(5);
+/// RFC 8461 section 10.2: a policy is fetched again in good time before its end, lest it lapse unseen.
+const REFRESHED_AFTER: Duration = Duration::from_hours(24);
+
+/// What a domain asks of those who send to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainPolicy {
+    pub sts: Option<Arc<Policy>>,
+    /// Why the policy that is announced is not the one in force.
+    pub failure: Option<TlsResult>,
+}
+
+impl DomainPolicy {
+    /// Whether certificates are to be verified.
+    pub fn is_enforced(&self) -> bool {
+        self.sts.as_ref().is_some_and(|policy| policy.mode == Mode::Enforce)
+    }
+
+    /// Whether mail may go to the host.
+    pub fn admits(&self, host: &str) -> bool {
+        self.sts.as_ref().is_none_or(|policy| policy.mode != Mode::Enforce || policy.names(host))
+    }
+}
+
+/// The policies of all domains, in memory.
+pub struct Policies {
+    resolver: Resolver,
+    fetcher: Fetcher,
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    id: String,
+    /// With the time it was fetched at.
+    policy: Option<(Instant, Arc<Policy>)>,
+    /// When, and how, the fetch of `id` failed last.
+    failure: Option<(Instant, TlsResult)>,
+}
+
+impl Kept {
+    fn policy(&self) -> Option<Arc<Policy>> {
+        let (since, policy) = self.policy.as_ref()?;
+        (since.elapsed() < policy.max_age).then(|| policy.clone())
+    }
+
+    /// Whether there is nothing to be gained by fetching `id`.
+    fn is_settled(&self, id: &str) -> bool {
+        if self.id != id {
+            return false;
+        }
+        let age = self.policy.as_ref().map(|(since, policy)| (since.elapsed(), policy.max_age));
+        let is_fresh = age.is_some_and(|(age, max_age)| age < REFRESHED_AFTER.min(max_age / 2));
+        is_fresh || self.failure.is_some_and(|(at, _)| at.elapsed() < FAILURE_KEPT)
+    }
+}
+
+impl Policies {
+    /// None is known yet.
+    pub fn new(resolver: Resolver, fetcher: Fetcher) -> Self {
+        Self { resolver, fetcher, kept: Mutex::default() }
+    }
+
+    /// The policy in force for the domain (A-labels, lower case). May take as long as a question and a fetch.
+    pub async fn of(&self, domain: &str) -> Arc<DomainPolicy> {
+        let kept = self.kept().get(domain).cloned();
+        let Some(id) = self.announced(domain).await else {
+            // RFC 8461 section 5.1: a policy that is valid still is applied, whatever can be found now.
+            let sts = kept.as_ref().and_then(Kept::policy);
+            return Arc::new(DomainPolicy { sts, failure: None });
+        };
+        let kept = match kept {
+            Some(kept) if kept.is_settled(&id) => kept,
+            kept => self.refresh(domain, id, kept).await,
+        };
+        Arc::new(DomainPolicy { sts: kept.policy(), failure: kept.failure.map(|(_, result)| result) })
+    }
+
+    /// The id in the DNS record; none when there is no record, or no answer.
+    async fn announced(&self, domain: &str) -> Option<String> {
+        let answer = self.resolver.txt(&format!("_mta-sts.{domain}")).await.ok()?;
+        record::id(&answer.records).map(str::to_owned)
+    }
+
+    async fn refresh(&self, domain: &str, id: String, kept: Option<Kept>) -> Kept {
+        let fresh = match self.fetcher.fetch(&self.resolver, domain).await {
+            Ok(policy) => Kept { id, policy: Some((Instant::now(), Arc::new(policy))), failure: None },
+            Err((result, cause)) => {
+                tracing::info!(domain, cause, "the MTA-STS policy can't be had");
+                Kept { id, policy: kept.and_then(|kept| kept.policy), failure: Some((Instant::now(), result)) }
+            }
+        };
+        self.keep(domain, fresh.clone());
+        fresh
+    }
+
+    fn keep(&self, domain: &str, fresh: Kept) {
+        let mut kept = self.kept();
+        if kept.len() >= KEPT_MAX && !kept.contains_key(domain) {
+            kept.retain(|_, known| known.policy().is_some());
+            // Those that are valid go only when there is no other way.
+            if kept.len() >= KEPT_MAX
+                && let Some(victim) = kept.keys().next().cloned()
+            {
+                kept.remove(&victim);
+            }
+        }
+        kept.insert(domain.to_owned(), fresh);
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

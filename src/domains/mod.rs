@@ -1,0 +1,4 @@
+//! Sender domains: their keys, the records they must publish, and looking whether they do.
+
+pub mod keys;
+pub mod records;

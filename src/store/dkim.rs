@@ -1,0 +1,108 @@
+//! The keys that sign a domain's mail.
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::dkim::{Algorithm, DkimKey, KeyState, NewDkimKey, OVERLAP, PrivateKey, SecretKey};
+use crate::store::db::Tx;
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::{Store, StoreError, rows};
+
+static INSERT: Sql = Sql::new(
+    "INSERT INTO dkim_keys (id, domain_id, algorithm, selector, state, private, public, created_at)
+     VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7)",
+);
+static OF_DOMAIN: Sql = Sql::new(
+    "SELECT id, algorithm, selector, state, public, created_at, retire_at FROM dkim_keys WHERE domain_id = $1 ORDER BY id",
+);
+static SIGNING: Sql = Sql::new(
+    "SELECT k.algorithm AS algorithm, k.selector AS selector, k.private AS private FROM dkim_keys k
+     JOIN domains d ON d.id = k.domain_id WHERE d.team_id = $1 AND d.name = $2 AND d.status = 'verified' AND k.state = 'active'
+     ORDER BY k.algorithm DESC, k.id DESC",
+);
+/// Of a domain's keys of one algorithm, those that the new one takes over from.
+static RETIRE: Sql = Sql::rows(
+    "UPDATE dkim_keys SET state = 'retiring', retire_at = $1 FROM {rows}
+     WHERE dkim_keys.domain_id = v.domain AND dkim_keys.algorithm = v.kind AND dkim_keys.state = 'active' AND dkim_keys.id <> v.successor",
+    &[("domain", Kind::Bytes), ("kind", Kind::Text), ("successor", Kind::Bytes)],
+);
+static ACTIVATE: Sql = Sql::rows(
+    "UPDATE dkim_keys SET state = 'active' FROM {rows}
+     WHERE dkim_keys.domain_id = v.domain AND dkim_keys.id = v.successor AND dkim_keys.state = 'pending'",
+    &[("domain", Kind::Bytes), ("kind", Kind::Text), ("successor", Kind::Bytes)],
+);
+static REMOVE: Sql = Sql::new("DELETE FROM dkim_keys WHERE state = 'retiring' AND retire_at <= $1");
+
+record!(KeyRow {
+    id: Vec<u8>,
+    algorithm: String,
+    selector: String,
+    state: String,
+    public: Vec<u8>,
+    created_at: i64,
+    retire_at: Option<i64>,
+});
+
+record!(SigningRow { algorithm: String, selector: String, private: Vec<u8> });
+
+impl KeyRow {
+    fn key(self) -> Result<DkimKey, StoreError> {
+        Ok(DkimKey {
+            id: rows::id(&self.id)?,
+            algorithm: algorithm(&self.algorithm)?,
+            selector: self.selector,
+            state: KeyState::from_word(&self.state),
+            public: self.public,
+            created_at: Timestamp(self.created_at),
+            retire_at: self.retire_at.map(Timestamp),
+        })
+    }
+}
+
+fn algorithm(word: &str) -> Result<Algorithm, StoreError> {
+    Algorithm::from_word(word).ok_or_else(|| StoreError::Broken(format!("dkim_keys.algorithm: {word:?}")))
+}
+
+impl Store {
+    /// Keeps new keys of a domain; they are pending.
+    pub async fn add_dkim_keys(&self, domain: Id, keys: Vec<NewDkimKey>) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        for NewDkimKey { secret, public } in keys {
+            let (id, now) = (self.desk().next_id(), self.desk().clock().now());
+            let mut row = values![id, domain, secret.algorithm.as_str(), secret.selector];
+            row.extend([secret.private.0, public].map(|octets| Value::Bytes(Some(octets))));
+            row.push(now.into());
+            tx.run(&INSERT, &row, &[]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// A domain's keys, oldest first.
+    pub async fn dkim_keys(&self, domain: Id) -> Result<Vec<DkimKey>, StoreError> {
+        self.db().fetch::<KeyRow>(&OF_DOMAIN, values![domain]).await?.into_iter().map(KeyRow::key).collect()
+    }
+
+    /// What signs mail of the team from a domain by this exact name, RSA first; nothing unless it is verified.
+    pub async fn signing_keys(&self, team: Id, domain: &str) -> Result<Vec<SecretKey>, StoreError> {
+        let rows = self.db().fetch::<SigningRow>(&SIGNING, values![team, domain]).await?;
+        let key = |row: SigningRow| {
+            let algorithm = algorithm(&row.algorithm)?;
+            Ok(SecretKey { algorithm, selector: row.selector, private: PrivateKey(row.private) })
+        };
+        rows.into_iter().map(key).collect()
+    }
+
+    /// Deletes the keys whose overlap is over, private halves and all. Returns how many.
+    pub async fn remove_retired_keys(&self) -> Result<u64, StoreError> {
+        self.db().write(&REMOVE, values![self.desk().clock().now()]).await
+    }
+}
+
+/// Pending keys begin to sign; those of the same algorithm that signed until now retire.
+pub(super) async fn activate(tx: &mut Tx, domain: Id, keys: &[(Id, Algorithm)], now: Timestamp) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let successors: Vec<_> = keys.iter().map(|(id, algorithm)| values![domain, algorithm.as_str(), *id]).collect();
+    tx.run(&RETIRE, &values![now.plus(OVERLAP)], &successors).await?;
+    tx.run(&ACTIVATE, &[], &successors).await.map(drop)
+}
