@@ -122,6 +122,11 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether other servers may write to it, too.
+    pub fn is_shared(&self) -> bool {
+        !self.db().is_sqlite()
+    }
+
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db().ping().await
