@@ -13,6 +13,7 @@ mod intake;
 mod keyring;
 mod listener;
 mod memory;
+mod mutations;
 mod poison;
 mod relay;
 mod serve;

@@ -4,6 +4,7 @@ pub mod dialog;
 pub mod dialog_house;
 pub mod dialog_talk;
 pub mod door;
+pub mod mutate;
 pub mod nouns;
 pub mod postgres;
 pub mod program;
