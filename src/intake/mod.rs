@@ -4,6 +4,7 @@
 mod cost;
 mod counts;
 mod idempotency;
+mod quirks;
 mod room;
 mod row;
 mod trace;

@@ -16,6 +16,7 @@ pub mod keys;
 mod listen;
 mod migrate;
 pub mod operate;
+pub mod quirks;
 pub mod read;
 mod read_back;
 pub mod refusals;
