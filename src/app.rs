@@ -21,7 +21,7 @@ use crate::door::smtp::listener;
 use crate::door::smtp::tls::Certificates;
 use crate::id::Ids;
 use crate::intake::Intake;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -58,7 +58,7 @@ impl House {
         let certificates = Certificates::open(&config).context("TLS can't be set up")?;
         signals::reload_on_hangup(&certificates)?;
         let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, Clock::System));
-        let engine = engine.transpose().map_err(anyhow::Error::msg)?;
+        let engine = engine.transpose().map_err(anyhow::Error::msg)?.map(|engine| engine.seated(lock::seat(&config.data_dir)));
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
         Ok(Self { config, bound, first_key, store, certificates, engine })
     }

@@ -51,6 +51,18 @@ impl Lock {
     }
 }
 
+/// The name that every holder of the lock on `data_dir` has, one after the other: this boot of this machine, and the lock file itself.
+/// Whoever had it before this process is dead. `None` when this process is not the holder, or the system tells too little.
+pub fn seat(data_dir: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut file = File::open(data_dir.join("lock")).ok()?;
+    let metadata = file.metadata().ok()?;
+    let is_ours = holder(&mut file) == std::process::id().to_string();
+    // Copies of a directory, and containers made from one image, differ in these three.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().filter(|_| is_ours)?;
+    Some(format!("{} {}:{}", boot.trim(), metadata.dev(), metadata.ino()))
+}
+
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -74,8 +86,13 @@ mod tests {
         let first = Lock::take(dir.path()).unwrap();
         let refused = Lock::take(dir.path()).unwrap_err().to_string();
         assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
+        let seat = seat(dir.path());
+        assert!(seat.is_some());
         drop(first);
-        Lock::take(dir.path()).unwrap();
+        let _second = Lock::take(dir.path()).unwrap();
+        assert_eq!(super::seat(dir.path()), seat, "the same seat");
+        std::fs::write(dir.path().join("lock"), "1\n").unwrap();
+        assert_eq!(super::seat(dir.path()), None, "another's");
     }
 
     #[test]

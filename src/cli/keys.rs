@@ -10,7 +10,7 @@ use crate::cli::context::{Global, TeamChoice};
 use crate::cli::output;
 use crate::clock::{Clock, Timestamp};
 use crate::model::key::ApiKey;
-use crate::store::Store;
+use crate::store::{Store, quirks};
 
 /// API keys: make, list, revoke.
 #[derive(Debug, Subcommand)]
@@ -46,10 +46,20 @@ struct Record {
     expires_at: Option<String>,
     revoked_at: Option<String>,
     last_used_at: Option<String>,
+    quirks: Vec<Seen>,
+}
+
+/// A habit of the clients that use the key.
+#[derive(Serialize)]
+struct Seen {
+    quirk: &'static str,
+    text: &'static str,
+    messages: u64,
 }
 
 impl Record {
-    fn of(key: &ApiKey, now: Timestamp) -> Self {
+    fn of(key: &ApiKey, quirks: &[quirks::Seen], now: Timestamp) -> Self {
+        let own = quirks.iter().filter(|seen| seen.key == key.id);
         Self {
             id: key.id.to_string(),
             name: key.name.clone(),
@@ -62,6 +72,7 @@ impl Record {
             expires_at: key.expires_at.map(Timestamp::rfc3339),
             revoked_at: key.revoked_at.map(Timestamp::rfc3339),
             last_used_at: key.last_used_at.map(Timestamp::rfc3339),
+            quirks: own.map(|seen| Seen { quirk: seen.quirk.word(), text: seen.quirk.text(), messages: seen.messages }).collect(),
         }
     }
 }
@@ -94,16 +105,18 @@ impl Verb {
 }
 
 async fn list(store: &Store, team: &TeamChoice, json: bool) -> anyhow::Result<()> {
-    let keys = store.keys(team.find(store).await?.id).await?;
-    let records = keys.iter().map(|key| Record::of(key, Clock::System.now()));
+    let team = team.find(store).await?.id;
+    let (keys, quirks) = (store.keys(team).await?, store.quirks(team).await?);
+    let records = keys.iter().map(|key| Record::of(key, &quirks, Clock::System.now()));
     if json {
         return records.into_iter().try_for_each(|record| output::json(&record));
     }
     let rows: Vec<_> = records.map(row).collect();
-    output::table(["ID", "NAME", "KEY", "STREAMS", "SCOPES", "STATUS", "LAST USED"], &rows)
+    output::table(["ID", "NAME", "KEY", "STREAMS", "SCOPES", "STATUS", "LAST USED", "QUIRKS"], &rows)
 }
 
-fn row(record: Record) -> [String; 7] {
+fn row(record: Record) -> [String; 8] {
+    let quirks: Vec<_> = record.quirks.iter().map(|seen| format!("{} ({})", seen.text, seen.messages)).collect();
     let sandbox = if record.sandbox { ", sandbox" } else { "" };
     [
         record.id,
@@ -113,6 +126,7 @@ fn row(record: Record) -> [String; 7] {
         record.scopes.join(","),
         format!("{}{sandbox}", record.status),
         record.last_used_at.unwrap_or_else(|| "never".to_owned()),
+        quirks.join("; "),
     ]
 }
 

@@ -36,7 +36,7 @@ impl Failure {
 }
 
 /// Where to submit, and as whom; what is not given comes from the environment and the configuration.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Way<'a> {
     pub server: Option<&'a str>,
     pub key: Option<&'a str>,

@@ -31,6 +31,7 @@ pub struct Engine {
     pace: Pace,
     routes: Routes,
     boottime: Boottime,
+    seat: Option<String>,
 }
 
 impl Engine {
@@ -43,12 +44,17 @@ impl Engine {
     pub fn with_pace(store: Store, config: &Config, clock: Clock, pace: Pace, deadlines: Deadlines) -> Result<Self, String> {
         let signer = Signer::new(store.clone(), clock.clone());
         let routes = Routes::new(config, deadlines, &pace, signer)?;
-        Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default() })
+        Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default(), seat: None })
     }
 
     /// With another clock for the freshness of its epoch.
     pub fn with_boottime(self, boottime: Boottime) -> Self {
         Self { boottime, ..self }
+    }
+
+    /// With a name that only one process at a time can have (`lock::seat`): what its earlier life held is taken over at once.
+    pub fn seated(self, seat: Option<String>) -> Self {
+        Self { seat, ..self }
     }
 
     /// Delivers until closing begins, then finishes what is in flight, gives back the rest, and closes its epoch.
@@ -66,7 +72,8 @@ impl Engine {
             gate: gate.clone(),
             dispatch: dispatch.clone(),
             pace: self.pace.clone(),
-            name: engine_name(),
+            sole: self.seat.is_some(),
+            name: self.seat.unwrap_or_else(engine_name),
         };
         let feeder = Feeder {
             store: self.store.clone(),

@@ -47,8 +47,13 @@ mod tests {
         let message = crate::model::message::Message { team, sandbox: true, ..fixture::message(Clock::System.now()) };
         let path = Address::parse(recipient).unwrap().into();
         let (id, recipients) = (message.id, vec![NewRecipient { path, rejected: None }]);
-        let acceptance =
-            Acceptance { message: Arc::new(message), body: Body::free(&b"a: b\r\n"[..]), recipients, idempotency: None };
+        let acceptance = Acceptance {
+            message: Arc::new(message),
+            body: Body::free(&b"a: b\r\n"[..]),
+            recipients,
+            idempotency: None,
+            quirks: Vec::new(),
+        };
         store.accept(acceptance).await.unwrap();
         id
     }

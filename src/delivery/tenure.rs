@@ -7,8 +7,8 @@ use tokio::time::sleep;
 use crate::delivery::dispatch::Dispatch;
 use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
-use crate::store::Store;
 use crate::store::handover::Epoch;
+use crate::store::{Store, StoreError};
 
 /// Keeps an epoch alive.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Tenure {
     pub pace: Pace,
     /// Tells machine and process.
     pub name: String,
+    /// Only one process at a time has the name: whoever had it before is dead.
+    pub sole: bool,
 }
 
 impl Tenure {
@@ -37,7 +39,7 @@ impl Tenure {
     async fn open(&self) -> Epoch {
         loop {
             let sent = self.gate.now();
-            match self.store.open_epoch(&self.name).await {
+            match self.begin().await {
                 Ok(epoch) => {
                     self.gate.begin(epoch, sent);
                     return epoch;
@@ -46,6 +48,14 @@ impl Tenure {
             }
             sleep(self.pace.poll).await;
         }
+    }
+
+    /// A new epoch; an earlier life's is over without waiting for its silence.
+    async fn begin(&self) -> Result<Epoch, StoreError> {
+        if self.sole && self.store.bury_namesakes(&self.name).await? > 0 {
+            tracing::info!("this engine's earlier life ended without closing; what it held is taken over");
+        }
+        self.store.open_epoch(&self.name).await
     }
 
     /// Renews until the epoch is dead.

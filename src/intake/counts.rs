@@ -1,4 +1,6 @@
-//! How much each key has sent, in this process: exact within it, begun each day from what the store counted.
+//! How much each key has sent. The minute is counted by each process for itself. The day is exact within a process, begun from what the
+//! store counted; where several processes share a store, each learns once a minute what the others added, so that together they may
+//! exceed a daily quota by what they accept in a minute.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,8 +30,8 @@ struct Windows {
     in_minute: u64,
     day: i64,
     in_day: u64,
-    /// Whether `in_day` includes what the store knew.
-    learnt: bool,
+    /// When `in_day` last included what the store knew.
+    learnt_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,23 +90,30 @@ impl Counts {
         }
     }
 
-    /// The beginning of the day whose count must be read from the store first, if so.
-    pub fn day_to_learn(&self, key: &ApiKey, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    /// The beginning of the day whose count must be read from the store first, if so; of a `shared` store again each minute.
+    pub fn day_to_learn(&self, key: &ApiKey, limits: &Limits, now: Timestamp, shared: bool) -> Option<Timestamp> {
         if limits.messages_per_day == 0 && key.rights.quota.is_none() {
             return None;
         }
         let mut keys = lock(&self.keys);
         let windows = current(&mut keys, key.id, now);
-        (!windows.learnt).then_some(Timestamp(windows.day * DAY))
+        match windows.learnt_at {
+            Some(at) if !shared || now.0 - at.0 < MINUTE => return None,
+            // One asks again for all; until it knows, what was known serves the others.
+            Some(_) => windows.learnt_at = Some(now),
+            None => {}
+        }
+        Some(Timestamp(windows.day * DAY))
     }
 
-    /// What the store counted since the beginning of a day; places taken meanwhile are added to it.
-    pub fn learn_day(&self, key: &ApiKey, since: Timestamp, count: u64) {
+    /// What the store counted since the beginning of a day. The first time, places taken meanwhile are added to it; later it can only
+    /// say that others have sent more than was known.
+    pub fn learn_day(&self, key: &ApiKey, since: Timestamp, now: Timestamp, count: u64) {
         let mut keys = lock(&self.keys);
         let windows = current(&mut keys, key.id, since);
-        if windows.day * DAY == since.0 && !windows.learnt {
-            windows.in_day += count;
-            windows.learnt = true;
+        if windows.day * DAY == since.0 {
+            windows.in_day = if windows.learnt_at.is_none() { windows.in_day + count } else { windows.in_day.max(count) };
+            windows.learnt_at = Some(now);
         }
     }
 
@@ -139,7 +148,7 @@ fn current(keys: &mut HashMap<Id, Windows>, key: Id, now: Timestamp) -> &mut Win
         (windows.minute, windows.in_minute) = (minute, 0);
     }
     if day > windows.day {
-        (windows.day, windows.in_day, windows.learnt) = (day, 0, false);
+        (windows.day, windows.in_day, windows.learnt_at) = (day, 0, None);
     }
     windows
 }
@@ -169,14 +178,30 @@ mod tests {
     #[test]
     fn a_place_counts_only_when_it_is_kept() {
         let (counts, key, limits) = (Counts::default(), key(), Limits::new(&Config::defaults()));
-        assert_eq!(counts.day_to_learn(&key, &limits, NOON), Some(Timestamp(20_000 * DAY)));
+        assert_eq!(counts.day_to_learn(&key, &limits, NOON, false), Some(Timestamp(20_000 * DAY)));
         counts.take(&key, &limits, NOON).keep();
-        counts.learn_day(&key, Timestamp(20_000 * DAY), 5);
-        counts.learn_day(&key, Timestamp(20_000 * DAY), 5);
-        assert_eq!(counts.day_to_learn(&key, &limits, NOON), None);
+        counts.learn_day(&key, Timestamp(20_000 * DAY), NOON, 5);
+        counts.learn_day(&key, Timestamp(20_000 * DAY), NOON, 5);
+        assert_eq!(counts.day_to_learn(&key, &limits, NOON, false), None);
         drop(counts.take(&key, &limits, NOON));
         let usage = counts.take(&key, &limits, NOON).usage;
         assert_eq!((usage.this_minute, usage.today), (2, 7));
+    }
+
+    #[test]
+    fn what_others_sent_is_learnt_each_minute_where_the_store_is_shared() {
+        let (counts, key, limits) = (Counts::default(), key(), Limits::new(&Config::defaults()));
+        let (today, later) = (Timestamp(20_000 * DAY), Timestamp(NOON.0 + MINUTE));
+        counts.learn_day(&key, today, NOON, 2);
+        counts.take(&key, &limits, NOON).keep();
+        assert_eq!(counts.day_to_learn(&key, &limits, Timestamp(later.0 - 1), true), None);
+        assert_eq!(counts.day_to_learn(&key, &limits, later, false), None, "nobody else can have sent anything");
+        assert_eq!(counts.day_to_learn(&key, &limits, later, true), Some(today));
+        assert_eq!(counts.day_to_learn(&key, &limits, later, true), None, "one asks for all");
+        counts.learn_day(&key, today, later, 7);
+        assert_eq!(counts.take(&key, &limits, later).usage.today, 8);
+        counts.learn_day(&key, today, later, 1);
+        assert_eq!(counts.take(&key, &limits, later).usage.today, 8, "what is known is not forgotten");
     }
 
     #[test]
@@ -190,7 +215,7 @@ mod tests {
         counts.take(&key, &limits, tomorrow).keep();
         drop(stale);
         assert_eq!(counts.take(&key, &limits, tomorrow).usage.today, 2, "a place of yesterday is not given back today");
-        assert!(counts.day_to_learn(&key, &limits, tomorrow).is_some());
+        assert!(counts.day_to_learn(&key, &limits, tomorrow, false).is_some());
     }
 
     #[test]
@@ -199,7 +224,7 @@ mod tests {
         let key = ApiKey { rights: KeyRights::default(), ..key() };
         counts.take(&key, &limits, NOON).keep();
         assert_eq!(counts.take(&key, &limits, NOON).usage, Usage::default());
-        assert!(!counts.queue_to_learn(&key, &limits, NOON) && counts.day_to_learn(&key, &limits, NOON).is_none());
+        assert!(!counts.queue_to_learn(&key, &limits, NOON) && counts.day_to_learn(&key, &limits, NOON, true).is_none());
         assert!(lock(&counts.keys).is_empty());
     }
 

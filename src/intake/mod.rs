@@ -4,6 +4,7 @@
 mod cost;
 mod counts;
 mod idempotency;
+mod quirks;
 mod room;
 mod row;
 mod trace;
@@ -172,9 +173,9 @@ impl Inner {
 
     /// Reads from the store what counts can't know by themselves; nothing where no limit is set.
     async fn learn_usage(&self, key: &ApiKey, now: Timestamp) -> Result<(), Refusal> {
-        if let Some(since) = self.counts.day_to_learn(key, &self.limits, now) {
+        if let Some(since) = self.counts.day_to_learn(key, &self.limits, now, self.store.is_shared()) {
             let count = self.store.accepted_since(key.id, since).await.map_err(|fault| unwell(&fault))?;
-            self.counts.learn_day(key, since, count);
+            self.counts.learn_day(key, since, now, count);
         }
         if self.counts.queue_to_learn(key, &self.limits, now) {
             let count = self.store.queued(key.team).await.map_err(|fault| unwell(&fault))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Inner, trace};
+use super::{Inner, quirks, trace};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::mime::edit::Edit;
@@ -35,7 +35,8 @@ impl Inner {
         let message = row(submission, draft, &ruling, &body, id, message_id, now);
         let recipients = recipients(submission, &ruling);
         let out = recipients.iter().filter(|r| r.rejected.is_some()).map(|r| r.path.address.to_string()).collect();
-        (Acceptance { message: Arc::new(message), body, recipients, idempotency }, out)
+        let quirks = quirks::of(submission, &draft.fields);
+        (Acceptance { message: Arc::new(message), body, recipients, idempotency, quirks }, out)
     }
 
     /// The bytes with our fields on top and what must go gone; every other byte as it came.

@@ -54,7 +54,7 @@ struct Token {
 impl Mailbox {
     /// Reads a From field's value. Comments may nest as deep as they like: they are counted, not descended into.
     pub fn parse(value: &[u8]) -> Result<Self, Fault> {
-        if value.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
+        if value.iter().any(|&byte| byte.is_ascii_control() && !is_blank(byte)) {
             return Err(Fault::Bytes);
         }
         let tokens = tokens(value)?;
@@ -137,7 +137,7 @@ fn tokens(value: &[u8]) -> Result<Vec<Token>, Fault> {
     let mut at = 0;
     while let Some(&byte) = value.get(at) {
         let (kind, end) = match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => {
+            blank if is_blank(blank) => {
                 at += 1;
                 continue;
             }
@@ -156,8 +156,14 @@ fn tokens(value: &[u8]) -> Result<Vec<Token>, Fault> {
     Ok(tokens)
 }
 
+/// Folding white space (RFC 5322 section 3.2.2): a form feed is none.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Every octet that [`tokens`] has no other word for, so that each step goes on.
 fn is_atom(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && !b"()<>[]:;@\\,\"".contains(&byte)
+    !is_blank(byte) && !b"()<>[]:;@\\,\"".contains(&byte)
 }
 
 /// Past the closing mark of what begins at `at`, quoted pairs minded.
@@ -251,6 +257,9 @@ mod tests {
             ("a@", Fault::Form),
             ("@b.test", Fault::Form),
             ("a@b.test\0", Fault::Bytes),
+            ("a@b.test \x0c", Fault::Bytes),
+            ("\x0c<a@b.test>", Fault::Bytes),
+            ("\x0b<a@b.test>", Fault::Bytes),
         ];
         for (value, fault) in cases {
             assert_eq!(address(value), Err(fault), "{value}");

@@ -9,6 +9,7 @@ pub mod event;
 pub mod key;
 pub mod message;
 pub mod outcome;
+pub mod quirk;
 pub mod refusal;
 pub mod status;
 pub mod stream;

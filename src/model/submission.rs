@@ -7,6 +7,7 @@ use crate::id::Id;
 use crate::model::envelope::Envelope;
 use crate::model::key::ApiKey;
 use crate::model::message::{Body, Source};
+use crate::model::quirk::Quirk;
 use crate::model::stream::Stream;
 
 /// One message offered for acceptance.
@@ -21,6 +22,8 @@ pub struct Submission {
     /// The stream that the login named (`apikey+broadcast`); a header goes before it.
     pub login_stream: Option<Stream>,
     pub transport: Transport,
+    /// What the door found odd in it, and mended.
+    pub quirks: Vec<Quirk>,
 }
 
 /// How it came, for the Received field (RFC 5321 section 4.4). Neither address nor EHLO: those stay in the log.

@@ -68,6 +68,7 @@ impl Case {
             mime: Body::free(message.replace('\n', "\r\n").into_bytes()),
             login_stream: self.login_stream,
             transport: Transport::default(),
+            quirks: Vec::new(),
         }
     }
 

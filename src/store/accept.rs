@@ -9,12 +9,13 @@ use crate::model::envelope::ForwardPath;
 use crate::model::event::EventKind;
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
+use crate::model::quirk::Quirk;
 use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, counters, events, idempotency, rows};
+use crate::store::{Store, StoreError, counters, events, idempotency, quirks, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Acceptance {
     pub body: Body,
     pub recipients: Vec<NewRecipient>,
     pub idempotency: Option<Idempotency>,
+    /// Counted for the owner of the key.
+    pub quirks: Vec<Quirk>,
 }
 
 impl Acceptance {
@@ -194,6 +197,9 @@ fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch
         add_recipient(message, new, index, epoch, desk, sheet);
     }
     sheet.counts.add(message.team, counters::MESSAGES, 1);
+    if let Some(key) = message.key {
+        acceptance.quirks.iter().for_each(|quirk| sheet.counts.add(message.team, quirks::counter(*quirk, key), 1));
+    }
     sheet.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
     slot
 }

@@ -1,5 +1,6 @@
 //! Totals, kept in the transaction of the change: a row for each committer, so that none waits for another; summed when read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::id::Id;
@@ -25,18 +26,18 @@ sql::record!(Total { total: i64 });
 
 /// What a batch changes.
 #[derive(Default)]
-pub(super) struct Changes(BTreeMap<(Id, &'static str), i64>);
+pub(super) struct Changes(BTreeMap<(Id, Cow<'static, str>), i64>);
 
 impl Changes {
     /// Notes a change.
-    pub fn add(&mut self, team: Id, name: &'static str, by: i64) {
-        *self.0.entry((team, name)).or_default() += by;
+    pub fn add(&mut self, team: Id, name: impl Into<Cow<'static, str>>, by: i64) {
+        *self.0.entry((team, name.into())).or_default() += by;
     }
 
     /// The rows to be applied under the committer's name.
     pub fn rows(self, committer: &str) -> Vec<Vec<Value>> {
         let changed = self.0.into_iter().filter(|(_, by)| *by != 0);
-        changed.map(|((team, name), by)| values![team, name, committer, by]).collect()
+        changed.map(|((team, name), by)| values![team, &*name, committer, by]).collect()
     }
 }
 

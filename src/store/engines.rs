@@ -28,6 +28,8 @@ static BURY_SILENT: Sql = Sql::new(
 );
 /// A dead epoch stays dead, whatever its engine believes.
 static RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
+static BURY_NAMESAKES: Sql =
+    Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE state = 'alive' AND name = $1");
 static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
 static DEAD: Sql = Sql::new(
     "SELECT e.epoch AS epoch,
@@ -66,6 +68,11 @@ impl Store {
         let row = tx.fetch::<EpochRow>(&OPEN, &values![name], &[]).await?.pop();
         tx.commit().await?;
         row.map(|r| r.epoch).ok_or_else(|| StoreError::Broken("no epoch was given".to_owned()))
+    }
+
+    /// Marks epochs of this name dead, whose bearers the caller knows to be. Returns how many.
+    pub async fn bury_namesakes(&self, name: &str) -> Result<u64, StoreError> {
+        self.db().write(&BURY_NAMESAKES, values![name]).await
     }
 
     /// Renews the epoch. False: it is dead, and what was claimed under it is no longer ours.

@@ -17,6 +17,7 @@ pub mod keys;
 mod listen;
 mod migrate;
 pub mod operate;
+pub mod quirks;
 pub mod read;
 mod read_back;
 pub mod refusals;
@@ -121,6 +122,11 @@ impl Store {
             workers: Mutex::new(workers),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether other servers may write to it, too.
+    pub fn is_shared(&self) -> bool {
+        !self.db().is_sqlite()
     }
 
     /// Whether it answers.

@@ -54,6 +54,10 @@ static OF_TEAM: Sql = Sql::new(
      WHERE team_id = $1 ORDER BY id DESC LIMIT $2",
 );
 static FORGET: Sql = Sql::new("DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE id < $1 ORDER BY id LIMIT $2)");
+/// Most of these have long ended; one that is still held begins anew when it is released.
+static FORGET_SUSPECTS: Sql = Sql::new(
+    "DELETE FROM suspects WHERE message_id IN (SELECT message_id FROM suspects WHERE message_id < $1 ORDER BY message_id LIMIT $2)",
+);
 static FORGET_KEYS: Sql = Sql::new(
     "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
 );
@@ -103,12 +107,14 @@ impl Store {
         found.into_iter().map(refusal).collect()
     }
 
-    /// Deletes some of what is kept for a time only and has outlived it: refusals and idempotency keys. True: there is more.
+    /// Deletes some of what is kept for a time only and has outlived it: refusals, suspicions and idempotency keys. True: there is more.
     pub async fn forget_expired(&self) -> Result<bool, StoreError> {
         let now = self.desk().clock().now();
-        let refusals = self.db().write(&FORGET, values![Id::earliest_at(now.minus(KEPT)), AT_ONCE]).await?;
+        let outlived = Id::earliest_at(now.minus(KEPT));
+        let refusals = self.db().write(&FORGET, values![outlived, AT_ONCE]).await?;
+        let suspects = self.db().write(&FORGET_SUSPECTS, values![outlived, AT_ONCE]).await?;
         let keys = self.db().write(&FORGET_KEYS, values![now, AT_ONCE]).await?;
-        Ok(refusals.max(keys) >= AT_ONCE.unsigned_abs())
+        Ok(refusals.max(suspects).max(keys) >= AT_ONCE.unsigned_abs())
     }
 }
 

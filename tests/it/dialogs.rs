@@ -231,6 +231,7 @@ async fn check(word: &str, rest: &str, house: &House, talk: &mut Talk<'_>) -> Re
     let is = |found: &str| if found == rest { Ok(()) } else { Err(format!("{word} is {found}")) };
     match word {
         "closed" => return talk.closed().await,
+        "quirks" => return is(&house.quirks().await),
         "queue" => return is(&house.messages().await.len().to_string()),
         "writes" => return talk.writes().map_or(Ok(()), |writes| is(&writes.to_string())),
         _ => {}

@@ -60,6 +60,7 @@ impl House {
             mime: Body::free(mime.into()),
             login_stream: None,
             transport: Transport { protocol: "ESMTPA", tls: None },
+            quirks: Vec::new(),
         }
     }
 
@@ -72,6 +73,18 @@ impl House {
         let listed = self.store.message(Some(self.key.team), id).await.unwrap().expect("the message is in the book");
         let body = self.store.body(Some(self.key.team), id).await.unwrap().expect("its bytes too");
         (listed, body.to_vec())
+    }
+
+    async fn suppress(&self, address: &str, reason: &str) {
+        let suppression = Suppression {
+            team: self.key.team,
+            address: address.into(),
+            reason: reason.into(),
+            message: None,
+            evidence: None,
+            created_at: Clock::System.now(),
+        };
+        self.store.suppress(&[suppression]).await.unwrap();
     }
 
     async fn count(&self) -> usize {
@@ -140,15 +153,7 @@ fn controls_go_and_what_is_missing_comes() {
 fn suppressed_recipients_are_named_or_the_message_refused() {
     on_every_engine(|book| async move {
         let house = House::new(&book, |_, _| ()).await;
-        let gone = Suppression {
-            team: house.key.team,
-            address: "gone@c.test".into(),
-            reason: "bounce".into(),
-            message: None,
-            evidence: None,
-            created_at: Clock::System.now(),
-        };
-        house.store.suppress(&[gone]).await.unwrap();
+        house.suppress("gone@c.test", "bounce").await;
         let receipt = house.offer(&["r@c.test", "Gone@C.test"], PLAIN).await.unwrap();
         assert_eq!((receipt.suppressed, receipt.recipients), (vec!["Gone@C.test".to_owned()], 2));
         let (listed, _) = house.kept(receipt.id).await;
@@ -260,15 +265,7 @@ fn a_repeat_hears_the_first_id_whatever_came_in_between() {
 
         let house = House::new(&book, |_, _| ()).await;
         let first = house.offer(&["gone@c.test"], &keyed("hello", "1")).await.unwrap();
-        let gone = Suppression {
-            team: house.key.team,
-            address: "gone@c.test".into(),
-            reason: "complaint".into(),
-            message: None,
-            evidence: None,
-            created_at: Clock::System.now(),
-        };
-        house.store.suppress(&[gone]).await.unwrap();
+        house.suppress("gone@c.test", "complaint").await;
         let again = house.offer(&["gone@c.test"], &keyed("hello", "2")).await.unwrap();
         assert_eq!(again.id, first.id, "by its key, though suppressed since");
         assert!(again.replay_of.is_some_and(|replay| !replay.automatic));
@@ -357,15 +354,7 @@ fn what_can_be_said_early_is_said_early() {
             let verdict = house.intake.may_begin(&house.key, size, null_sender).await;
             assert_eq!(verdict.err().map(|refusal| refusal.code), code);
         }
-        let gone = Suppression {
-            team: house.key.team,
-            address: "gone@c.test".into(),
-            reason: "complaint".into(),
-            message: None,
-            evidence: None,
-            created_at: Clock::System.now(),
-        };
-        house.store.suppress(&[gone]).await.unwrap();
+        house.suppress("gone@c.test", "complaint").await;
         for (to, code) in [
             ("r@c.test", None),
             ("bounced+1@sandbox.test", None),

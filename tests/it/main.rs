@@ -15,6 +15,7 @@ mod intake;
 mod keyring;
 mod listener;
 mod memory;
+mod mutations;
 mod mx;
 mod poison;
 mod relay;

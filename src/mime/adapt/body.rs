@@ -112,7 +112,11 @@ impl Rewriting<'_> {
             return Err(Obstacle::Sealed);
         }
         let fields = Fields::split(raw, Bounds::STORED);
-        self.out.extend_from_slice(&raw[fields.envelope.clone()]);
+        // A line of an mbox file is no field, and there is no way to encode it.
+        let mbox = &raw[fields.envelope.clone()];
+        if !take.changes_header(mbox) {
+            self.out.extend_from_slice(mbox);
+        }
         for field in &fields.list {
             let is_encoding = field.is("Content-Transfer-Encoding");
             match recoding {

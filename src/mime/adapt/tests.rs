@@ -107,6 +107,12 @@ fn what_is_vouched_for_bounces_rather_than_changes() {
 }
 
 #[test]
+fn a_line_of_an_mbox_file_that_the_hop_cannot_take_stays_behind() {
+    let message = crlf("From \u{fc} Sat\nSubject: x\n\nbody\n");
+    assert_eq!(sent(&message, SEVEN), b"Subject: x\r\n\r\nbody\r\n");
+}
+
+#[test]
 fn fields_around_a_signature_may_change() {
     let message = crlf("Subject: \u{fc}\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nx\n--s\n\nsig\n--s--\n");
     let plain = sent(&message, SEVEN);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use posthouse::delivery::Engine;
+use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::pace::Pace;
 use posthouse::model::event::EventKind;
 use posthouse::model::outcome::{Outcome, RecipientState, Reply};
+use posthouse::shutdown::Shutdown;
 use posthouse::store::Location;
 use posthouse::store::claim::Lane;
 use posthouse::store::settle::{Settled, Settlement};
@@ -126,5 +129,25 @@ fn an_engine_whose_epoch_is_dead_begins_another_and_goes_on() {
             let sent = book.store.events(id).await.expect("events").into_iter().filter(|e| e.kind == EventKind::Sent).count();
             assert_eq!(sent, 1, "the late outcome wrote nothing");
         }
+    });
+}
+
+#[test]
+fn an_engine_takes_over_from_its_own_earlier_life_without_waiting_for_its_silence() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let team = team(&book.store).await;
+        let ids = accept_many(&book.store, team, 0..20).await;
+        let seat = "boot 1:2".to_owned();
+        // Another's life goes on, as far as anybody knows.
+        let earlier = book.store.open_epoch(&seat).await.expect("an epoch");
+        assert_eq!(book.store.claim(earlier, Lane::FreshTransactional, 100).await.expect("claims").len(), 20);
+        let patient = Pace { steady: Duration::from_secs(3600), ..brisk() };
+        let shutdown = Shutdown::default();
+        let engine = Engine::with_pace(book.store.clone(), &config(&sink), book.clock.clone(), patient, Deadlines::default());
+        let task = shutdown.spawn(engine.expect("an engine").seated(Some(seat)).run(shutdown.clone()));
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        Running { shutdown, task }.stop().await;
+        assert!(arrivals(&sink).values().all(|&times| times == 1));
     });
 }

@@ -3,6 +3,7 @@
 mod delivery;
 mod fairness;
 mod lives;
+mod outage;
 mod outcomes;
 mod signing;
 mod wake;

@@ -108,8 +108,13 @@ impl House {
         let mut recipients = vec![recipient("friend@example.org")];
         edit(&mut message, &mut recipients);
         let id = message.id;
-        let acceptance =
-            Acceptance { message: Arc::new(message), body: Body::free(mime.as_bytes().to_vec()), recipients, idempotency: None };
+        let acceptance = Acceptance {
+            message: Arc::new(message),
+            body: Body::free(mime.as_bytes().to_vec()),
+            recipients,
+            idempotency: None,
+            quirks: Vec::new(),
+        };
         self.store.accept(acceptance).await.unwrap();
         id
     }

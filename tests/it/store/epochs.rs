@@ -57,3 +57,31 @@ fn only_who_was_renewed_lately_finds_others_dead() {
         assert_eq!(book.store.renew_epoch(other).await, Ok(false));
     });
 }
+
+#[test]
+fn a_death_is_charged_to_what_was_in_flight_alone_and_to_nothing_else() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        let offers = [acceptance(team, &["b@example.test"]), acceptance(team, &["b@example.test"])];
+        let [alone, other] = [offers[0].message.id, offers[1].message.id];
+        for offered in offers {
+            book.store.accept(offered).await.unwrap();
+        }
+        let mut epoch = book.store.open_epoch("test").await.unwrap();
+        assert_eq!(book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().len(), 2);
+        for deaths in 0..3 {
+            assert_eq!(book.store.begin_trial(epoch, other).await, Ok(0));
+            book.store.end_trial(other).await.unwrap();
+            assert_eq!(book.store.begin_trial(epoch, alone).await, Ok(deaths));
+            book.store.close_epoch(epoch).await.unwrap();
+            let next = book.store.open_epoch("test").await.unwrap();
+            assert_eq!(book.store.dead_epochs().await, Ok(vec![epoch]));
+            assert_eq!(book.store.dead_epochs().await, Ok(vec![epoch]), "it is charged once");
+            assert_eq!(book.store.claim_from_dead(next, epoch, Lane::FreshTransactional, 10).await.unwrap().len(), 2);
+            epoch = next;
+        }
+        assert_eq!(book.store.note_fault(alone).await, Ok(4), "a panic counts as well");
+        book.store.acquit(alone).await.unwrap();
+        assert_eq!(book.store.begin_trial(epoch, alone).await, Ok(0));
+    });
+}

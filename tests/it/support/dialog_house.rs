@@ -198,6 +198,12 @@ impl House {
         self.store.messages(&filter).await.expect("the messages")
     }
 
+    /// What was odd about the mail of the team's keys: `word=messages` each.
+    pub async fn quirks(&self) -> String {
+        let seen = self.store.quirks(self.team).await.expect("the quirks");
+        seen.iter().map(|seen| format!("{}={}", seen.quirk.word(), seen.messages)).collect::<Vec<_>>().join(" ")
+    }
+
     /// The octets of a message.
     pub async fn octets(&self, message: &Message) -> Vec<u8> {
         self.store.body(None, message.id).await.expect("the store answers").expect("the octets").to_vec()

@@ -8,6 +8,7 @@ pub mod dkim;
 pub mod dns;
 pub mod door;
 pub mod https;
+pub mod mutate;
 pub mod nouns;
 pub mod postgres;
 pub mod program;

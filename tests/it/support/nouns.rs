@@ -5,6 +5,7 @@ use std::sync::Arc;
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
+use posthouse::model::key::{ApiKey, KeyRights};
 use posthouse::model::message::{Body, Message, Source, Tracking};
 use posthouse::model::stream::Stream;
 use posthouse::store::accept::{Acceptance, NewRecipient};
@@ -12,6 +13,22 @@ use posthouse::store::accept::{Acceptance, NewRecipient};
 /// An address that is right by construction.
 pub fn address(text: &str) -> Address {
     text.parse().expect("an address")
+}
+
+/// A key that may do anything, and that no book knows.
+pub fn key() -> ApiKey {
+    let ids = Ids::random(Clock::System);
+    ApiKey {
+        id: ids.next(),
+        team: ids.next(),
+        name: "anybody's".into(),
+        display: "kr_live_test".into(),
+        rights: KeyRights::default(),
+        created_at: Clock::System.now(),
+        expires_at: None,
+        revoked_at: None,
+        last_used_at: None,
+    }
 }
 
 /// An acceptance of a small transactional message to `recipients`.
@@ -47,5 +64,5 @@ pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
         created_at: now,
     };
     let recipients = recipients.iter().map(|r| NewRecipient { path: address(r).into(), rejected: None }).collect();
-    Acceptance { message: Arc::new(message), body: Body::free(mime.to_vec()), recipients, idempotency: None }
+    Acceptance { message: Arc::new(message), body: Body::free(mime.to_vec()), recipients, idempotency: None, quirks: Vec::new() }
 }

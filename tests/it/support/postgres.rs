@@ -75,6 +75,13 @@ impl Cluster {
         own.server.wait().expect("the server ends");
     }
 
+    /// Every process of the server stands still, or goes on: it is there, and does not answer.
+    pub fn signal_all(&self, signal: &str) {
+        let pid = self.own.as_ref().expect("a cluster of this test's own").server.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its processes");
+        run(Command::new("kill").arg(signal).arg(pid.to_string()).args(children.split_whitespace()));
+    }
+
     /// Starts the server again.
     pub fn restart(&mut self) {
         let bin = binaries().expect("server binaries");

@@ -7,6 +7,7 @@ use crate::door::smtp::replies;
 use crate::door::smtp::session::transaction::Addressed;
 use crate::door::smtp::settings::Settings;
 use crate::model::message::{Body, Source};
+use crate::model::quirk::Quirk;
 use crate::model::refusal::Refusal;
 use crate::model::submission::{Submission, Transport};
 use crate::wire::newline::Newlines;
@@ -157,7 +158,8 @@ impl Incoming {
         drop(self.permit.split(surplus));
         let (key, login_stream, envelope) = self.addressed.into_parts();
         let mime = Body::held(self.body, std::sync::Arc::new(self.permit));
-        Ok(Submission { key, source: Source::Smtp, envelope, mime, login_stream, transport })
+        let quirks = self.newlines.found().bare.map(|_| Quirk::BareLineEnd).into_iter().collect();
+        Ok(Submission { key, source: Source::Smtp, envelope, mime, login_stream, transport, quirks })
     }
 
     /// Whether its envelope was given under SMTPUTF8.

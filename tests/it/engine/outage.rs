@@ -1,0 +1,54 @@
+//! Two engines, and a database that stands still for longer than an engine may be silent.
+
+use std::time::Duration;
+
+use posthouse::clock::Clock;
+use posthouse::delivery::pace::Pace;
+use posthouse::model::outcome::RecipientState;
+use posthouse::store::{Location, Store};
+
+use crate::support::postgres::Cluster;
+use crate::support::sink::{Act, Script, Sink};
+
+use super::{Running, accept, accept_many, arrivals, config, numbered, states, team, until, until_all};
+
+/// Longer than `DEAD_AFTER`: each engine could find the other dead, and be wrong.
+const STANDSTILL: Duration = Duration::from_secs(23);
+
+#[test]
+fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
+    let Some(cluster) = Cluster::start_own() else { return };
+    let location = Location::Postgres(cluster.database());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let slow = Script::on(|turn| (turn.verb() == ".").then(|| Act::Delay(Duration::from_millis(100))));
+        let sink = Sink::start(slow).await;
+        let one = Store::open(&location, Clock::System).await.expect("the book opens");
+        let other = Store::open(&location, Clock::System).await.expect("the book opens");
+        let team = team(&one).await;
+        let config = config(&sink);
+        let engines = [&one, &other].map(|store| Running::at_pace(Pace::default(), store, &config, &Clock::System));
+        let (mut ids, more) = tokio::join!(accept_many(&one, team, 0..300), accept_many(&other, team, 300..600));
+        ids.extend(more);
+        cluster.signal_all("-STOP");
+        let before = sink.received().len();
+        assert!(before < ids.len(), "some were on their way");
+        tokio::time::sleep(STANDSTILL).await;
+        let meanwhile = sink.received().len() - before;
+        cluster.signal_all("-CONT");
+        until_all(&one, &ids, RecipientState::Sent).await;
+        // Both live on, under the epochs that they had.
+        assert_eq!((one.renew_epoch(1).await, other.renew_epoch(2).await), (Ok(true), Ok(true)));
+        let late = accept(&other, numbered(team, 600, &["you@example.com"])).await;
+        until("it is sent", || async { states(&other, late).await == [RecipientState::Sent] }).await;
+        for engine in engines {
+            engine.stop().await;
+        }
+        let arrivals = arrivals(&sink);
+        let twice: Vec<_> = arrivals.iter().filter(|(_, times)| **times != 1).collect();
+        assert_eq!(arrivals.len(), 601);
+        assert!(twice.is_empty(), "{meanwhile} arrived during the standstill; not once: {twice:?}");
+        one.close().await;
+        other.close().await;
+    });
+}
