@@ -29,9 +29,9 @@ pub mod queues;
 pub mod retry;
 pub mod route;
 pub mod scheduler;
+pub mod security;
 pub mod shape;
 pub mod signing;
-pub mod security;
 pub mod stamp;
 pub mod tenure;
 
