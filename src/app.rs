@@ -12,8 +12,9 @@ use anyhow::Context as _;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, Route};
 use crate::delivery::Engine;
+use crate::domains::watch::Watch;
 use crate::door::http::{self, Readiness};
 use crate::door::keyring::Keyring;
 use crate::door::smtp::door::Door;
@@ -44,6 +45,8 @@ pub struct House {
     certificates: Certificates,
     /// `None`: another process delivers.
     engine: Option<Engine>,
+    /// `None`: another process looks after domains, or nothing leaves and nobody asks for their records.
+    watch: Option<Watch>,
 }
 
 /// Opens the house and runs it.
@@ -59,16 +62,22 @@ impl House {
         signals::reload_on_hangup(&certificates)?;
         let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, Clock::System));
         let engine = engine.transpose().map_err(anyhow::Error::msg)?.map(|engine| engine.seated(lock::seat(&config.data_dir)));
+        let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
+        let watch = watches.then(|| Watch::new(store.clone(), &config, Clock::System));
+        let watch = watch.transpose().map_err(anyhow::Error::msg)?;
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
-        Ok(Self { config, bound, first_key, store, certificates, engine })
+        Ok(Self { config, bound, first_key, store, certificates, engine, watch })
     }
 
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, bound, store, certificates, engine, .. } = self;
+        let Self { config, bound, store, certificates, engine, watch, .. } = self;
         let keyring = Keyring::new(store.clone(), Clock::System);
         if let Some(engine) = engine {
             shutdown.spawn(engine.run(shutdown.clone()));
+        }
+        if let Some(watch) = watch {
+            shutdown.spawn(watch.run(shutdown.clone()));
         }
         let readiness = Readiness::default();
         let smtp = bound.smtp_addresses().first().map(|(address, _)| *address);

@@ -10,18 +10,25 @@ use crate::cli::{Usage, output};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domains::keys;
+use crate::domains::look::Seen;
 use crate::domains::records::{DnsRecord, gateway_name, records};
+use crate::domains::watch::Watch;
 use crate::model::address::Address;
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainStatus};
 use crate::store::Store;
-use record::{Record, print_zone};
+use record::{Record, print_findings, print_zone};
 
-/// Sender domains: add, trust, rotate, list, show, remove.
+/// Where domains are only listed.
+const NONE: &[DnsRecord] = &[];
+
+/// Sender domains: add, verify, trust, rotate, list, show, remove.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Add a domain with keys that sign its mail, and print the records it is to publish, as a zone file has them. Nothing is sent from
     /// it before it is verified or trusted, where that is asked for.
     Add(One),
+    /// Look up each record of a domain, and say what is missing or differs. Fails unless the domain is verified then.
+    Verify(One),
     /// Vouch for a domain without DNS: for relays inside a network, and tests. Adds it when needed.
     Trust(One),
     /// Make new keys, and print their records. They sign once their records are seen, or the domain is trusted anew; the old ones are
@@ -57,6 +64,7 @@ impl Verb {
     pub fn run(&self, global: &Global) -> anyhow::Result<()> {
         match self {
             Self::Add(one) => one.on_store(global, async |desk, name| add(desk, one, name).await),
+            Self::Verify(one) => one.on_store(global, async |desk, name| verify(desk, one, name).await),
             Self::Trust(one) => one.on_store(global, async |desk, name| trust(desk, one, name).await),
             Self::Rotate(one) => one.on_store(global, async |desk, name| rotate(desk, one, name).await),
             Self::Show(one) => one.on_store(global, async |desk, name| show(desk, one, name).await),
@@ -111,6 +119,22 @@ async fn add(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
     desk.print(&domain, one).await
 }
 
+async fn verify(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let domain = one.find(desk, name).await?;
+    let watch = Watch::new(desk.store.clone(), desk.config, Clock::System).map_err(anyhow::Error::msg)?;
+    let findings = watch.look(&domain).await?;
+    let domain = one.find(desk, name).await?;
+    if one.json {
+        output::json(&Record::new(&domain, &findings))?;
+    } else {
+        print_findings(&domain, &findings)?;
+    }
+    let lacking = findings.iter().filter(|finding| finding.record.required && finding.seen != Seen::Right).count();
+    anyhow::ensure!(domain.trusted || lacking == 0, "{name}: required records that are not as they should be: {lacking}");
+    anyhow::ensure!(domain.status == DomainStatus::Verified, "{name} is {}", domain.status.as_str());
+    Ok(())
+}
+
 async fn trust(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
     let team = one.team.find(desk.store).await?.id;
     let domain = keys::trust(desk.store, team, name, Clock::System.now()).await?;
@@ -146,7 +170,7 @@ async fn remove(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
 
 async fn list(store: &Store, team: &TeamChoice, json: bool) -> anyhow::Result<()> {
     let domains = store.domains(team.find(store).await?.id).await?;
-    if json { domains.iter().try_for_each(|domain| output::json(&Record::new(domain, &[]))) } else { table(&domains) }
+    if json { domains.iter().try_for_each(|domain| output::json(&Record::new(domain, NONE))) } else { table(&domains) }
 }
 
 fn table(domains: &[Domain]) -> anyhow::Result<()> {

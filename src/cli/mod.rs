@@ -46,7 +46,7 @@ enum Verb {
     /// Teams: make, list.
     #[command(subcommand)]
     Teams(teams::Verb),
-    /// Sender domains: add, trust, rotate, list, show, remove.
+    /// Sender domains: add, verify, trust, rotate, list, show, remove.
     #[command(subcommand)]
     Domains(domains::Verb),
     /// Addresses that mail is kept from: add, remove, list.

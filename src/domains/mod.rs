@@ -1,4 +1,7 @@
 //! Sender domains: their keys, the records they must publish, and looking whether they do.
 
 pub mod keys;
+pub mod look;
 pub mod records;
+pub mod verdict;
+pub mod watch;

@@ -125,18 +125,20 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use super::*;
     use crate::clock::Timestamp;
     use crate::id::Id;
     use crate::model::domain::DomainStatus;
 
-    fn key(algorithm: Algorithm, state: KeyState) -> DkimKey {
+    /// A key without a meaning.
+    pub fn key(algorithm: Algorithm, state: KeyState) -> DkimKey {
         let selector = format!("ph1{}", algorithm.as_str());
         DkimKey { id: Id([1; 16]), algorithm, selector, state, public: vec![7; 294], created_at: Timestamp(0), retire_at: None }
     }
 
-    fn domain() -> Domain {
+    /// A pending domain.
+    pub fn domain() -> Domain {
         Domain {
             id: Id([0; 16]),
             team: Id([2; 16]),
@@ -150,6 +152,12 @@ mod tests {
             return_path: false,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{domain, key};
+    use super::*;
 
     fn required(keys: &[DkimKey]) -> Vec<String> {
         records(&domain(), keys, None).into_iter().filter(|r| r.required).map(|r| r.name).collect()

@@ -8,6 +8,7 @@ mod dialogs;
 mod dkim;
 mod dns;
 mod docs;
+mod domains;
 mod engine;
 mod http;
 mod imports;

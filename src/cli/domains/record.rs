@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::output;
 use crate::clock::Timestamp;
+use crate::domains::look::{Finding, Seen};
 use crate::domains::records::DnsRecord;
 use crate::model::domain::{Domain, DomainStatus};
 
@@ -28,16 +29,22 @@ pub struct DnsRecordLine {
     priority: Option<u16>,
     purpose: String,
     required: bool,
+    /// `found`, `missing`, `differs` or `unknown`; only where it was looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// What is published instead, or why that is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
 }
 
 impl Record {
     /// The domain with its records; none of them where only domains are listed.
-    pub fn new(domain: &Domain, records: &[DnsRecord]) -> Self {
+    pub fn new(domain: &Domain, records: impl IntoIterator<Item: Into<DnsRecordLine>>) -> Self {
         Self {
             id: domain.id.to_string(),
             domain: domain.name.clone(),
             status: domain.status.as_str(),
-            dns_records: records.iter().map(DnsRecordLine::from).collect(),
+            dns_records: records.into_iter().map(Into::into).collect(),
             trusted: domain.trusted,
             created_at: domain.created_at.rfc3339(),
             verified_at: domain.verified_at.map(Timestamp::rfc3339),
@@ -54,7 +61,25 @@ impl From<&DnsRecord> for DnsRecordLine {
             priority: record.purpose.priority(),
             purpose: record.purpose.text(),
             required: record.required,
+            state: None,
+            found: Vec::new(),
         }
+    }
+}
+
+impl From<&Finding> for DnsRecordLine {
+    fn from(finding: &Finding) -> Self {
+        Self { state: Some(finding.seen.as_str()), found: found(finding), ..Self::from(&finding.record) }
+    }
+}
+
+/// What a finding shows besides its word: little, as anything may be published.
+fn found(finding: &Finding) -> Vec<String> {
+    let brief = |text: &String| output::clean(text).chars().take(500).collect();
+    match &finding.seen {
+        Seen::Right | Seen::Missing => Vec::new(),
+        Seen::Differs(values) => values.iter().take(5).map(brief).collect(),
+        Seen::Unknown(why) => vec![brief(why)],
     }
 }
 
@@ -79,8 +104,30 @@ pub fn print_zone(domain: &Domain, records: &[DnsRecord]) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What was found of each record.
+pub fn print_findings(domain: &Domain, findings: &[Finding]) -> anyhow::Result<()> {
+    for finding in findings {
+        let record = &finding.record;
+        let required = if record.required { ", required" } else { "" };
+        output::line(&format!(
+            "{:<8} {} {} ({}{required})",
+            finding.seen.as_str(),
+            record.purpose.kind(),
+            record.name,
+            record.purpose.text()
+        ))?;
+        if finding.seen != Seen::Right {
+            output::line(&format!("         should be: {}", record.value))?;
+        }
+        for text in found(finding) {
+            output::line(&format!("         there is:  {text}"))?;
+        }
+    }
+    output::line(&format!("{} is {}", domain.name, state(domain)))
+}
+
 /// The status in words.
-pub fn state(domain: &Domain) -> String {
+fn state(domain: &Domain) -> String {
     let trusted = if domain.trusted { ", trusted without DNS" } else { "" };
     format!("{}{trusted}", domain.status.as_str())
 }

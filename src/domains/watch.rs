@@ -1,0 +1,91 @@
+//! Looking again and again, by a worker beside the engine: pending domains become verified, verified ones are watched, keys begin to sign
+//! and retire.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::dns::Resolver;
+use crate::domains::look::{Finding, look};
+use crate::domains::records::{gateway_name, records};
+use crate::domains::verdict::judge;
+use crate::model::domain::Domain;
+use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError};
+
+/// Domains taken in one round.
+const ROUND: i64 = 20;
+/// How often it is asked which domains are due.
+const EVERY: Duration = Duration::from_secs(60);
+/// For how long a taken domain is this process's own; also the wait after a look that could not be written down.
+const TAKEN_FOR: Duration = Duration::from_secs(1800);
+
+/// Who looks.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub store: Store,
+    pub resolver: Resolver,
+    /// This gateway's name, when it has one.
+    pub gateway: Option<String>,
+    pub clock: Clock,
+    /// Between rounds.
+    pub every: Duration,
+}
+
+impl Watch {
+    /// As the configuration has it.
+    pub fn new(store: Store, config: &Config, clock: Clock) -> Result<Self, String> {
+        let resolver = Resolver::new(&config.delivery.dns)?;
+        Ok(Self { store, resolver, gateway: gateway_name(config), clock, every: EVERY })
+    }
+
+    /// Looks until closing begins.
+    pub async fn run(self, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+            tokio::select! {
+                () = shutdown.begun() => return,
+                looked = self.round() => {
+                    if let Err(failure) = looked {
+                        tracing::warn!(%failure, "the records of domains can't be looked after now");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at every domain that is due, and deletes keys that have retired.
+    pub async fn round(&self) -> Result<(), StoreError> {
+        self.store.remove_retired_keys().await?;
+        loop {
+            let due = self.store.take_due_domains(ROUND, TAKEN_FOR).await?;
+            for domain in &due {
+                match self.look(domain).await {
+                    Err(StoreError::Conflict(reason)) => {
+                        tracing::info!(domain = domain.name, reason, "a domain can't be verified")
+                    }
+                    looked => drop(looked?),
+                }
+            }
+            if due.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at one domain now, and writes down what that changes. What was changed by somebody else meanwhile stays.
+    pub async fn look(&self, domain: &Domain) -> Result<Vec<Finding>, StoreError> {
+        let keys = self.store.dkim_keys(domain.id).await?;
+        let findings = look(&self.resolver, records(domain, &keys, self.gateway.as_deref())).await;
+        let verdict = judge(domain, &findings, self.clock.now());
+        if verdict.status != domain.status {
+            let (before, after) = (domain.status.as_str(), verdict.status.as_str());
+            tracing::info!(domain = domain.name, before, after, "a domain's records were looked up");
+        }
+        self.store.write_look(domain, &verdict).await?;
+        Ok(findings)
+    }
+}

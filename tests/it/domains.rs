@@ -1,0 +1,149 @@
+//! Domains are verified by what a name server says, and watched from then on.
+
+use std::time::Duration;
+
+use posthouse::clock::{Clock, Timestamp};
+use posthouse::delivery::dns::Resolver;
+use posthouse::domains::keys;
+use posthouse::domains::records::records;
+use posthouse::domains::watch::Watch;
+use posthouse::model::dkim::{Algorithm, KeyState};
+use posthouse::model::domain::{Domain, DomainStatus};
+use posthouse::shutdown::Shutdown;
+use posthouse::store::Store;
+
+use crate::support::dns::{Dns, Fault, Records};
+use crate::support::stores::on_every_engine;
+
+const GATEWAY: &str = "mx.gate.test";
+
+/// A watch that asks `dns`, for a store under a clock of its own.
+fn watch(store: &Store, dns: &Dns, clock: &Clock) -> Watch {
+    let resolver = Resolver::new(&dns.config()).expect("a resolver");
+    Watch {
+        store: store.clone(),
+        resolver,
+        gateway: Some(GATEWAY.to_owned()),
+        clock: clock.clone(),
+        every: Duration::from_millis(10),
+    }
+}
+
+/// All that the domain is to publish, but for what `left_out` names. Answers are not to be remembered.
+async fn published(store: &Store, domain: &Domain, left_out: &[&str]) -> Records {
+    let keys = store.dkim_keys(domain.id).await.unwrap();
+    let records =
+        records(domain, &keys, Some(GATEWAY)).into_iter().filter(|r| !left_out.iter().any(|part| r.name.contains(part)));
+    records.fold(Records::default().living(1), |zone, record| match record.purpose.priority() {
+        Some(priority) => zone.mx(&record.name, priority, &record.value),
+        None => {
+            let strings: Vec<&str> = record.value.as_bytes().chunks(255).map(|part| std::str::from_utf8(part).unwrap()).collect();
+            zone.txt(&record.name, &strings)
+        }
+    })
+}
+
+async fn now(store: &Store, domain: &Domain) -> Domain {
+    store.domain(domain.team, &domain.name).await.unwrap().unwrap()
+}
+
+async fn states(store: &Store, domain: &Domain) -> Vec<(Algorithm, KeyState)> {
+    store.dkim_keys(domain.id).await.unwrap().into_iter().map(|key| (key.algorithm, key.state)).collect()
+}
+
+#[test]
+fn a_domain_is_verified_by_its_records_and_signs_with_the_keys_that_were_seen() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let team = store.create_team("us").await.unwrap().id;
+        let domain = keys::add(store, team, "ours.test", book.clock.now()).await.unwrap();
+        let nothing = Dns::start(Records::default()).await;
+        let findings = watch(store, &nothing, &book.clock).look(&domain).await.unwrap();
+        assert!(findings.len() == 6 && findings.iter().all(|finding| finding.seen.as_str() == "missing"), "{findings:?}");
+        assert_eq!(now(store, &domain).await.status, DomainStatus::Pending);
+        assert!(store.signing_domain(team, "ours.test").await.unwrap().is_none());
+
+        let ed25519 = store.dkim_keys(domain.id).await.unwrap().into_iter().find(|k| k.algorithm == Algorithm::Ed25519).unwrap();
+        let most = Dns::start(published(store, &domain, &[&ed25519.selector, "_dmarc"]).await).await;
+        watch(store, &most, &book.clock).look(&now(store, &domain).await).await.unwrap();
+        let seen = now(store, &domain).await;
+        assert!(seen.status == DomainStatus::Verified && seen.return_path && seen.verified_at.is_some(), "{seen:?}");
+        assert_eq!(states(store, &domain).await, [(Algorithm::Rsa, KeyState::Active), (Algorithm::Ed25519, KeyState::Pending)]);
+        let (name, signing) = store.signing_domain(team, "news.ours.test").await.unwrap().unwrap();
+        assert_eq!((name.as_str(), signing.len()), ("ours.test", 1));
+
+        let all = Dns::start(published(store, &domain, &[]).await).await;
+        watch(store, &all, &book.clock).look(&seen).await.unwrap();
+        assert_eq!(store.signing_keys(team, "ours.test").await.unwrap().len(), 2);
+
+        // New keys take over once they are published, each from its own kind.
+        assert!(keys::rotate(store, &domain, book.clock.now()).await.unwrap());
+        watch(store, &all, &book.clock).look(&now(store, &domain).await).await.unwrap();
+        assert_eq!(states(store, &domain).await.iter().filter(|(_, state)| *state == KeyState::Pending).count(), 2);
+        let rotated = Dns::start(published(store, &domain, &[]).await).await;
+        watch(store, &rotated, &book.clock).look(&now(store, &domain).await).await.unwrap();
+        let after: Vec<KeyState> = states(store, &domain).await.into_iter().map(|(_, state)| state).collect();
+        assert_eq!(after, [KeyState::Retiring, KeyState::Retiring, KeyState::Active, KeyState::Active]);
+    });
+}
+
+#[test]
+fn one_team_at_a_time_has_a_domain_verified() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let (us, them) = (store.create_team("us").await.unwrap().id, store.create_team("them").await.unwrap().id);
+        let theirs = keys::add(store, them, "x.test", book.clock.now()).await.unwrap();
+        keys::trust(store, us, "x.test", book.clock.now()).await.unwrap();
+        let dns = Dns::start(published(store, &theirs, &[]).await).await;
+        let refused = watch(store, &dns, &book.clock).look(&theirs).await.expect_err("it is verified already");
+        assert!(refused.to_string().contains("another team has x.test verified"), "{refused}");
+        assert_eq!(now(store, &theirs).await.status, DomainStatus::Pending);
+    });
+}
+
+#[test]
+fn the_watch_finds_what_is_due_and_gives_a_domain_up_only_after_days() {
+    on_every_engine(async |book| {
+        let clock = Clock::manual(Timestamp(1_795_222_861_000));
+        let store = &Store::open(&book.location, clock.clone()).await.unwrap();
+        let team = store.create_team("us").await.unwrap().id;
+        let domain = keys::add(store, team, "ours.test", clock.now()).await.unwrap();
+        let zone = published(store, &domain, &[]).await;
+        let dns = Dns::start(zone.clone()).await;
+        let (watch, shutdown) = (watch(store, &dns, &clock), Shutdown::default());
+        let task = shutdown.spawn(watch.clone().run(shutdown.clone()));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while now(store, &domain).await.status != DomainStatus::Verified {
+            assert!(tokio::time::Instant::now() < deadline, "waited in vain for the watch");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        shutdown.begin();
+        task.await.expect("the watch ends in order");
+
+        // Not due: nobody asks. No answer: nothing is counted.
+        let silent = Dns::start(zone.fault("_posthouse.ours.test", Fault::ServFail)).await;
+        let silent = Watch { resolver: Resolver::new(&silent.config()).unwrap(), ..watch.clone() };
+        silent.round().await.unwrap();
+        assert!(store.take_due_domains(9, Duration::ZERO).await.unwrap().is_empty());
+        clock.advance(Duration::from_secs(7 * 3600));
+        silent.round().await.unwrap();
+        assert_eq!(now(store, &domain).await.misses, 0);
+
+        let gone = Dns::start(Records::default()).await;
+        let gone = Watch { resolver: Resolver::new(&gone.config()).unwrap(), ..watch.clone() };
+        let began = clock.now();
+        while now(store, &domain).await.status == DomainStatus::Verified {
+            clock.advance(Duration::from_secs(3600));
+            gone.round().await.unwrap();
+            assert!(clock.now().since(began) < Duration::from_secs(5 * 86_400), "never given up");
+        }
+        assert!(clock.now().since(began) >= Duration::from_secs(3 * 86_400), "given up too soon");
+        assert_eq!(now(store, &domain).await.status, DomainStatus::Failed);
+        assert!(store.signing_domain(team, "ours.test").await.unwrap().is_none());
+
+        clock.advance(Duration::from_secs(86_400));
+        watch.round().await.unwrap();
+        assert_eq!(now(store, &domain).await.status, DomainStatus::Verified);
+        store.close().await;
+    });
+}
