@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod claim;
 mod commit;
+mod connect;
 mod counters;
 mod db;
 pub mod domains;
@@ -21,6 +22,8 @@ pub mod read;
 mod read_back;
 pub mod refusals;
 mod rows;
+mod script;
+mod seats;
 pub mod settle;
 mod sheet;
 mod sql;
@@ -102,9 +105,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 impl Store {
     /// Opens the book, making and migrating it when needed, and checks that its promises hold (fsync, synchronous).
     pub async fn open(location: &Location, clock: Clock) -> Result<Self, StoreError> {
-        let db = Db::connect(location).await?;
+        let db = connect::connect(location).await?;
         migrate::run(&db).await?;
-        db.check_durability().await?;
+        connect::check_durability(&db).await?;
         let desk = Desk::new(db.clone(), clock);
         let (work, look_ups) = (Gather::new(WORK_ROOM), Gather::new(WORK_ROOM));
         let mut workers = commit::start(&desk, &work);

@@ -48,6 +48,8 @@ record!(Found { asker: i64, address: String, reason: String });
 
 /// Rows written in one transaction, so that a long import does not keep others waiting.
 const AT_ONCE: usize = 500;
+/// Readers that answer look-ups.
+pub(super) const ASKERS: usize = 2;
 /// Look-ups that share one read.
 const LOOK_UPS: Bounds = Bounds { items: 128, octets: 4096 };
 
@@ -113,7 +115,7 @@ fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {
 
 /// Starts the readers that answer look-ups; they end when the queue is closed and empty.
 pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> Vec<tokio::task::JoinHandle<()>> {
-    (0..2)
+    (0..ASKERS)
         .map(|_| {
             let (db, look_ups) = (db.clone(), look_ups.clone());
             tokio::spawn(async move {
@@ -130,7 +132,7 @@ async fn answer(db: &Db, batch: Vec<LookUp>) {
         batch.iter().zip(0i64..).flat_map(|(l, asker)| l.addresses.iter().map(move |a| values![asker, l.team, a.as_str()]));
     let asked: Vec<_> = asked.collect();
     let mut found: HashMap<i64, Hits> = HashMap::new();
-    let outcome = db.fetch_rows::<Found>(&LOOK_UP, Vec::new(), &asked).await;
+    let outcome = db.ask::<Found>(&LOOK_UP, &asked).await;
     let error = match outcome {
         Ok(hits) => {
             hits.into_iter().for_each(|hit| found.entry(hit.asker).or_default().push((hit.address, hit.reason)));
