@@ -1,6 +1,7 @@
 //! Shared commits: whoever writes hands its work in here; one transaction and one fsync answer all that have gathered.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -19,6 +20,11 @@ use crate::store::{Store, StoreError};
 
 /// What one transaction may hold.
 const BATCH: Bounds = Bounds { items: 256, octets: 8 << 20 };
+/// So much work must wait before a second committer joins in.
+pub(super) const CROWD: usize = 64;
+/// A batch that takes longer (a large message, a lock that another process holds) does not keep others waiting where there are more
+/// committers than one.
+const LONG: Duration = Duration::from_millis(50);
 /// How often a batch that collided with another transaction is tried again.
 const REPEATS: usize = 5;
 
@@ -118,8 +124,13 @@ pub(super) fn start(desk: &Desk, work: &Gather<Work>) -> Vec<tokio::task::JoinHa
 
 /// One committer's work, until the queue is closed and empty.
 async fn commit(desk: Desk, work: Gather<Work>) {
-    while let Some(batch) = work.batch(BATCH).await {
-        write(&desk, Batch::sort(batch)).await;
+    let mut worker = work.worker();
+    while let Some(batch) = worker.batch(BATCH).await {
+        let mut writing = std::pin::pin!(write(&desk, Batch::sort(batch)));
+        if tokio::time::timeout(LONG, &mut writing).await.is_err() {
+            worker.step_aside();
+            writing.await;
+        }
     }
 }
 

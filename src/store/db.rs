@@ -15,8 +15,8 @@ pub(super) const POSTGRES_COMMITTERS: usize = 3;
 /// Connections to one of the engines: for writing, for the look-ups that each message makes, and for all other reading.
 #[derive(Clone, Debug)]
 pub(super) enum Db {
-    Sqlite { writer: Seats<Sqlite>, askers: Seats<Sqlite>, readers: SqlitePool },
-    Postgres { writers: Seats<Postgres>, askers: Seats<Postgres>, readers: PgPool },
+    Sqlite { writer: Seats<Sqlite>, asker: Seats<Sqlite>, readers: SqlitePool },
+    Postgres { writers: Seats<Postgres>, asker: Seats<Postgres>, readers: PgPool },
 }
 
 /// A transaction that may write. Dropped before its commit it is rolled back.
@@ -63,8 +63,8 @@ impl Db {
     /// Reads records for a table of values over a connection that is kept for what each message asks.
     pub async fn ask<R: Record>(&self, sql: &Sql, rows: &[Vec<Value>]) -> Result<Vec<R>, StoreError> {
         match self {
-            Self::Sqlite { askers, .. } => Tx::Sqlite(askers.take().await?).fetch(sql, &[], rows).await,
-            Self::Postgres { askers, .. } => Tx::Postgres(askers.take().await?).fetch(sql, &[], rows).await,
+            Self::Sqlite { asker, .. } => Tx::Sqlite(asker.take().await?).fetch(sql, &[], rows).await,
+            Self::Postgres { asker, .. } => Tx::Postgres(asker.take().await?).fetch(sql, &[], rows).await,
         }
     }
 
@@ -139,14 +139,14 @@ impl Db {
     /// Closes every connection, letting SQLite fold its log into the file.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, askers, readers } => {
+            Self::Sqlite { writer, asker, readers } => {
                 readers.close().await;
-                askers.close().await;
+                asker.close().await;
                 writer.close().await;
             }
-            Self::Postgres { writers, askers, readers } => {
+            Self::Postgres { writers, asker, readers } => {
                 readers.close().await;
-                askers.close().await;
+                asker.close().await;
                 writers.close().await;
             }
         }

@@ -109,9 +109,9 @@ impl Store {
         migrate::run(&db).await?;
         connect::check_durability(&db).await?;
         let desk = Desk::new(db.clone(), clock);
-        let (work, look_ups) = (Gather::new(WORK_ROOM), Gather::new(WORK_ROOM));
+        let (work, look_ups) = (Gather::new(WORK_ROOM, commit::CROWD), Gather::new(WORK_ROOM, 1));
         let mut workers = commit::start(&desk, &work);
-        workers.extend(suppressions::start(&db, &look_ups));
+        workers.push(suppressions::start(&db, &look_ups));
         let bells = listen::Bells::start(&db, desk.rope());
         let inner = Inner {
             desk,

@@ -48,8 +48,6 @@ record!(Found { asker: i64, address: String, reason: String });
 
 /// Rows written in one transaction, so that a long import does not keep others waiting.
 const AT_ONCE: usize = 500;
-/// Readers that answer look-ups.
-pub(super) const ASKERS: usize = 2;
 /// Look-ups that share one read.
 const LOOK_UPS: Bounds = Bounds { items: 128, octets: 4096 };
 
@@ -113,18 +111,14 @@ fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {
     })
 }
 
-/// Starts the readers that answer look-ups; they end when the queue is closed and empty.
-pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> Vec<tokio::task::JoinHandle<()>> {
-    (0..ASKERS)
-        .map(|_| {
-            let (db, look_ups) = (db.clone(), look_ups.clone());
-            tokio::spawn(async move {
-                while let Some(batch) = look_ups.batch(LOOK_UPS).await {
-                    answer(&db, batch).await;
-                }
-            })
-        })
-        .collect()
+/// Starts the reader that answers look-ups; it ends when the queue is closed and empty. One: two would answer the same with more reads.
+pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> tokio::task::JoinHandle<()> {
+    let (db, mut worker) = (db.clone(), look_ups.worker());
+    tokio::spawn(async move {
+        while let Some(batch) = worker.batch(LOOK_UPS).await {
+            answer(&db, batch).await;
+        }
+    })
 }
 
 async fn answer(db: &Db, batch: Vec<LookUp>) {

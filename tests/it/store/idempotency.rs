@@ -3,6 +3,7 @@
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::accept::Accepted;
 use posthouse::store::claim::Lane;
+use posthouse::store::operate::QueueAction;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
