@@ -67,8 +67,6 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
             ("lock_timeout", "5000"),
             ("idle_in_transaction_session_timeout", "30000"),
             ("statement_timeout", "30000"),
-            // Every text takes one set of arrays, however many rows: a plan made anew for their contents is never a better one.
-            ("plan_cache_mode", "force_generic_plan"),
         ])
         .application_name("posthouse")
         .disable_statement_logging();
