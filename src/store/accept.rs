@@ -145,7 +145,7 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk, sheet:
 
 /// Puts a batch of acceptances on the sheet as if all were new. Returns what they get when that is so, and the rows of their keys.
 pub(super) fn fill_as_new(batch: &[&Acceptance], desk: &Desk, sheet: &mut Sheet) -> (Vec<Placed>, Vec<Vec<Value>>) {
-    let keys = batch.iter().filter_map(|acceptance| idempotency::row(acceptance)).collect();
+    let keys = idempotency::rows_in_order(batch);
     let placed = batch.iter().map(|acceptance| Placed { verdict: Accepted::New, slot: add(acceptance, desk, sheet) });
     (placed.collect(), keys)
 }

@@ -1,6 +1,7 @@
 //! Shared commits: whoever writes hands its work in here; one transaction and one fsync answer all that have gathered.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -19,6 +20,11 @@ use crate::store::{Store, StoreError};
 
 /// What one transaction may hold.
 const BATCH: Bounds = Bounds { items: 256, octets: 8 << 20 };
+/// So much work must wait before a second committer joins in.
+pub(super) const CROWD: usize = 64;
+/// A batch that takes longer (a large message, a lock that another process holds) does not keep others waiting where there are more
+/// committers than one.
+const LONG: Duration = Duration::from_millis(50);
 /// How often a batch that collided with another transaction is tried again.
 const REPEATS: usize = 5;
 
@@ -118,8 +124,13 @@ pub(super) fn start(desk: &Desk, work: &Gather<Work>) -> Vec<tokio::task::JoinHa
 
 /// One committer's work, until the queue is closed and empty.
 async fn commit(desk: Desk, work: Gather<Work>) {
-    while let Some(batch) = work.batch(BATCH).await {
-        write(&desk, Batch::sort(batch)).await;
+    let mut worker = work.worker();
+    while let Some(batch) = worker.batch(BATCH).await {
+        let mut writing = std::pin::pin!(write(&desk, Batch::sort(batch)));
+        if tokio::time::timeout(LONG, &mut writing).await.is_err() {
+            worker.step_aside();
+            writing.await;
+        }
     }
 }
 
@@ -253,9 +264,10 @@ async fn write_whole(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> 
 
 /// One transaction. When it fails, the slots that were taken go back as they are dropped.
 async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
-    match write_as_new(desk, batch).await {
-        // A key was taken, or a row is bad: the long way tells which.
-        None | Some(Err(StoreError::Conflict(_))) => {}
+    match write_at_once(desk, batch).await {
+        // A key was taken, a claim does not stand, or a row is bad: the long way tells which.
+        None => {}
+        Some(Err(error)) if error.may_be_one_rows_fault() => {}
         Some(outcome) => return outcome,
     }
     let mut tx = desk.db.begin().await?;
@@ -264,17 +276,22 @@ async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
     Ok(written)
 }
 
-/// The short way, where the engine has one, for a batch that only accepts: most messages are new.
-async fn write_as_new(desk: &Desk, batch: &Batch) -> Option<Result<Written, StoreError>> {
-    if !desk.db.is_sqlite() || batch.accepts.is_empty() || !batch.settles.is_empty() || !batch.claims.is_empty() {
+/// The short way, in one exchange with the database, for a batch that only accepts and settles: nearly all messages are new, and nearly
+/// all claims stand.
+async fn write_at_once(desk: &Desk, batch: &Batch) -> Option<Result<Written, StoreError>> {
+    if !batch.claims.is_empty() {
         return None;
     }
     let mut sheet = Sheet::default();
+    let settles: Vec<&Settlement> = batch.settles.iter().map(|(settlement, _)| settlement).collect();
+    if !settle::fill_as_claimed(&settles, desk, &mut sheet) {
+        return None;
+    }
     let accepts: Vec<&Acceptance> = batch.accepts.iter().map(|(acceptance, _)| &**acceptance).collect();
     let (placed, keys) = accept::fill_as_new(&accepts, desk, &mut sheet);
     sheet.refusals = batch.refusals.iter().map(|refusal| refusals::row(desk.next_id(), refusal)).collect();
-    let written = sheet.write_new(keys, &desk.db, desk.name()).await?;
-    Some(written.map(|()| Written { placed, fenced: Vec::new(), claimed: Vec::new() }))
+    let written = sheet.write_whole(keys, &desk.db, desk.name()).await;
+    Some(written.map(|()| Written { placed, fenced: vec![0; batch.settles.len()], claimed: Vec::new() }))
 }
 
 async fn fill(desk: &Desk, batch: &Batch, tx: &mut Tx) -> Result<Written, StoreError> {

@@ -1,6 +1,7 @@
 //! What waits while the last batch is being written: the queue that makes commits shared.
 //!
-//! A lone item does not wait for company. A batch is whatever has gathered by the time a worker is free, within bounds.
+//! A lone item does not wait for company. A batch is whatever has gathered by the time a worker is free, within bounds. While one worker
+//! is at work another joins in only when so much waits that two batches are no smaller for it: of two small commits each costs a sync.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +25,28 @@ struct Shared<T> {
     waiting: Mutex<Waiting<T>>,
     room: Semaphore,
     arrived: Notify,
+    /// So many items must wait before a second worker joins in.
+    crowd: usize,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
     items: VecDeque<(usize, T)>,
     closed: bool,
+    at_work: usize,
+}
+
+impl<T> Waiting<T> {
+    fn wants_a_worker(&self, crowd: usize) -> bool {
+        !self.items.is_empty() && (self.at_work == 0 || self.items.len() >= crowd || self.closed)
+    }
+}
+
+/// Who takes batches; from one to the next it counts as being at work.
+#[derive(Debug)]
+pub(super) struct Worker<T> {
+    shared: Arc<Shared<T>>,
+    at_work: bool,
 }
 
 /// How much one batch may hold. A single item that is larger goes alone.
@@ -40,10 +57,15 @@ pub(super) struct Bounds {
 }
 
 impl<T> Gather<T> {
-    /// A queue that holds at most `room` items.
-    pub fn new(room: usize) -> Self {
-        let waiting = Mutex::new(Waiting { items: VecDeque::new(), closed: false });
-        Self { shared: Arc::new(Shared { waiting, room: Semaphore::new(room), arrived: Notify::new() }) }
+    /// A queue that holds at most `room` items, and makes one worker do until a `crowd` of them waits.
+    pub fn new(room: usize, crowd: usize) -> Self {
+        let waiting = Mutex::new(Waiting { items: VecDeque::new(), closed: false, at_work: 0 });
+        Self { shared: Arc::new(Shared { waiting, room: Semaphore::new(room), arrived: Notify::new(), crowd }) }
+    }
+
+    /// A worker, not at work yet.
+    pub fn worker(&self) -> Worker<T> {
+        Worker { shared: self.shared.clone(), at_work: false }
     }
 
     /// Adds an item of so many octets, waiting for room. False: the queue is closed, and the item is dropped.
@@ -61,42 +83,67 @@ impl<T> Gather<T> {
     }
 
     fn put(&self, octets: usize, item: T) -> bool {
-        {
-            let mut waiting = self.waiting();
+        let wanted = {
+            let mut waiting = self.shared.waiting();
             if waiting.closed {
                 return false;
             }
             waiting.items.push_back((octets, item));
+            waiting.wants_a_worker(self.shared.crowd)
+        };
+        if wanted {
+            self.shared.arrived.notify_one();
         }
-        self.shared.arrived.notify_one();
         true
     }
 
-    /// The next batch, in the order of arrival; `None` when the queue is closed and empty.
-    pub async fn batch(&self, bounds: Bounds) -> Option<Vec<T>> {
+    /// Takes nothing more; what waits is still handed out.
+    pub fn close(&self) {
+        self.shared.waiting().closed = true;
+        self.shared.room.close();
+        self.shared.arrived.notify_one();
+    }
+}
+
+impl<T> Shared<T> {
+    /// A panic elsewhere cannot leave the queue half changed: every change is a single step.
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Worker<T> {
+    /// The next batch, in the order of arrival; `None` when the queue is closed and empty. The batch before it is done.
+    pub async fn batch(&mut self, bounds: Bounds) -> Option<Vec<T>> {
+        let shared = self.shared.clone();
         loop {
             // Registered before looking, so that what arrives in between is not missed.
-            let arrived = self.shared.arrived.notified();
+            let arrived = shared.arrived.notified();
             let (batch, more, closed) = self.take(bounds);
             if !batch.is_empty() {
-                self.shared.room.add_permits(batch.len());
+                shared.room.add_permits(batch.len());
                 if more {
-                    self.shared.arrived.notify_one();
+                    shared.arrived.notify_one();
                 }
                 return Some(batch);
             }
             if closed {
                 // Wake the next worker, that it ends too.
-                self.shared.arrived.notify_one();
+                shared.arrived.notify_one();
                 return None;
             }
             arrived.await;
         }
     }
 
-    fn take(&self, bounds: Bounds) -> (Vec<T>, bool, bool) {
-        let mut waiting = self.waiting();
+    /// The batch, whether another worker is wanted for what is left, and whether the queue is closed.
+    fn take(&mut self, bounds: Bounds) -> (Vec<T>, bool, bool) {
+        let mut waiting = self.shared.waiting();
+        waiting.at_work -= usize::from(std::mem::take(&mut self.at_work));
         let (mut batch, mut octets) = (Vec::new(), 0);
+        if !waiting.wants_a_worker(self.shared.crowd) {
+            return (batch, false, waiting.closed);
+        }
         while let Some((size, _)) = waiting.items.front() {
             let fits = batch.is_empty() || (batch.len() < bounds.items && octets + size <= bounds.octets);
             if !fits {
@@ -107,19 +154,27 @@ impl<T> Gather<T> {
                 batch.push(item);
             }
         }
-        (batch, !waiting.items.is_empty(), waiting.closed)
+        self.at_work = true;
+        waiting.at_work += 1;
+        (batch, waiting.wants_a_worker(self.shared.crowd), waiting.closed)
     }
 
-    /// Takes nothing more; what waits is still handed out.
-    pub fn close(&self) {
-        self.waiting().closed = true;
-        self.shared.room.close();
-        self.shared.arrived.notify_one();
+    /// Counts as being at work no longer, so that another takes what waits: for a batch that takes long.
+    pub fn step_aside(&mut self) {
+        let wanted = {
+            let mut waiting = self.shared.waiting();
+            waiting.at_work -= usize::from(std::mem::take(&mut self.at_work));
+            waiting.wants_a_worker(self.shared.crowd)
+        };
+        if wanted {
+            self.shared.arrived.notify_one();
+        }
     }
+}
 
-    /// A panic elsewhere cannot leave the queue half changed: every change above is a single step.
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting<T>> {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        self.step_aside();
     }
 }
 
@@ -131,29 +186,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_is_what_waits_within_bounds() {
-        let gather = Gather::new(10);
+        let gather = Gather::new(10, 2);
+        let mut worker = gather.worker();
         for (octets, item) in [(10, 'a'), (10, 'b'), (200, 'c'), (60, 'd'), (60, 'e')] {
             assert!(gather.add(octets, item).await);
         }
-        assert_eq!(gather.batch(BOUNDS).await, Some(vec!['a', 'b']));
-        assert_eq!(gather.batch(BOUNDS).await, Some(vec!['c']), "an item over the bound goes alone");
-        assert_eq!(gather.batch(BOUNDS).await, Some(vec!['d']));
+        assert_eq!(worker.batch(BOUNDS).await, Some(vec!['a', 'b']));
+        assert_eq!(worker.batch(BOUNDS).await, Some(vec!['c']), "an item over the bound goes alone");
+        assert_eq!(worker.batch(BOUNDS).await, Some(vec!['d']));
         gather.close();
         assert!(!gather.add(1, 'f').await, "closed");
-        assert_eq!(gather.batch(BOUNDS).await, Some(vec!['e']), "what waits is still handed out");
-        assert_eq!(gather.batch(BOUNDS).await, None);
-        assert_eq!(gather.batch(BOUNDS).await, None);
+        assert_eq!(worker.batch(BOUNDS).await, Some(vec!['e']), "what waits is still handed out");
+        assert_eq!(worker.batch(BOUNDS).await, None);
+        assert_eq!(worker.batch(BOUNDS).await, None);
     }
 
     #[tokio::test]
     async fn two_workers_share_what_arrives_and_a_full_queue_makes_wait() {
-        let gather = Gather::new(2);
+        let gather = Gather::new(2, 1);
         let workers: Vec<_> = (0..2)
             .map(|_| {
-                let gather = gather.clone();
+                let mut worker = gather.worker();
                 tokio::spawn(async move {
                     let mut seen = 0;
-                    while let Some(batch) = gather.batch(BOUNDS).await {
+                    while let Some(batch) = worker.batch(BOUNDS).await {
                         seen += batch.len();
                     }
                     seen
@@ -169,5 +225,24 @@ mod tests {
             seen += worker.await.unwrap();
         }
         assert_eq!(seen, 100);
+    }
+
+    #[tokio::test]
+    async fn a_second_worker_joins_for_a_crowd_or_when_the_first_steps_aside() {
+        let gather = Gather::new(10, 3);
+        let (mut first, mut second) = (gather.worker(), gather.worker());
+        assert!(gather.add(1, 'a').await);
+        assert_eq!(first.batch(BOUNDS).await, Some(vec!['a']), "a lone item does not wait");
+        assert!(gather.add(1, 'b').await);
+        assert!(gather.add(1, 'c').await);
+        assert!(second.take(BOUNDS).0.is_empty(), "two are no crowd");
+        assert!(gather.add(1, 'd').await);
+        assert_eq!(second.batch(BOUNDS).await, Some(vec!['b', 'c', 'd']));
+        drop(second);
+        assert!(gather.add(1, 'e').await);
+        let mut third = gather.worker();
+        assert!(third.take(BOUNDS).0.is_empty(), "the first is still at work");
+        first.step_aside();
+        assert_eq!(third.batch(BOUNDS).await, Some(vec!['e']));
     }
 }

@@ -145,6 +145,14 @@ pub(super) fn row(acceptance: &Acceptance) -> Option<Vec<crate::store::sql::Valu
     Some(values![wanted.key, wanted.fingerprint, i64::from(wanted.automatic), message.id, message.created_at, expires_at])
 }
 
+/// The rows of a batch whose keys are hoped to be new; in the order of the keys, as in [`CLAIM`].
+pub(super) fn rows_in_order(batch: &[&Acceptance]) -> Vec<Vec<crate::store::sql::Value>> {
+    let mut keyed: Vec<_> =
+        batch.iter().filter_map(|acceptance| Some((acceptance.idempotency.as_ref()?.key, acceptance))).collect();
+    keyed.sort_unstable_by_key(|(key, _)| *key);
+    keyed.into_iter().filter_map(|(_, acceptance)| row(acceptance)).collect()
+}
+
 fn read(holder: Holder) -> Result<([u8; 32], Id, Held), StoreError> {
     let key = <[u8; 32]>::try_from(holder.key.as_slice()).map_err(|e| rows::broken("idempotency_keys.key", &e))?;
     let id = rows::id(&holder.message_id)?;
@@ -157,7 +165,9 @@ pub(super) static GIVE_UP: Sql = Sql::rows(
     "DELETE FROM idempotency_keys WHERE automatic = 1 AND key IN (
          SELECT m.idempotency_key FROM {rows} JOIN outbound_messages m ON m.id = v.message
          WHERE m.idempotency_key IS NOT NULL
-           AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('bounced', 'failed', 'cancelled'))
-           AND NOT EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held')))",
+           AND EXISTS (
+               SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('bounced', 'failed', 'cancelled'))
+           AND NOT EXISTS (
+               SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('queued', 'held')))",
     &[("message", Kind::Bytes)],
 );

@@ -40,7 +40,7 @@ pub(super) struct Rope {
 impl Rope {
     /// A rope that nobody holds yet: see [`ring`].
     pub fn new() -> Self {
-        Self { pulls: Gather::new(1), process: format!("{:016x}", rand::random::<u64>()).into() }
+        Self { pulls: Gather::new(1, 1), process: format!("{:016x}", rand::random::<u64>()).into() }
     }
 
     /// Something is ready that other processes may claim. Never waits; while a ring is on its way to be sent, it is the same ring.
@@ -67,8 +67,8 @@ impl Bells {
         let bells = Self::default();
         match db {
             Db::Sqlite { .. } => rope.close(),
-            Db::Postgres { writers, .. } => {
-                replace(&bells.ringing, Some(tokio::spawn(ring(writers.clone(), rope.clone()))));
+            Db::Postgres { readers, .. } => {
+                replace(&bells.ringing, Some(tokio::spawn(ring(readers.clone(), rope.clone()))));
             }
         }
         bells
@@ -96,9 +96,10 @@ async fn stop(task: Option<JoinHandle<()>>) {
 }
 
 /// Sends what is pulled, until the rope is let go.
-async fn ring(writers: PgPool, rope: Rope) {
-    while rope.pulls.batch(Bounds { items: 1, octets: 0 }).await.is_some() {
-        if let Err(error) = sqlx::query(NOTIFY).bind(CHANNEL).bind(&*rope.process).execute(&writers).await {
+async fn ring(pool: PgPool, rope: Rope) {
+    let mut pulls = rope.pulls.worker();
+    while pulls.batch(Bounds { items: 1, octets: 0 }).await.is_some() {
+        if let Err(error) = sqlx::query(NOTIFY).bind(CHANNEL).bind(&*rope.process).execute(&pool).await {
             tracing::debug!(%error, "other engines can't be told; they look by themselves");
         }
     }

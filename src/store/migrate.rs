@@ -25,11 +25,23 @@ pub(super) async fn run(db: &Db) -> Result<(), StoreError> {
     let outcome = match db {
         Db::Sqlite { writer, .. } => {
             let texts = SHARED.iter().map(|m| migration(m, "WITHOUT ROWID")).collect();
-            Migrator::with_migrations(texts).run(writer).await
+            let mut seat = writer.take().await?;
+            let mut connection = seat.lend()?;
+            let outcome = Migrator::with_migrations(texts).run(&mut connection).await;
+            if outcome.is_ok() {
+                seat.put(connection, Ok(()))?;
+            }
+            outcome
         }
         Db::Postgres { writers, .. } => {
             let texts = SHARED.iter().chain(POSTGRES).map(|m| migration(m, "")).collect();
-            Migrator::with_migrations(texts).run(writers).await
+            let mut seat = writers.take().await?;
+            let mut connection = seat.lend()?;
+            let outcome = Migrator::with_migrations(texts).run(&mut connection).await;
+            if outcome.is_ok() {
+                seat.put(connection, Ok(()))?;
+            }
+            outcome
         }
     };
     outcome.map_err(|error| match error {

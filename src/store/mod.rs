@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod claim;
 mod commit;
+mod connect;
 mod counters;
 mod db;
 pub mod dkim;
@@ -22,6 +23,8 @@ pub mod read;
 mod read_back;
 pub mod refusals;
 mod rows;
+mod script;
+mod seats;
 pub mod settle;
 mod sheet;
 mod sql;
@@ -103,13 +106,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 impl Store {
     /// Opens the book, making and migrating it when needed, and checks that its promises hold (fsync, synchronous).
     pub async fn open(location: &Location, clock: Clock) -> Result<Self, StoreError> {
-        let db = Db::connect(location).await?;
+        let db = connect::connect(location).await?;
         migrate::run(&db).await?;
-        db.check_durability().await?;
+        connect::check_durability(&db).await?;
         let desk = Desk::new(db.clone(), clock);
-        let (work, look_ups) = (Gather::new(WORK_ROOM), Gather::new(WORK_ROOM));
+        let (work, look_ups) = (Gather::new(WORK_ROOM, commit::CROWD), Gather::new(WORK_ROOM, 1));
         let mut workers = commit::start(&desk, &work);
-        workers.extend(suppressions::start(&db, &look_ups));
+        workers.push(suppressions::start(&db, &look_ups));
         let bells = listen::Bells::start(&db, desk.rope());
         let inner = Inner {
             desk,

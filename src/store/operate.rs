@@ -5,7 +5,7 @@ use crate::model::event::EventKind;
 use crate::model::outcome::RecipientState;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters, events, rows, suspects};
+use crate::store::{Store, StoreError, counters, events, rows, settle, suspects};
 
 /// What an operator does to a message's open recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ impl Store {
         let now = self.desk().clock().now();
         let (from, or_from, to) = action.change();
         let mut tx = self.db().begin().await?;
+        settle::lock(&mut tx, std::iter::once(id)).await?;
         let changed = tx.fetch::<Changed>(&CHANGE, &values![id, from.as_str(), or_from.as_str(), to.as_str(), now], &[]).await?;
         let mut sheet = Sheet::default();
         if action == QueueAction::Cancel && !changed.is_empty() {

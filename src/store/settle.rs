@@ -61,6 +61,8 @@ static STANDING: Sql = Sql::rows(
     &[("n", Kind::Int), ("message", Kind::Bytes), ("place", Kind::Int), ("claimed_by", Kind::Int), ("attempt", Kind::Int)],
 );
 
+/// Changes what is still claimed, and nothing else. On PostgreSQL it tells of each row whether that is all there is to do: a recipient that
+/// ends while its message has others may have to give up the message's key, and that is only seen under the message's lock.
 pub(super) static UPDATE: Sql = Sql::rows(
     "UPDATE {or fail} outbound_recipients SET state = v.after, epoch = 0,
          attempts = attempts + v.counted,
@@ -68,16 +70,32 @@ pub(super) static UPDATE: Sql = Sql::rows(
          next_attempt_at = COALESCE(v.due, next_attempt_at),
          last_reply = COALESCE(v.reply, last_reply),
          updated_at = v.at
-     FROM {rows} WHERE message_id = v.message AND idx = v.place",
+     FROM {rows} WHERE message_id = v.message AND idx = v.place
+         AND epoch = v.claimed_by AND attempts = v.attempt AND state = 'queued'
+     {postgres: RETURNING CASE WHEN v.after = 'queued' OR NOT EXISTS (
+         SELECT 1 FROM outbound_recipients o WHERE o.message_id = v.message AND o.idx <> v.place) THEN 1 ELSE 0 END AS whole}",
     &[
         ("message", Kind::Bytes),
         ("place", Kind::Int),
+        ("claimed_by", Kind::Int),
+        ("attempt", Kind::Int),
         ("after", Kind::Text),
         ("counted", Kind::Int),
         ("due", Kind::Int),
         ("reply", Kind::Text),
         ("at", Kind::Int),
     ],
+);
+
+/// Locks the messages whose key may have to be given up once their last recipient has ended: of two transactions that end the last two
+/// recipients of one message, the second must see what the first wrote. A statement of its own, so that what follows looks anew.
+static LOCK: Sql = Sql::rows(
+    "SELECT COUNT(*) FROM (
+         SELECT r.id FROM {rows} JOIN outbound_messages r ON r.id = v.message
+         WHERE r.idempotency_key IS NOT NULL
+           AND (SELECT COUNT(*) FROM outbound_recipients o WHERE o.message_id = r.id) > 1
+         ORDER BY r.id {lock}) AS q",
+    &[("message", Kind::Bytes)],
 );
 
 record!(Standing { standing: String });
@@ -89,6 +107,7 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Settlement], desk: &Desk, sheet:
     if batch.is_empty() {
         return Ok(fenced);
     }
+    lock(tx, batch.iter().map(|settlement| settlement.message)).await?;
     let now = desk.clock().now();
     let standing = standing(tx, batch).await?;
     let mut settled_now = HashSet::new();
@@ -103,6 +122,45 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Settlement], desk: &Desk, sheet:
         }
     }
     Ok(fenced)
+}
+
+/// Puts the outcomes of a batch on the sheet as if all claims still stood; the sheet must then be written as a whole, which fails if they
+/// don't. False: it is known that this can't be done.
+pub(super) fn fill_as_claimed(batch: &[&Settlement], desk: &Desk, sheet: &mut Sheet) -> bool {
+    let now = desk.clock().now();
+    // A statement of PostgreSQL does not see what its own parts write, so it can't tell whether a key must be given up.
+    let blind = !desk.db().is_sqlite();
+    if blind && batch.iter().any(|settlement| settlement.may_give_up_a_key()) {
+        return false;
+    }
+    for (_, settlement, settled) in each(batch) {
+        sheet.outcomes.push(row(settlement, settled, now));
+        follow(settlement, settled, !blind, desk, now, sheet);
+    }
+    true
+}
+
+/// Locks, on PostgreSQL and in one order, what must not change while it is decided whether these messages' keys are given up.
+pub(super) async fn lock(tx: &mut Tx, messages: impl Iterator<Item = Id>) -> Result<(), StoreError> {
+    if matches!(tx, Tx::Postgres(_)) {
+        let messages: Vec<_> = messages.map(|id| values![id]).collect();
+        tx.run(&LOCK, &[], &messages).await?;
+    }
+    Ok(())
+}
+
+impl Settlement {
+    /// As far as can be told from here: a recipient ends badly, or ends while others of its message are known.
+    fn may_give_up_a_key(&self) -> bool {
+        self.outcomes.iter().any(|settled| {
+            let state = settled.outcome.state();
+            !state.is_open() && (!went_well(state) || settled.index > 0 || self.outcomes.len() > 1)
+        })
+    }
+}
+
+fn went_well(state: RecipientState) -> bool {
+    matches!(state, RecipientState::Sent | RecipientState::Delivered)
 }
 
 /// Every outcome of the batch, with its settlement and that one's place.
@@ -128,18 +186,17 @@ async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, b
 
 fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value> {
     let outcome = &settled.outcome;
-    let counted = i64::from(outcome.is_attempt());
-    let due = outcome.until();
-    values![settlement.message, settled.index, outcome.state().as_str(), counted, due, outcome.reply().map(|r| r.line()), now,]
+    let (counted, due) = (i64::from(outcome.is_attempt()), outcome.until());
+    let (after, reply) = (outcome.state().as_str(), outcome.reply().map(|r| r.line()));
+    values![settlement.message, settled.index, settlement.epoch, settled.attempt, after, counted, due, reply, now]
 }
 
-/// What follows from an outcome that is written. `others`: the message has further recipients.
+/// What follows from an outcome that is written. `others`: the message has further recipients, or may have.
 fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, sheet: &mut Sheet) {
     let state = settled.outcome.state();
     if !state.is_open() {
         sheet.counts.add(settlement.team, counters::OPEN, -1);
-        let went_well = matches!(state, RecipientState::Sent | RecipientState::Delivered);
-        if others || !went_well {
+        if others || !went_well(state) {
             sheet.ended.push(settlement.message);
         }
     }

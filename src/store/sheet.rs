@@ -2,7 +2,8 @@
 
 use crate::id::Id;
 use crate::store::db::{Db, Tx};
-use crate::store::sql::{Script, Value, values};
+use crate::store::script::Script;
+use crate::store::sql::{Value, values};
 use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle};
 
 /// Counters come last, so that rows which several committers share are locked for the shortest time.
@@ -17,16 +18,25 @@ static WRITE: Script = Script::new(&[
     &counters::APPLY,
 ]);
 
-/// What a batch of nothing but new messages writes, as one transaction. A key that is taken makes it fail.
-static WRITE_NEW: Script = Script::whole(&[
-    &idempotency::INSERT,
-    &accept::INSERT_MESSAGES,
-    &accept::INSERT_RECIPIENTS,
-    &accept::INSERT_BODIES,
-    &events::INSERT,
-    &refusals::INSERT,
-    &counters::APPLY,
-]);
+/// What a batch writes as one transaction when its messages are new and its claims stand, as nearly all do. It fails when a key is taken
+/// or a claim does not stand.
+static WRITE_WHOLE: Script = Script::checked(
+    &[
+        &idempotency::INSERT,
+        &accept::INSERT_MESSAGES,
+        &accept::INSERT_RECIPIENTS,
+        &accept::INSERT_BODIES,
+        &settle::UPDATE,
+        &events::INSERT,
+        &idempotency::GIVE_UP,
+        &refusals::INSERT,
+        &counters::APPLY,
+    ],
+    OUTCOMES,
+);
+
+/// The place of the outcomes in [`WRITE_WHOLE`].
+const OUTCOMES: usize = 4;
 
 /// The rows of a batch.
 #[derive(Default)]
@@ -43,11 +53,12 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// Writes new messages, their `keys` and what belongs to them in a transaction of its own; `None` where the engine has no such way.
-    pub async fn write_new(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Option<Result<(), StoreError>> {
-        let counts = self.counts.rows(committer);
-        let tables = [keys, self.messages, self.recipients, self.bodies, self.events, self.refusals, counts];
-        db.run_whole(&WRITE_NEW, &tables).await
+    /// Writes the rows and the `keys` of the new messages in a transaction of its own.
+    pub async fn write_whole(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Result<(), StoreError> {
+        let (ended, counts) = (self.ended.iter().map(|id| values![*id]).collect(), self.counts.rows(committer));
+        let [messages, recipients, bodies] = [self.messages, self.recipients, self.bodies];
+        let tables = [keys, messages, recipients, bodies, self.outcomes, self.events, ended, self.refusals, counts];
+        db.run_whole(&WRITE_WHOLE, &tables).await
     }
 
     /// Writes the rows inside `tx`, under the committer's name.

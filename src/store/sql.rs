@@ -4,9 +4,10 @@
 //! bound as one set of parameters (`unnest` on PostgreSQL, `jsonb_each` on SQLite), `{skip locked}` and `{lock}` the row locks
 //! that SQLite, with its one writer, does not need, and `{now}` the database's own clock in milliseconds. `{lock}` locks table `r`.
 //! `{or fail}` tells SQLite not to keep a journal for undoing the one statement: a batch that fails is undone as a whole.
+//! `{postgres: ...}` holds what SQLite must not see.
 //!
-//! On SQLite every call and every row that it returns wakes a thread and is waited for: statements of the hot path return no rows, or one,
-//! and those that only write are run together ([`Script`]).
+//! On SQLite every call and every row that it returns wakes a thread and is waited for, on PostgreSQL every call is an exchange with another
+//! process: statements of the hot path return no rows, or one, and those that only write are run together ([`super::script`]).
 
 use std::sync::OnceLock;
 
@@ -62,45 +63,56 @@ impl Sql {
     fn for_sqlite(&self) -> &'static str {
         self.sqlite.get_or_init(|| {
             let scalars = self.scalars();
-            leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2))
+            leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2, false))
         })
     }
 
-    /// The text for SQLite, with its rows drawn from `json` and its blobs from parameter `blobs`.
-    fn expand_sqlite(&self, json: &str, blobs: usize) -> String {
+    /// The text for SQLite, with its rows drawn from `json` and its blobs from parameter `blobs`; a lone one is the whole of it.
+    pub(super) fn expand_sqlite(&self, json: &str, blobs: usize, lone: bool) -> String {
         let field = |(place, (name, kind)): (usize, &Column)| match kind {
             Kind::Int | Kind::Text => format!("value->>{place} AS {name}"),
             Kind::Bytes => format!("unhex(value->>{place}) AS {name}"),
+            Kind::Blob if lone => format!("${blobs} AS {name}"),
             Kind::Blob => format!("substr(${blobs}, value->>'$[{place}][0]', value->>'$[{place}][1]') AS {name}"),
         };
         let fields: Vec<String> = self.columns.iter().enumerate().map(field).collect();
-        let text = self.text.replace("{rows}", &format!("(SELECT {} FROM {json}) AS v", fields.join(", ")));
+        let text = self.for_engine(false).replace("{rows}", &format!("(SELECT {} FROM {json}) AS v", fields.join(", ")));
         let text = text.replace("{skip locked}", "").replace("{lock}", "").replace("{or fail}", "OR FAIL");
         text.replace("{now}", "CAST(unixepoch('subsec') * 1000 AS INTEGER)")
     }
 
     fn for_postgres(&self) -> &'static str {
-        self.postgres.get_or_init(|| {
-            let scalars = self.scalars();
-            let arrays: Vec<String> = self
-                .columns
-                .iter()
-                .enumerate()
-                .map(|(place, (_, kind))| {
-                    let array = match kind {
-                        Kind::Int => "bigint[]",
-                        Kind::Text => "text[]",
-                        Kind::Bytes | Kind::Blob => "bytea[]",
-                    };
-                    format!("${}::{array}", scalars + 1 + place)
-                })
-                .collect();
-            let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-            let source = format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "));
-            let text = self.text.replace("{rows}", &source).replace("{or fail}", "");
-            let text = text.replace("{skip locked}", "FOR UPDATE SKIP LOCKED").replace("{lock}", "FOR UPDATE OF r");
-            leaked(text.replace("{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"))
-        })
+        self.postgres.get_or_init(|| leaked(self.expand_postgres(self.scalars() + 1)))
+    }
+
+    /// The text for PostgreSQL, with the columns of its rows bound from parameter `first` on.
+    pub(super) fn expand_postgres(&self, first: usize) -> String {
+        let array = |(place, (_, kind)): (usize, &Column)| {
+            let array = match kind {
+                Kind::Int => "bigint[]",
+                Kind::Text => "text[]",
+                Kind::Bytes | Kind::Blob => "bytea[]",
+            };
+            format!("${}::{array}", first + place)
+        };
+        let arrays: Vec<String> = self.columns.iter().enumerate().map(array).collect();
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let source = format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "));
+        let text = self.for_engine(true).replace("{rows}", &source).replace("{or fail}", "");
+        let text = text.replace("{skip locked}", "FOR UPDATE SKIP LOCKED").replace("{lock}", "FOR UPDATE OF r");
+        text.replace("{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+    }
+
+    /// The text with `{postgres: ...}` opened, or left out.
+    fn for_engine(&self, postgres: bool) -> String {
+        let Some((before, rest)) = self.text.split_once("{postgres:") else { return self.text.to_owned() };
+        let (inside, after) = rest.split_once('}').unwrap_or((rest, ""));
+        if postgres { format!("{before}{inside}{after}") } else { format!("{before}{after}") }
+    }
+
+    /// How many columns its rows have.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
     }
 
     /// The highest `$n` in the text.
@@ -123,9 +135,8 @@ impl Sql {
         if self.columns.is_empty() {
             return query;
         }
-        let (mut json, mut blobs) = (String::new(), Vec::new());
-        push_rows(&mut json, &mut blobs, rows);
-        query = query.bind(json);
+        let mut blobs = Vec::new();
+        query = query.bind(json(&mut blobs, rows));
         if self.columns.iter().any(|(_, kind)| *kind == Kind::Blob) { query.bind(blobs) } else { query }
     }
 
@@ -133,13 +144,22 @@ impl Sql {
     pub(super) fn postgres(&self, scalars: &[Value], rows: &[Vec<Value>]) -> Query<'static, Postgres, PgArguments> {
         let mut query = sqlx::query(self.for_postgres());
         for value in scalars {
-            query = match value.clone() {
-                Value::Int(v) => query.bind(v),
-                Value::Text(v) => query.bind(v),
-                Value::Bytes(v) => query.bind(v),
-                Value::Blob(v) => query.bind(v.to_vec()),
+            query = match value {
+                Value::Int(v) => query.bind(*v),
+                Value::Text(v) => query.bind(v.as_deref()),
+                Value::Bytes(v) => query.bind(v.as_deref()),
+                Value::Blob(v) => query.bind(&v[..]),
             };
         }
+        self.bind_postgres(query, rows)
+    }
+
+    /// Adds the columns of the rows, an array each. Values are encoded where they lie: the only copy is the one that is sent.
+    pub(super) fn bind_postgres(
+        &self,
+        mut query: Query<'static, Postgres, PgArguments>,
+        rows: &[Vec<Value>],
+    ) -> Query<'static, Postgres, PgArguments> {
         for (place, (_, kind)) in self.columns.iter().enumerate() {
             let column = rows.iter().filter_map(|row| row.get(place));
             query = match kind {
@@ -153,74 +173,37 @@ impl Sql {
 }
 
 impl Value {
+    /// How much it adds to the parameter for blobs.
+    pub(super) fn octets(&self) -> usize {
+        if let Self::Blob(v) = self { v.len() } else { 0 }
+    }
+
     fn int(&self) -> Option<i64> {
         if let Self::Int(v) = self { *v } else { None }
     }
 
-    fn text(&self) -> Option<String> {
-        if let Self::Text(v) = self { v.clone() } else { None }
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(v) = self { v.as_deref() } else { None }
     }
 
-    fn bytes(&self) -> Option<Vec<u8>> {
+    fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Bytes(v) => v.clone(),
-            Self::Blob(v) => Some(v.to_vec()),
+            Self::Bytes(v) => v.as_deref(),
+            Self::Blob(v) => Some(v),
             _ => None,
         }
     }
 }
 
-/// Statements that only write and take rows only, run in their order: in one call on SQLite, one after the other on PostgreSQL.
-pub struct Script {
-    parts: &'static [&'static Sql],
-    /// On SQLite the text begins and commits a transaction of its own.
-    whole: bool,
-    sqlite: OnceLock<&'static str>,
-}
-
-impl Script {
-    /// A script of these statements. They may not take scalars.
-    pub const fn new(parts: &'static [&'static Sql]) -> Self {
-        Self { parts, whole: false, sqlite: OnceLock::new() }
-    }
-
-    /// A script that is a whole transaction: for [`super::db::Db::run_whole`].
-    pub const fn whole(parts: &'static [&'static Sql]) -> Self {
-        Self { parts, whole: true, sqlite: OnceLock::new() }
-    }
-
-    /// The statements with the rows of each.
-    pub(super) fn parts<'a>(&self, tables: &'a [Vec<Vec<Value>>]) -> impl Iterator<Item = (&'static Sql, &'a Vec<Vec<Value>>)> {
-        self.parts.iter().copied().zip(tables).filter(|(_, rows)| !rows.is_empty())
-    }
-
-    /// Bound for SQLite: all tables in one JSON text, all blobs in one parameter. A statement without rows does nothing.
-    pub(super) fn sqlite(&self, tables: &[Vec<Vec<Value>>]) -> Query<'static, Sqlite, SqliteArguments> {
-        let text = *self.sqlite.get_or_init(|| {
-            let parts =
-                self.parts.iter().enumerate().map(|(n, part)| part.expand_sqlite(&format!("jsonb_each($1, '$[{n}]')"), 2));
-            let text = parts.collect::<Vec<_>>().join(";\n");
-            leaked(if self.whole { format!("BEGIN IMMEDIATE;\n{text};\nCOMMIT") } else { text })
-        });
-        let octets: usize = tables.iter().flatten().flatten().map(|v| if let Value::Blob(b) = v { b.len() } else { 0 }).sum();
-        let (mut json, mut blobs) = (String::from("["), Vec::with_capacity(octets));
-        for (n, rows) in tables.iter().enumerate() {
-            json.push_str(if n == 0 { "" } else { "," });
-            push_rows(&mut json, &mut blobs, rows);
-        }
-        json.push(']');
-        sqlx::query(text).bind(json).bind(blobs)
-    }
-}
-
-/// An expanded text lives as long as the program: there is one for each statement written in this module's neighbours.
-fn leaked(text: String) -> &'static str {
+/// An expanded text lives as long as the program: there is one for each statement written in this module's neighbours, and one for each
+/// set of them that is run together.
+pub(super) fn leaked(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
 /// The rows as a JSON array of arrays: bytes in hex, blobs as `[place, length]` in the parameter for blobs, counted from 1.
-fn push_rows(json: &mut String, blobs: &mut Vec<u8>, rows: &[Vec<Value>]) {
-    json.reserve(rows.len() * 256);
+pub(super) fn json(blobs: &mut Vec<u8>, rows: &[Vec<Value>]) -> String {
+    let mut json = String::with_capacity(rows.len() * 256);
     json.push('[');
     for (place, row) in rows.iter().enumerate() {
         json.push_str(if place == 0 { "[" } else { ",[" });
@@ -228,11 +211,12 @@ fn push_rows(json: &mut String, blobs: &mut Vec<u8>, rows: &[Vec<Value>]) {
             if column > 0 {
                 json.push(',');
             }
-            push_json(json, blobs, value);
+            push_json(&mut json, blobs, value);
         }
         json.push(']');
     }
     json.push(']');
+    json
 }
 
 fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {
@@ -240,7 +224,10 @@ fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {
     // Writing into a String cannot fail.
     let _ = match value {
         Value::Int(Some(v)) => write!(json, "{v}"),
-        Value::Text(Some(v)) => write!(json, "{}", serde_json::Value::String(v.clone())),
+        Value::Text(Some(v)) => {
+            push_text(json, v);
+            Ok(())
+        }
         Value::Bytes(Some(v)) => {
             json.push('"');
             v.iter().for_each(|byte| json.extend(hex_digits(*byte)));
@@ -254,6 +241,18 @@ fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {
         }
         Value::Int(None) | Value::Text(None) | Value::Bytes(None) => write!(json, "null"),
     };
+}
+
+/// Most texts hold nothing that JSON would escape.
+fn push_text(json: &mut String, text: &str) {
+    use std::fmt::Write as _;
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let _ = write!(json, "{}", serde_json::Value::String(text.to_owned()));
+    } else {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    }
 }
 
 fn hex_digits(byte: u8) -> [char; 2] {

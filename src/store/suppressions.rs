@@ -111,18 +111,14 @@ fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {
     })
 }
 
-/// Starts the readers that answer look-ups; they end when the queue is closed and empty.
-pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> Vec<tokio::task::JoinHandle<()>> {
-    (0..2)
-        .map(|_| {
-            let (db, look_ups) = (db.clone(), look_ups.clone());
-            tokio::spawn(async move {
-                while let Some(batch) = look_ups.batch(LOOK_UPS).await {
-                    answer(&db, batch).await;
-                }
-            })
-        })
-        .collect()
+/// Starts the reader that answers look-ups; it ends when the queue is closed and empty. One: two would answer the same with more reads.
+pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> tokio::task::JoinHandle<()> {
+    let (db, mut worker) = (db.clone(), look_ups.worker());
+    tokio::spawn(async move {
+        while let Some(batch) = worker.batch(LOOK_UPS).await {
+            answer(&db, batch).await;
+        }
+    })
 }
 
 async fn answer(db: &Db, batch: Vec<LookUp>) {
@@ -130,7 +126,7 @@ async fn answer(db: &Db, batch: Vec<LookUp>) {
         batch.iter().zip(0i64..).flat_map(|(l, asker)| l.addresses.iter().map(move |a| values![asker, l.team, a.as_str()]));
     let asked: Vec<_> = asked.collect();
     let mut found: HashMap<i64, Hits> = HashMap::new();
-    let outcome = db.fetch_rows::<Found>(&LOOK_UP, Vec::new(), &asked).await;
+    let outcome = db.ask::<Found>(&LOOK_UP, &asked).await;
     let error = match outcome {
         Ok(hits) => {
             hits.into_iter().for_each(|hit| found.entry(hit.asker).or_default().push((hit.address, hit.reason)));

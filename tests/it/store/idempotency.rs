@@ -3,6 +3,7 @@
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::accept::Accepted;
 use posthouse::store::claim::Lane;
+use posthouse::store::operate::QueueAction;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -57,5 +58,34 @@ fn an_automatic_key_is_given_up_when_its_message_ends_badly() {
         assert!(matches!(book.store.accept(offer()).await, Ok(Accepted::Replay { .. })), "a recipient is still open");
         book.store.settle(rest).await.unwrap();
         assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New), "it ended as bounced: the same bytes may be sent again");
+    });
+}
+
+#[test]
+fn an_automatic_key_is_given_up_when_two_processes_end_its_message_at_once() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        let epoch = book.store.open_epoch("test").await.unwrap();
+        let other = book.again().await;
+        for round in 0..60 {
+            let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), round, 1, true);
+            assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
+            let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+            let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no")));
+            let mut rest = one.clone();
+            one.outcomes.truncate(1);
+            rest.outcomes.remove(0);
+            rest.outcomes[0].outcome = delivered();
+            let (store, other) = (book.store.clone(), other.clone());
+            let (one, rest) = tokio::join!(
+                tokio::spawn(async move { store.settle(one).await }),
+                tokio::spawn(async move { other.settle(rest).await })
+            );
+            assert_eq!((one.unwrap(), rest.unwrap()), (Ok(0), Ok(0)), "round {round}");
+            let again = offer();
+            assert_eq!(book.store.accept(again.clone()).await, Ok(Accepted::New), "round {round}: the key is still held");
+            book.store.queue_action(again.message.id, QueueAction::Cancel).await.unwrap();
+        }
+        other.close().await;
     });
 }
