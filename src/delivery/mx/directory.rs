@@ -11,7 +11,8 @@ use super::targets::{MxHost, Targets, Unroutable};
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
 use crate::delivery::guard;
-use crate::delivery::security::{DomainPolicy, Policies};
+use crate::delivery::security::dane::{self, Dane};
+use crate::delivery::security::{DomainPolicy, Policies, Requirement};
 use crate::model::address::ascii_domain;
 
 /// Domains that are kept.
@@ -106,6 +107,31 @@ impl Directory {
             return Err(loops());
         }
         Ok(Answer { records, secure: found.secure, owner: found.owner, ttl: found.ttl })
+    }
+
+    /// What TLS with the host has to be; `found` are its addresses. DANE goes before MTA-STS (RFC 8461 section 2).
+    pub async fn requirement(
+        &self,
+        targets: &Targets,
+        host: &MxHost,
+        found: &Answer<SocketAddr>,
+    ) -> Result<Requirement, Unroutable> {
+        let by_policy = if targets.policy.is_enforced() { Requirement::Certified } else { Requirement::Opportunistic };
+        if !(self.resolver.validates() && host.secure && found.secure) {
+            return Ok(by_policy);
+        }
+        // RFC 7672 section 2.2.2: of a host that is an alias, the name at the end of it goes first.
+        let mut bases = vec![found.owner.as_str(), host.name.as_str()];
+        bases.dedup();
+        match dane::find(&self.resolver, self.direct.port, &bases).await {
+            Ok(dane::Found::Nothing) => Ok(by_policy),
+            Ok(dane::Found::Unusable) => Ok(by_policy.at_least_encrypted()),
+            Ok(dane::Found::Usable(records)) => {
+                let names = [host.name.as_str(), found.owner.as_str(), targets.domain.as_str()];
+                Ok(Requirement::Dane(Arc::new(Dane { records, names: names.map(str::to_owned).to_vec() })))
+            }
+            Err(failure) => Err(unknown_yet(&format!("the TLSA of {}", host.name), &failure)),
+        }
     }
 
     fn may_be_reached(&self, ip: IpAddr) -> bool {
