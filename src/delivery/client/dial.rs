@@ -17,7 +17,7 @@ use crate::delivery::client::stream::Stream;
 pub use crate::delivery::client::terms::Terms;
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::security::judge::Judge;
-use crate::delivery::security::{Protection, Requirement, Verified};
+use crate::delivery::security::{Protection, Requirement, TlsResult, Verified};
 
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -177,7 +177,7 @@ fn negotiated(session: &rustls::ClientConnection, judge: &Judge) -> Protection {
     let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     let verified = match judge.found() {
         Some(Ok(verified)) => verified.clone(),
-        _ => Verified::Not("no certificate was looked at".to_owned()),
+        _ => Verified::Not(TlsResult::ValidationFailure, "no certificate was looked at".to_owned()),
     };
     Protection::Tls { protocol: protocol_name(protocol), cipher: cipher.unwrap_or_default().to_owned(), verified }
 }

@@ -66,7 +66,7 @@ pub enum ClientError {
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
     /// TLS is required, and the peer's certificate does not satisfy what is asked of it.
-    #[error("the certificate is refused ({0}): {1}")]
+    #[error("the TLS handshake failed: {0}: {1}")]
     Untrusted(TlsResult, String),
     /// What is configured can't be had without giving up its protection.
     #[error("{0}")]

@@ -51,7 +51,7 @@ impl Judge {
             },
             // RFC 7435: encryption keeps out those who only listen, whoever it is with.
             Requirement::Opportunistic | Requirement::Encrypted => {
-                Ok(by_webpki().map_or_else(|e| Verified::Not(e.to_string()), |_| Verified::WebPki))
+                Ok(by_webpki().map_or_else(|e| Verified::Not(result_of(&e), e.to_string()), |_| Verified::WebPki))
             }
         }
     }

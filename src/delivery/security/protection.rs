@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::result::TlsResult;
+
 /// How a connection is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protection {
@@ -20,7 +22,7 @@ pub enum Protection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified {
     /// Nobody, and why.
-    Not(String),
+    Not(TlsResult, String),
     /// A certificate of the host, by somebody trusted.
     WebPki,
     /// The host's TLSA records.
@@ -46,7 +48,7 @@ impl fmt::Display for Protection {
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Not(cause) => write!(f, "not verified: {cause}"),
+            Self::Not(_, cause) => write!(f, "not verified: {cause}"),
             Self::WebPki => f.write_str("verified by WebPKI"),
             Self::Dane => f.write_str("verified by DANE"),
         }

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::protection::Protection;
+use super::protection::{Protection, Verified};
 use super::requirement::Requirement;
 use super::result::TlsResult;
+use super::sts::Mode;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::client::{ClientError, Step};
 use crate::delivery::mx::{MxHost, Targets};
@@ -69,6 +70,7 @@ impl Totals {
     /// Counts a session, by what protects it or why there is none; one without the policy that was announced is a failure. What failed without any part of TLS in it is not counted.
     pub fn count(&self, session: &Session<'_>, came_to: Result<&Protection, &ClientError>) {
         let Some(result) = result_of(came_to) else { return };
+        let result = result.or_else(|| short_of_testing(session, came_to));
         self.enter(session, result.or(session.targets.policy.failure));
     }
 
@@ -167,6 +169,19 @@ fn seconds(at: Timestamp) -> String {
     at.rfc3339().replace(".000Z", "Z")
 }
 
+/// RFC 8461 section 5: a policy in testing binds nobody, but what would have failed by it is reported.
+fn short_of_testing(session: &Session<'_>, came_to: Result<&Protection, &ClientError>) -> Option<TlsResult> {
+    let policy = session.targets.policy.sts.as_ref().filter(|policy| policy.mode == Mode::Testing)?;
+    if matches!(session.requirement, Requirement::Dane(_)) {
+        return None;
+    }
+    match came_to {
+        _ if !policy.names(&session.host.name) => Some(TlsResult::ValidationFailure),
+        Ok(Protection::Tls { verified: Verified::Not(result, _), .. }) => Some(*result),
+        _ => None,
+    }
+}
+
 /// `None`: it says nothing of TLS. `Some(None)`: a success.
 fn result_of(came_to: Result<&Protection, &ClientError>) -> Option<Option<TlsResult>> {
     match came_to {
@@ -202,8 +217,7 @@ mod tests {
         let (targets, host) = targets("example.org");
         let address = Some("192.0.2.1".parse().unwrap());
         let session = Session { targets: &targets, host: &host, requirement: &Requirement::Certified, address };
-        let tls =
-            Protection::Tls { protocol: "TLSv1.3".to_owned(), cipher: "x".to_owned(), verified: super::super::Verified::WebPki };
+        let tls = Protection::Tls { protocol: "TLSv1.3".to_owned(), cipher: "x".to_owned(), verified: Verified::WebPki };
         totals.count(&session, Ok(&tls));
         totals.count(&session, Ok(&Protection::Clear { because: None }));
         for _ in 0..2 {
@@ -220,6 +234,22 @@ mod tests {
         let expired = details.iter().find(|d| d["result-type"] == "certificate-expired").unwrap();
         assert_eq!((&expired["failed-session-count"], &expired["receiving-ip"]), (&json!(2), &json!("192.0.2.1")));
         assert_eq!(totals.export(Timestamp(DAY_MILLIS)), json!([]));
+    }
+
+    #[test]
+    fn what_falls_short_of_a_policy_in_testing_is_told() {
+        let totals = Totals::new(Clock::manual(Timestamp(0)));
+        let (targets, host) = targets("example.org");
+        let stranger = MxHost { name: "mx.elsewhere.example".to_owned(), ..host.clone() };
+        let tls = |verified| Protection::Tls { protocol: "TLSv1.3".to_owned(), cipher: "x".to_owned(), verified };
+        let expired = tls(Verified::Not(TlsResult::CertificateExpired, "x".to_owned()));
+        for (host, protection) in [(&host, expired), (&stranger, tls(Verified::WebPki))] {
+            let session = Session { targets: &targets, host, requirement: &Requirement::Opportunistic, address: None };
+            totals.count(&session, Ok(&protection));
+        }
+        let details = totals.export(Timestamp(0))[0]["policies"][0]["failure-details"].clone();
+        let told = |result: &str| details.as_array().unwrap().iter().any(|d| d["result-type"] == result);
+        assert!(told("certificate-expired") && told("validation-failure"), "{details}");
     }
 
     #[test]
