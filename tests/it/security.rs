@@ -251,8 +251,11 @@ async fn a_certificate_is_of_the_host_and_by_somebody_trusted() {
     }
 }
 
+/// Usage, selector, matching type; data.
+type Record = ((u8, u8, u8), Vec<u8>);
+
 /// A directory of signed domains, whose `mx.signed` has these TLSA records at port 25.
-async fn signed(tlsa: &[((u8, u8, u8), Vec<u8>)], faults: Records) -> (Dns, Directory) {
+async fn signed(tlsa: &[Record], faults: Records) -> (Dns, Directory) {
     let unsigned =
         faults.mx("example.plain", 1, "mx.signed").mx("other.plain", 1, "mx.plain").address("mx.plain", Ipv4Addr::LOCALHOST);
     let zone = Records::default()

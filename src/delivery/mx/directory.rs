@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::flights::Flights;
 use super::group::Group;
 use super::own::Own;
-use super::targets::{MxHost, Targets, Unroutable};
+use super::targets::{MxHost, Targets};
+use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, unknown_yet};
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
 use crate::delivery::guard;
@@ -187,40 +188,6 @@ fn literal_targets(domain: &str, literal: &str) -> Found {
     let (address, name) = (address.to_canonical(), domain.to_ascii_lowercase());
     let host = MxHost { preference: 0, name: name.clone(), address: Some(address), secure: false };
     Ok(Arc::new(Targets { domain: name, group: Group::of_address(address), hosts: vec![host], policy: Arc::default() }))
-}
-
-fn no_such_domain() -> Unroutable {
-    Unroutable::never(550, "5.1.2", "the recipient's domain does not exist")
-}
-
-fn loops() -> Unroutable {
-    Unroutable::never(554, "5.4.6", "the recipient's domain has its mail sent to this very server: a loop")
-}
-
-/// For good: waiting makes no such address reachable, and its owner, who may have meant "no mail here" by it, should be known at once.
-fn out_of_bounds(host: &str) -> Unroutable {
-    Unroutable::never(550, "5.4.4", &format!("{host} has only addresses of private or reserved networks"))
-}
-
-fn of_domain(failure: DnsError) -> Unroutable {
-    match failure {
-        DnsError::NoSuchDomain => no_such_domain(),
-        // RFC 3463 section 3.2, X.1.2: "or is incapable of accepting mail".
-        DnsError::NoRecords => Unroutable::never(550, "5.1.2", "the recipient's domain has neither MX nor address records"),
-        unknown => unknown_yet("the recipient's domain", &unknown),
-    }
-}
-
-fn of_host(host: &str, failure: DnsError) -> Unroutable {
-    match failure {
-        DnsError::NoSuchDomain | DnsError::NoRecords => Unroutable::never(550, "5.4.4", &format!("{host} has no address")),
-        unknown => unknown_yet(host, &unknown),
-    }
-}
-
-fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
-    let enhanced = if matches!(failure, DnsError::Bogus(_)) { "4.7.5" } else { "4.4.3" };
-    Unroutable::later(enhanced, &format!("{name} can't be looked up: {failure}"))
 }
 
 #[cfg(test)]

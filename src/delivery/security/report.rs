@@ -37,8 +37,11 @@ pub struct Session<'a> {
 pub struct Totals {
     clock: Clock,
     /// By the day's number since 1970, UTC.
-    days: Mutex<BTreeMap<i64, HashMap<(String, Applied), Summary>>>,
+    days: Mutex<BTreeMap<i64, Day>>,
 }
+
+/// By domain, and by the policy applied.
+type Day = HashMap<(String, Applied), Summary>;
 
 /// The policy that a session was held to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +111,7 @@ impl Totals {
         by_domain.into_iter().map(report).collect()
     }
 
-    fn days(&self) -> MutexGuard<'_, BTreeMap<i64, HashMap<(String, Applied), Summary>>> {
+    fn days(&self) -> MutexGuard<'_, BTreeMap<i64, Day>> {
         self.days.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
