@@ -7,8 +7,23 @@ use super::{Config, Relay, Role, Route, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 14] =
-    [roles, public_url, route, workers, retry, relay, relays, dns, shapes, rules, tls_pair, listeners, host_names, bootstrap_key];
+const RULES: [Rule; 15] = [
+    roles,
+    public_url,
+    route,
+    workers,
+    retry,
+    relay,
+    relays,
+    dns,
+    shapes,
+    rules,
+    ramps,
+    tls_pair,
+    listeners,
+    host_names,
+    bootstrap_key,
+];
 
 /// Whether the configuration makes sense; names the first key that does not.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -71,6 +86,10 @@ fn fault_of_relay(table: &str, relay: &Relay) -> Option<String> {
 
 fn rules(config: &Config) -> Option<String> {
     config.delivery.fault_of_rules()
+}
+
+fn ramps(config: &Config) -> Option<String> {
+    config.delivery.fault_of_ramps()
 }
 
 fn dns(config: &Config) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod shape;
 pub mod show;
 pub mod source;
 pub mod units;
+pub mod warmup;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -194,6 +195,10 @@ pub struct Delivery {
     pub shape: Vec<shape::Shape>,
     /// Which way mail goes; the first that matches decides, else `route`.
     pub rule: Vec<routing::Rule>,
+    /// The addresses connections are made from; empty: the system chooses.
+    pub source: Vec<warmup::Source>,
+    /// Sending domains that warm up.
+    pub sender: Vec<warmup::Sender>,
     pub relay: Relay,
     /// Smarthosts beside `relay`, by the names that rules give.
     pub relays: BTreeMap<String, Relay>,

@@ -7,8 +7,11 @@ use crate::store::StoreError;
 use crate::store::db::Db;
 
 /// Number, name and text of those that both engines take.
-const SHARED: &[(i64, &str, &str)] =
-    &[(1, "book", include_str!("../../migrations/0001_book.sql")), (3, "dkim", include_str!("../../migrations/0003_dkim.sql"))];
+const SHARED: &[(i64, &str, &str)] = &[
+    (1, "book", include_str!("../../migrations/0001_book.sql")),
+    (3, "dkim", include_str!("../../migrations/0003_dkim.sql")),
+    (5, "pace", include_str!("../../migrations/0005_pace.sql")),
+];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];
 
