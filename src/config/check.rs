@@ -7,9 +7,10 @@ use super::{Config, Relay, Role, Route, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     roles,
     public_url,
+    inbound,
     route,
     workers,
     retry,
@@ -44,6 +45,12 @@ fn public_url(config: &Config) -> Option<String> {
     let plain = !url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@' | '"' | '<' | '>'));
     let sound = plain && host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
     (!sound).then(|| format!("public_url = {url:?}: expected http://HOST[:PORT][/PATH] or https://..."))
+}
+
+fn inbound(config: &Config) -> Option<String> {
+    let address = &config.inbound.address;
+    let sound = address.is_empty() || address.parse::<std::net::SocketAddr>().is_ok();
+    (!sound).then(|| format!("inbound.address = {address:?}: expected IP:PORT, as in 0.0.0.0:25, or nothing"))
 }
 
 fn route(config: &Config) -> Option<String> {

@@ -43,6 +43,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub tls: Tls,
     pub http: Http,
+    pub inbound: Inbound,
     pub delivery: Delivery,
     pub limits: Limits,
     pub sandbox: Sandbox,
@@ -169,6 +170,13 @@ pub struct Tls {
 #[serde(deny_unknown_fields)]
 pub struct Http {
     pub address: SocketAddr,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    /// Where reports about our mail come in; empty: nowhere.
+    pub address: String,
 }
 
 /// How mail leaves.

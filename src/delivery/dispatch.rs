@@ -20,7 +20,7 @@ use crate::delivery::retry::Schedule;
 use crate::delivery::route::courier::{Away, Carried, Courier};
 use crate::delivery::route::{Destination, Routes, Way};
 use crate::model::message::{Message, Recipient};
-use crate::model::outcome::{Outcome, Reply};
+use crate::model::outcome::{Bounce, Outcome, Reply};
 use crate::store::handover::Claim;
 use crate::store::settle::{Settled, Settlement};
 
@@ -178,16 +178,22 @@ impl Dispatch {
         vec![fate; claim.recipients.len()]
     }
 
-    fn conclude(&self, Parcel { claim, place, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
-        let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate)).collect();
+    fn conclude(&self, Parcel { claim, place, course }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
+        let acted = course.way() == Way::Capture;
+        let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
         self.ledger.settle(settlement(&claim, outcomes), place, attempt);
     }
 
-    fn outcome(&self, message: &Message, recipient: &Recipient, fate: Fate) -> Outcome {
+    /// `acted`: nothing was sent, so that nothing is known of any address.
+    fn outcome(&self, message: &Message, recipient: &Recipient, fate: Fate, acted: bool) -> Outcome {
         match fate {
             Fate::Sent(reply) => Outcome::Sent(reply),
             Fate::Delivered(reply) => Outcome::Delivered(reply),
-            Fate::Refused(reply) => Outcome::Bounced(reply),
+            Fate::Refused(reply) => {
+                let class = self.routes.bounces().classify(&reply);
+                let bad_address = (class.suppresses() && !acted).then(|| recipient.path.address.key());
+                Outcome::Bounced(Bounce { reply, class, bad_address })
+            }
             Fate::Failed(reply) => Outcome::Failed(reply),
             Fate::Released => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {

@@ -34,5 +34,6 @@ pub mod shape;
 pub mod signing;
 pub mod stamp;
 pub mod tenure;
+pub mod verp;
 
 pub use engine::Engine;

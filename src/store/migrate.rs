@@ -10,6 +10,7 @@ use crate::store::db::Db;
 const SHARED: &[(i64, &str, &str)] = &[
     (1, "book", include_str!("../../migrations/0001_book.sql")),
     (3, "dkim", include_str!("../../migrations/0003_dkim.sql")),
+    (4, "returns", include_str!("../../migrations/0004_returns.sql")),
     (5, "pace", include_str!("../../migrations/0005_pace.sql")),
 ];
 /// Those of PostgreSQL alone.

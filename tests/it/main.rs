@@ -18,6 +18,7 @@ mod listener;
 mod memory;
 mod mx;
 mod relay;
+mod returns;
 mod security;
 mod serve;
 mod store;
