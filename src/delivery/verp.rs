@@ -52,7 +52,7 @@ mod tests {
 
         assert_eq!(reverse_path(&seal, &message, None, ReturnPath { is_heard: false, ..heard }), None);
         assert_eq!(reverse_path(&seal, &message, None, ReturnPath { verified_domain: None, ..heard }), None);
-        let null = crate::model::message::Message { reverse_path: None, ..message };
+        let null = Message { reverse_path: None, ..message };
         assert_eq!(reverse_path(&seal, &null, Some(3), heard), None);
     }
 }
