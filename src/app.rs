@@ -14,8 +14,10 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::{Config, Role, Route};
 use crate::delivery::Engine;
+use crate::delivery::bounce::Rules;
 use crate::domains::watch::Watch;
 use crate::door::http::{self, Readiness};
+use crate::door::inbound::{self, Inbound};
 use crate::door::keyring::Keyring;
 use crate::door::smtp::door::Door;
 use crate::door::smtp::listener;
@@ -23,6 +25,7 @@ use crate::door::smtp::tls::Certificates;
 use crate::id::Ids;
 use crate::intake::Intake;
 use crate::lock::{self, Lock};
+use crate::model::outcome::Reply;
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -47,6 +50,8 @@ pub struct House {
     engine: Option<Engine>,
     /// `None`: another process looks after domains, or nothing leaves and nobody asks for their records.
     watch: Option<Watch>,
+    /// `None`: nothing comes in here about mail that left.
+    inbound: Option<Inbound>,
 }
 
 /// Opens the house and runs it.
@@ -65,13 +70,17 @@ impl House {
         let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
         let watch = watches.then(|| Watch::new(store.clone(), &config, Clock::System));
         let watch = watch.transpose().map_err(anyhow::Error::msg)?;
+        let inbound = match bound.inbound {
+            Some(_) => Some(open_inbound(&config, &store).await?),
+            None => None,
+        };
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
-        Ok(Self { config, bound, first_key, store, certificates, engine, watch })
+        Ok(Self { config, bound, first_key, store, certificates, engine, watch, inbound })
     }
 
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, bound, store, certificates, engine, watch, .. } = self;
+        let Self { config, bound, store, certificates, engine, watch, inbound, .. } = self;
         let keyring = Keyring::new(store.clone(), Clock::System);
         if let Some(engine) = engine {
             shutdown.spawn(engine.run(shutdown.clone()));
@@ -84,6 +93,9 @@ impl House {
         if let Some(socket) = bound.http {
             let pages = http::Context::new(&config, store.clone(), keyring.clone(), Clock::System, readiness.clone());
             shutdown.spawn(http::run(socket, http::Context { smtp, ..pages }, shutdown.clone()));
+        }
+        if let (Some(socket), Some(inbound)) = (bound.inbound, inbound) {
+            shutdown.spawn(inbound::listener::run(socket, inbound, shutdown.clone()));
         }
         let door = smtp_door(&config, &store, &keyring, certificates);
         shutdown.spawn(listener::run(bound.smtp, door, shutdown.clone()));
@@ -106,6 +118,14 @@ fn smtp_door(config: &Config, store: &Store, keyring: &Keyring, certificates: Ce
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
     let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
     Door::new(config, intake, keyring.clone(), Arc::default(), certificates, budget)
+}
+
+/// The inbound listener, with the engine's rules for what a bounce means.
+async fn open_inbound(config: &Config, store: &Store) -> anyhow::Result<Inbound> {
+    let rules = Rules::new(&config.delivery.bounce).map_err(anyhow::Error::msg)?;
+    let classify = Arc::new(move |reply: &Reply| rules.classify(reply));
+    let opened = Inbound::open(&config.smtp.hostname, store.clone(), classify).await;
+    opened.context("the secret of the return addresses can't be read")
 }
 
 /// Deletes what the store keeps for a time only, little by little.

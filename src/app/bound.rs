@@ -13,6 +13,7 @@ use crate::door::smtp::sockets;
 pub struct Bound {
     pub smtp: Vec<(TcpListener, Listener)>,
     pub http: Option<TcpListener>,
+    pub inbound: Option<TcpListener>,
 }
 
 impl Bound {
@@ -25,6 +26,10 @@ impl Bound {
             for listener in &config.smtp.listener {
                 bound.smtp.push((take_or_bind(&mut passed, listener.address, "smtp.listener")?, listener.clone()));
             }
+        }
+        // Mail from outside comes in by the same role as mail from applications.
+        if let (true, Ok(address)) = (config.has(Role::Smtp), config.inbound.address.parse()) {
+            bound.inbound = Some(take_or_bind(&mut passed, address, "inbound.address")?);
         }
         if config.has(Role::Http) {
             bound.http = Some(take_or_bind(&mut passed, config.http.address, "http.address")?);

@@ -11,7 +11,7 @@ use crate::cli::sendmail::status;
 use crate::config::{Config, Listener, ListenerTls, RelayTls};
 use crate::delivery::client::auth::Login;
 use crate::delivery::client::deadlines::Deadlines;
-use crate::delivery::client::dial::Hop;
+use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::reply::ServerReply;
 use crate::delivery::client::tls::TlsClient;
@@ -59,7 +59,8 @@ impl Way<'_> {
         Ok(Hop {
             host,
             port,
-            tls,
+            addresses: Vec::new(),
+            terms: Terms::Relay(tls),
             login: self.login(config),
             hello: own_name(config),
             tls_client: TlsClient::new(&ca).map_err(anyhow::Error::msg)?,
@@ -143,7 +144,7 @@ fn of_error(error: &ClientError) -> Failure {
     match error {
         ClientError::Refused(step, reply) => of_reply(*step, reply),
         ClientError::Insecure(_) => Failure::new(status::CONFIGURATION, error.to_string()),
-        ClientError::Tls(_) => Failure::new(status::UNAVAILABLE, error.to_string()),
+        ClientError::Tls(_) | ClientError::Untrusted(..) => Failure::new(status::UNAVAILABLE, error.to_string()),
         _ => Failure::new(status::TEMPORARY, error.to_string()),
     }
 }

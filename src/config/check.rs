@@ -7,8 +7,24 @@ use super::{Config, Relay, Role, Route, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 14] =
-    [roles, public_url, route, workers, retry, relay, relays, dns, shapes, rules, tls_pair, listeners, host_names, bootstrap_key];
+const RULES: [Rule; 16] = [
+    roles,
+    public_url,
+    inbound,
+    route,
+    workers,
+    retry,
+    relay,
+    relays,
+    dns,
+    shapes,
+    rules,
+    ramps,
+    tls_pair,
+    listeners,
+    host_names,
+    bootstrap_key,
+];
 
 /// Whether the configuration makes sense; names the first key that does not.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -29,6 +45,12 @@ fn public_url(config: &Config) -> Option<String> {
     let plain = !url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@' | '"' | '<' | '>'));
     let sound = plain && host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
     (!sound).then(|| format!("public_url = {url:?}: expected http://HOST[:PORT][/PATH] or https://..."))
+}
+
+fn inbound(config: &Config) -> Option<String> {
+    let address = &config.inbound.address;
+    let sound = address.is_empty() || address.parse::<std::net::SocketAddr>().is_ok();
+    (!sound).then(|| format!("inbound.address = {address:?}: expected IP:PORT, as in 0.0.0.0:25, or nothing"))
 }
 
 fn route(config: &Config) -> Option<String> {
@@ -71,6 +93,10 @@ fn fault_of_relay(table: &str, relay: &Relay) -> Option<String> {
 
 fn rules(config: &Config) -> Option<String> {
     config.delivery.fault_of_rules()
+}
+
+fn ramps(config: &Config) -> Option<String> {
+    config.delivery.fault_of_ramps()
 }
 
 fn dns(config: &Config) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod shape;
 pub mod show;
 pub mod source;
 pub mod units;
+pub mod warmup;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub tls: Tls,
     pub http: Http,
+    pub inbound: Inbound,
     pub delivery: Delivery,
     pub limits: Limits,
     pub sandbox: Sandbox,
@@ -170,6 +172,13 @@ pub struct Http {
     pub address: SocketAddr,
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    /// Where reports about our mail come in; empty: nowhere.
+    pub address: String,
+}
+
 /// How mail leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +203,10 @@ pub struct Delivery {
     pub shape: Vec<shape::Shape>,
     /// Which way mail goes; the first that matches decides, else `route`.
     pub rule: Vec<routing::Rule>,
+    /// The addresses connections are made from; empty: the system chooses.
+    pub source: Vec<warmup::Source>,
+    /// Sending domains that warm up.
+    pub sender: Vec<warmup::Sender>,
     pub relay: Relay,
     /// Smarthosts beside `relay`, by the names that rules give.
     pub relays: BTreeMap<String, Relay>,

@@ -21,7 +21,7 @@ use crate::delivery::route::{Destination, Routes, Way};
 use crate::delivery::runner::Runner;
 use crate::delivery::trial::Trials;
 use crate::model::message::{Message, Recipient};
-use crate::model::outcome::{Outcome, Reply};
+use crate::model::outcome::{Bounce, Outcome, Reply};
 use crate::store::handover::Claim;
 use crate::store::settle::{Settled, Settlement};
 
@@ -145,16 +145,22 @@ impl Dispatch {
         }
     }
 
-    pub(super) fn conclude(&self, Parcel { claim, place, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
-        let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate)).collect();
+    pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
+        let acted = course.way() == Way::Capture;
+        let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
         self.ledger.settle(settlement(&claim, outcomes), place, attempt);
     }
 
-    fn outcome(&self, message: &Message, recipient: &Recipient, fate: Fate) -> Outcome {
+    /// `acted`: nothing was sent, so that nothing is known of any address.
+    fn outcome(&self, message: &Message, recipient: &Recipient, fate: Fate, acted: bool) -> Outcome {
         match fate {
             Fate::Sent(reply) => Outcome::Sent(reply),
             Fate::Delivered(reply) => Outcome::Delivered(reply),
-            Fate::Refused(reply) => Outcome::Bounced(reply),
+            Fate::Refused(reply) => {
+                let class = self.routes.bounces().classify(&reply);
+                let bad_address = (class.suppresses() && !acted).then(|| recipient.path.address.key());
+                Outcome::Bounced(Bounce { reply, class, bad_address })
+            }
             Fate::Failed(reply) => Outcome::Failed(reply),
             Fate::Held(reply) => Outcome::Held(reply),
             Fate::Released => Outcome::Released,

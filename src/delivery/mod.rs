@@ -37,5 +37,6 @@ pub mod stamp;
 pub mod tenure;
 pub mod trial;
 pub mod turns;
+pub mod verp;
 
 pub use engine::Engine;

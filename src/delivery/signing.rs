@@ -25,8 +25,11 @@ const REMEMBERED_AT_MOST: usize = 4096;
 pub struct Signer {
     store: Store,
     clock: Clock,
-    known: Mutex<HashMap<(Id, String), (Instant, Option<Signing>)>>,
+    known: Mutex<HashMap<(Id, String), Known>>,
 }
+
+/// What was found, and when.
+type Known = (Instant, Option<Signing>);
 
 /// What signs mail in the name of one domain.
 #[derive(Clone, Debug)]

@@ -65,7 +65,7 @@ impl Watch {
             for domain in &due {
                 match self.look(domain).await {
                     Err(StoreError::Conflict(reason)) => {
-                        tracing::info!(domain = domain.name, reason, "a domain can't be verified")
+                        tracing::info!(domain = domain.name, reason, "a domain can't be verified");
                     }
                     looked => drop(looked?),
                 }

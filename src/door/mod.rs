@@ -1,6 +1,7 @@
 //! Doors turn bytes into a submission, and a receipt or refusal back into bytes. They decide nothing.
 
 pub mod http;
+pub mod inbound;
 pub mod keyring;
 pub mod logins;
 pub mod recent;

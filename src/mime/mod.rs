@@ -11,5 +11,6 @@ pub mod fingerprint;
 pub mod leaf;
 pub mod mailbox;
 pub mod parts;
+pub mod report;
 pub mod text;
 pub mod view;

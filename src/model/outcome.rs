@@ -1,6 +1,7 @@
 //! What became of a recipient: a closed set.
 
 use crate::clock::Timestamp;
+use crate::model::bounce::BounceClass;
 use crate::model::event::EventKind;
 
 /// The state of one recipient of one message.
@@ -92,6 +93,22 @@ fn clean(text: &str) -> String {
     text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// A refusal for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    pub reply: Reply,
+    pub class: BounceClass,
+    /// The address in its comparable form, when the class says that it is bad and the mail was really sent: it is suppressed.
+    pub bad_address: Option<String>,
+}
+
+impl From<Reply> for Bounce {
+    /// One that says nothing of the address.
+    fn from(reply: Reply) -> Self {
+        Self { reply, class: BounceClass::Other, bad_address: None }
+    }
+}
+
 /// How one attempt ended for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -102,7 +119,7 @@ pub enum Outcome {
     /// Not now: try again at the time given.
     Deferred { reply: Reply, until: Timestamp },
     /// The next hop refused the recipient or the message for good.
-    Bounced(Reply),
+    Bounced(Bounce),
     /// Given up, with the last reply.
     Failed(Reply),
     /// Not tried again before an operator releases it.
@@ -160,7 +177,8 @@ impl Outcome {
     /// The reply that decided it.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Sent(r) | Self::Delivered(r) | Self::Bounced(r) | Self::Failed(r) | Self::Held(r) => Some(r),
+            Self::Sent(r) | Self::Delivered(r) | Self::Failed(r) | Self::Held(r) => Some(r),
+            Self::Bounced(bounce) => Some(&bounce.reply),
             Self::Deferred { reply, .. } => Some(reply),
             Self::Released | Self::PutOff { .. } => None,
         }

@@ -12,7 +12,8 @@ static INSERT: Sql = Sql::new(
      VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7)",
 );
 static OF_DOMAIN: Sql = Sql::new(
-    "SELECT id, algorithm, selector, state, public, created_at, retire_at FROM dkim_keys WHERE domain_id = $1 ORDER BY id",
+    "SELECT id, algorithm, selector, state, public, created_at, retire_at FROM dkim_keys WHERE domain_id = $1
+     ORDER BY created_at, algorithm DESC, id",
 );
 static SIGNING: Sql = Sql::new(
     "SELECT k.algorithm AS algorithm, k.selector AS selector, k.private AS private FROM dkim_keys k
@@ -65,10 +66,10 @@ fn algorithm(word: &str) -> Result<Algorithm, StoreError> {
 impl Store {
     /// Keeps new keys of a domain; they are pending.
     pub async fn add_dkim_keys(&self, domain: Id, keys: Vec<NewDkimKey>) -> Result<(), StoreError> {
+        let now = self.desk().clock().now();
         let mut tx = self.db().begin().await?;
         for NewDkimKey { secret, public } in keys {
-            let (id, now) = (self.desk().next_id(), self.desk().clock().now());
-            let mut row = values![id, domain, secret.algorithm.as_str(), secret.selector];
+            let mut row = values![self.desk().next_id(), domain, secret.algorithm.as_str(), secret.selector];
             row.extend([secret.private.0, public].map(|octets| Value::Bytes(Some(octets))));
             row.push(now.into());
             tx.run(&INSERT, &row, &[]).await?;
@@ -76,7 +77,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// A domain's keys, oldest first.
+    /// A domain's keys, oldest first, RSA before Ed25519.
     pub async fn dkim_keys(&self, domain: Id) -> Result<Vec<DkimKey>, StoreError> {
         self.db().fetch::<KeyRow>(&OF_DOMAIN, values![domain]).await?.into_iter().map(KeyRow::key).collect()
     }

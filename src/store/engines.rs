@@ -39,6 +39,8 @@ static DEAD: Sql = Sql::new(
 );
 static EMPTY: Sql = Sql::new("UPDATE engines SET state = 'empty' WHERE epoch = $1 AND state = 'dead'");
 
+static LIVE: Sql = Sql::new("SELECT epoch FROM engines WHERE state = 'alive' ORDER BY epoch");
+
 record!(EpochRow { epoch: i64 });
 record!(DeadRow { epoch: i64, holds: i64, cold: i64 });
 
@@ -92,6 +94,11 @@ impl Store {
             return Ok(0);
         }
         self.db().write(&BURY_SILENT, values![millis(DEAD_AFTER), own, millis(START_WITHIN)]).await
+    }
+
+    /// Every epoch that is not dead, its engine's silence notwithstanding.
+    pub async fn live_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
+        Ok(self.db().fetch::<EpochRow>(&LIVE, Vec::new()).await?.into_iter().map(|row| row.epoch).collect())
     }
 
     /// Every dead epoch whose rows are not all taken over yet. What was in flight alone when one of them died is charged with it.

@@ -11,6 +11,8 @@ const SHARED: &[(i64, &str, &str)] = &[
     (1, "book", include_str!("../../migrations/0001_book.sql")),
     (3, "suspects", include_str!("../../migrations/0003_suspects.sql")),
     (4, "dkim", include_str!("../../migrations/0004_dkim.sql")),
+    (5, "pace", include_str!("../../migrations/0005_pace.sql")),
+    (6, "returns", include_str!("../../migrations/0006_returns.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];

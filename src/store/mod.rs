@@ -1,6 +1,7 @@
 //! The book: the only module that names sqlx. One set of SQL texts serves SQLite and PostgreSQL.
 
 pub mod accept;
+mod budgets;
 pub mod claim;
 mod commit;
 mod connect;
@@ -22,9 +23,11 @@ pub mod quirks;
 pub mod read;
 mod read_back;
 pub mod refusals;
+pub mod returns;
 mod rows;
 mod script;
 mod seats;
+pub mod secrets;
 pub mod settle;
 mod sheet;
 mod sql;

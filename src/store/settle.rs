@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::outcome::{Outcome, RecipientState};
+use crate::model::outcome::{Bounce, Outcome, RecipientState};
+use crate::model::suppression::Suppression;
 use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::Epoch;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, counters, events, rows};
+use crate::store::{Store, StoreError, counters, events, rows, suppressions};
 
 /// The outcomes of one attempt at one message. Written together; each recipient that is no longer claimed under this epoch and
 /// attempt is fenced: nothing is written for it.
@@ -202,8 +203,19 @@ fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk,
     }
     if let Some(kind) = settled.outcome.event() {
         let reply = settled.outcome.reply().map(|r| r.line());
-        let detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
+        let mut detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
+        if let Outcome::Bounced(bounce) = &settled.outcome {
+            detail["class"] = bounce.class.as_str().into();
+            sheet.suppressions.extend(bad_address(settlement.team, settlement.message, bounce, now));
+        }
         let (id, place) = (desk.next_id(), Some(settled.index));
         sheet.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
     }
+}
+
+/// The suppression that a bounce calls for, with its evidence.
+pub(super) fn bad_address(team: Id, message: Id, bounce: &Bounce, now: Timestamp) -> Option<Vec<Value>> {
+    let address = bounce.bad_address.clone()?;
+    let (reason, evidence) = ("bounce".to_owned(), Some(bounce.reply.line()));
+    Some(suppressions::row(&Suppression { team, address, reason, message: Some(message), evidence, created_at: now }))
 }

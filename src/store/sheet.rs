@@ -4,7 +4,7 @@ use crate::id::Id;
 use crate::store::db::{Db, Tx};
 use crate::store::script::Script;
 use crate::store::sql::{Value, values};
-use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle};
+use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle, suppressions};
 
 /// Counters come last, so that rows which several committers share are locked for the shortest time.
 static WRITE: Script = Script::new(&[
@@ -13,6 +13,7 @@ static WRITE: Script = Script::new(&[
     &accept::INSERT_BODIES,
     &settle::UPDATE,
     &events::INSERT,
+    &suppressions::SUPPRESS,
     &idempotency::GIVE_UP,
     &refusals::INSERT,
     &counters::APPLY,
@@ -28,6 +29,7 @@ static WRITE_WHOLE: Script = Script::checked(
         &accept::INSERT_BODIES,
         &settle::UPDATE,
         &events::INSERT,
+        &suppressions::SUPPRESS,
         &idempotency::GIVE_UP,
         &refusals::INSERT,
         &counters::APPLY,
@@ -46,6 +48,7 @@ pub(super) struct Sheet {
     pub bodies: Vec<Vec<Value>>,
     pub outcomes: Vec<Vec<Value>>,
     pub events: Vec<Vec<Value>>,
+    pub suppressions: Vec<Vec<Value>>,
     /// Messages that may have ended badly.
     pub ended: Vec<Id>,
     pub refusals: Vec<Vec<Value>>,
@@ -56,8 +59,9 @@ impl Sheet {
     /// Writes the rows and the `keys` of the new messages in a transaction of its own.
     pub async fn write_whole(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Result<(), StoreError> {
         let (ended, counts) = (self.ended.iter().map(|id| values![*id]).collect(), self.counts.rows(committer));
-        let [messages, recipients, bodies] = [self.messages, self.recipients, self.bodies];
-        let tables = [keys, messages, recipients, bodies, self.outcomes, self.events, ended, self.refusals, counts];
+        let mail = [keys, self.messages, self.recipients, self.bodies];
+        let fates = [self.outcomes, self.events, self.suppressions];
+        let tables: Vec<_> = mail.into_iter().chain(fates).chain([ended, self.refusals, counts]).collect();
         db.run_whole(&WRITE_WHOLE, &tables).await
     }
 
@@ -65,7 +69,8 @@ impl Sheet {
     pub async fn write(self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
         let ended = self.ended.iter().map(|id| values![*id]).collect();
         let counts = self.counts.rows(committer);
-        let tables = [self.messages, self.recipients, self.bodies, self.outcomes, self.events, ended, self.refusals, counts];
+        let (mail, fates) = ([self.messages, self.recipients, self.bodies], [self.outcomes, self.events, self.suppressions]);
+        let tables: Vec<_> = mail.into_iter().chain(fates).chain([ended, self.refusals, counts]).collect();
         if tables.iter().all(Vec::is_empty) {
             return Ok(());
         }

@@ -9,10 +9,10 @@ use crate::id::Id;
 use crate::model::suppression::Suppression;
 use crate::store::db::Db;
 use crate::store::gather::{Bounds, Gather};
-use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
-static SUPPRESS: Sql = Sql::rows(
+pub(super) static SUPPRESS: Sql = Sql::rows(
     "INSERT INTO suppressions (team_id, address, reason, message_id, evidence, created_at)
      SELECT team_id, address, reason, message_id, evidence, created_at FROM {rows} WHERE TRUE ORDER BY team_id, address
      ON CONFLICT (team_id, address) DO NOTHING",
@@ -66,10 +66,7 @@ impl Store {
     pub async fn suppress(&self, suppressions: &[Suppression]) -> Result<u64, StoreError> {
         let mut added = 0;
         for chunk in suppressions.chunks(AT_ONCE) {
-            let chunk: Vec<_> = chunk
-                .iter()
-                .map(|s| values![s.team, s.address.as_str(), s.reason.as_str(), s.message, s.evidence.clone(), s.created_at])
-                .collect();
+            let chunk: Vec<_> = chunk.iter().map(row).collect();
             let mut tx = self.db().begin().await?;
             added += tx.run(&SUPPRESS, &[], &chunk).await?;
             tx.commit().await?;
@@ -98,6 +95,11 @@ impl Store {
         }
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it is being closed".to_owned())))
     }
+}
+
+/// A row to be inserted.
+pub(super) fn row(s: &Suppression) -> Vec<Value> {
+    values![s.team, s.address.as_str(), s.reason.as_str(), s.message, s.evidence.clone(), s.created_at]
 }
 
 fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {

@@ -1,4 +1,5 @@
-//! The grammar of SMTP, in bytes. Pure: no I/O and no rules. The dangerous bytes live here, each in one small file.
+//! The grammar of SMTP, in bytes, and what our own return addresses say. Pure: no I/O and no rules. The dangerous bytes live here, each
+//! in one small file.
 
 pub mod command;
 pub mod dot;
@@ -7,4 +8,5 @@ pub mod newline;
 pub mod parameter;
 pub mod path;
 pub mod reply;
+pub mod token;
 pub mod xtext;

@@ -132,6 +132,14 @@ fn what_makes_no_sense_is_refused() {
         (r#"delivery.rule=[{"routes": "mx"}]"#, "\"mx\" is not a route: relay, relay:NAME, direct or capture"),
         (r#"delivery.rule=[{"sender_domain": "a.*", "routes": "capture"}]"#, "\"a.*\" is not a name such as example.com"),
         (r#"delivery.rule=[{"stream": "bulk", "routes": "capture"}]"#, "\"bulk\" is not a stream"),
+        (
+            r#"delivery.source=[{"address": "192.0.2.1", "warmup": {"since": "2026-11-21", "start": 50, "growth": 1.0, "until": 90}}]"#,
+            "delivery.source 1 (192.0.2.1): warmup: growth is to be more than 1",
+        ),
+        (
+            r#"delivery.sender=[{"domain": "*", "warmup": {"since": "today", "start": 50, "growth": 2.0, "until": 90}}]"#,
+            "\"today\" is not a day such as 2026-11-21",
+        ),
         ("delivery.relays.backup.host=", "delivery.relays.backup.host is empty"),
         ("delivery.relays.backup.username=u", "delivery.relays.backup.password"),
         ("delivery.relays.Backup.port=26", "delivery.relays.Backup: a name has letters in lower case"),

@@ -17,9 +17,12 @@ const AT: Timestamp = Timestamp(1_795_230_067_250);
 const MESSAGE: &str =
     "From: A <a@example.com>\r\nTo: b@c.test\r\nSubject: \tfolded\r\n  twice \r\n\r\n  a \t b \r\n\r\nc\r\n\r\n \r\n";
 
+/// Keys, and the names and texts of their records.
+type Keys = (Vec<SigningKey>, Vec<(String, String)>);
+
 /// Keys of both kinds, and what their records say.
-fn keys() -> &'static (Vec<SigningKey>, Vec<(String, String)>) {
-    static KEYS: OnceLock<(Vec<SigningKey>, Vec<(String, String)>)> = OnceLock::new();
+fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
         let made = Algorithm::ALL.map(|algorithm| {
             let (made, kind) = (generate(algorithm).unwrap(), algorithm.as_str());

@@ -13,6 +13,7 @@ use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 
 use crate::support::dns::{Dns, Fault, Records};
+use crate::support::program::Program;
 use crate::support::stores::on_every_engine;
 
 const GATEWAY: &str = "mx.gate.test";
@@ -146,4 +147,33 @@ fn the_watch_finds_what_is_due_and_gives_a_domain_up_only_after_days() {
         assert_eq!(now(store, &domain).await.status, DomainStatus::Verified);
         store.close().await;
     });
+}
+
+#[test]
+fn the_command_says_of_each_record_what_is_wrong() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let (program, dns) = (Program::new(), runtime.block_on(Dns::start(Records::default())));
+    let server = format!("delivery.dns.nameservers=[\"{}\"]", dns.config().nameservers[0]);
+    let added = program.run(&["domains", "add", "ours.test", "--json"]);
+    let record: serde_json::Value = serde_json::from_str(added.answer()).expect("JSON");
+    let published = record["dns_records"].as_array().expect("records");
+    let text = |record: &serde_json::Value, what: &str| record[what].as_str().expect("a text").to_owned();
+
+    let missing = program.run(&["domains", "verify", "ours.test", "--set", &server]);
+    assert!(missing.status == 1 && missing.stderr.contains("not as they should be: 2"), "{missing:?}");
+    assert_eq!(missing.stdout.matches("missing  TXT").count(), 4, "{missing:?}");
+
+    let zone = published.iter().fold(Records::default(), |zone, record| {
+        let value = text(record, "value");
+        let strings: Vec<&str> = value.as_bytes().chunks(255).map(|part| std::str::from_utf8(part).unwrap()).collect();
+        let wrong = ["v=DMARC2"];
+        zone.txt(&text(record, "name"), if value.starts_with("v=DMARC1") { &wrong } else { &strings })
+    });
+    dns.replace(zone);
+    let verified = program.run(&["domains", "verify", "ours.test", "--set", &server, "--json"]);
+    let record: serde_json::Value = serde_json::from_str(verified.answer()).expect("JSON");
+    assert_eq!(record["status"], "verified");
+    let states: Vec<&str> = record["dns_records"].as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["found", "found", "found", "differs"]);
+    assert_eq!(record["dns_records"][3]["found"][0], "v=DMARC2");
 }

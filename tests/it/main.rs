@@ -20,6 +20,7 @@ mod mutations;
 mod mx;
 mod poison;
 mod relay;
+mod returns;
 mod security;
 mod serve;
 mod store;

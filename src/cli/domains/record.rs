@@ -14,6 +14,7 @@ pub struct Record {
     id: String,
     domain: String,
     status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     dns_records: Vec<DnsRecordLine>,
     trusted: bool,
     created_at: String,

@@ -10,6 +10,7 @@ use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::reply::{self, ServerReply};
 use crate::delivery::client::stream::{Heard, Stream};
+use crate::delivery::security::Protection;
 
 /// An open connection to a next hop.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Connection {
     /// Out of step, refused with 421, or failed: not to be used again.
     broken: bool,
     transactions: u64,
+    pub(super) protection: Protection,
 }
 
 impl Connection {
@@ -40,6 +42,7 @@ impl Connection {
             in_transaction: false,
             broken: false,
             transactions: 0,
+            protection: Protection::default(),
         }
     }
 
@@ -61,6 +64,11 @@ impl Connection {
     /// Whether TLS is spoken.
     pub fn is_encrypted(&self) -> bool {
         self.stream.is_encrypted()
+    }
+
+    /// What protects what is said here.
+    pub fn protection(&self) -> &Protection {
+        &self.protection
     }
 
     /// Transactions begun here.

@@ -14,7 +14,10 @@ use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::stream::Stream;
+pub use crate::delivery::client::terms::Terms;
 use crate::delivery::client::tls::TlsClient;
+use crate::delivery::security::judge::Judge;
+use crate::delivery::security::{Protection, Requirement, TlsResult, Verified};
 
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -24,7 +27,9 @@ const ADDRESSES_MAX: usize = 8;
 pub struct Hop {
     pub host: String,
     pub port: u16,
-    pub tls: RelayTls,
+    /// Where the host is, checked already; empty: its name is looked up by the system.
+    pub addresses: Vec<SocketAddr>,
+    pub terms: Terms,
     pub login: Option<Login>,
     /// The name in EHLO; empty: the address literal of our end (RFC 5321 section 4.1.4).
     pub hello: String,
@@ -48,6 +53,9 @@ impl Hop {
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ClientError> {
+        if !self.addresses.is_empty() {
+            return Ok(self.addresses.iter().copied().take(ADDRESSES_MAX).collect());
+        }
         match timeout(self.deadlines.connect, lookup_host((self.host.as_str(), self.port))).await {
             Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect()),
             Ok(Err(e)) => Err(self.unreachable(&e.to_string())),
@@ -62,9 +70,11 @@ impl Hop {
     async fn dial_address(&self, address: SocketAddr) -> Result<Connection, ClientError> {
         match self.converse(address, true).await {
             // RFC 7435: what is only opportunistic must not keep the mail back. Once, in the clear, on a new connection.
-            Err(ClientError::Tls(cause)) if self.tls == RelayTls::Opportunistic && !self.guards_a_password(address) => {
+            Err(ClientError::Tls(cause)) if self.terms.is_opportunistic() && !self.guards_a_password(address) => {
                 tracing::warn!(%address, cause, "TLS handshake failed; going on without");
-                self.converse(address, false).await
+                let mut connection = self.converse(address, false).await?;
+                connection.protection = Protection::Clear { because: Some(cause) };
+                Ok(connection)
             }
             result => result,
         }
@@ -82,11 +92,14 @@ impl Hop {
             Err(_) => return Err(self.unreachable("it did not answer in time")),
         };
         let _ = tcp.set_nodelay(true);
-        let stream = if self.tls == RelayTls::Implicit { self.encrypt(tcp, true).await? } else { Stream::Plain(tcp) };
-        let mut connection = Connection::new(stream, self.deadlines.clone());
+        let mut connection = if self.terms.is_implicit() {
+            self.encrypt(tcp, Requirement::Certified, self.deadlines.clone()).await?
+        } else {
+            Connection::new(Stream::Plain(tcp), self.deadlines.clone())
+        };
         connection.expect_greeting().await?;
         connection.hello(&self.hello).await?;
-        if !connection.is_encrypted() && may_encrypt && self.tls != RelayTls::None {
+        if !connection.is_encrypted() && may_encrypt && !self.terms.is_clear() {
             connection = self.upgrade(connection).await?;
         }
         if let Some(login) = &self.login {
@@ -95,34 +108,83 @@ impl Hop {
         Ok(connection)
     }
 
-    /// STARTTLS as the terms have it: with a password to keep, opportunistic off this machine means required.
+    /// With a password to keep, opportunistic off this machine means required.
+    fn requirement(&self, connection: &Connection) -> Requirement {
+        match &self.terms {
+            Terms::Direct(requirement) => requirement.clone(),
+            Terms::Relay(tls) if *tls == RelayTls::Required => Requirement::Certified,
+            Terms::Relay(_) if self.login.is_some() && !connection.is_loopback() => Requirement::Certified,
+            Terms::Relay(_) => Requirement::Opportunistic,
+        }
+    }
+
+    /// STARTTLS as the terms have it.
     async fn upgrade(&self, mut connection: Connection) -> Result<Connection, ClientError> {
-        let required = self.tls == RelayTls::Required || (self.login.is_some() && !connection.is_loopback());
+        let requirement = self.requirement(&connection);
+        let required = requirement.is_binding();
         if !connection.extensions().starttls {
             let missing = || ClientError::Insecure("TLS is required, and STARTTLS is not offered".to_owned());
             return if required { Err(missing()) } else { Ok(connection) };
         }
         let reply = connection.command("STARTTLS", Step::StartTls).await?;
         if reply.code != 220 {
-            return if required || reply.code == 421 { Err(ClientError::Refused(Step::StartTls, reply)) } else { Ok(connection) };
+            if required || reply.code == 421 {
+                return Err(ClientError::Refused(Step::StartTls, reply));
+            }
+            connection.protection = Protection::Clear { because: Some(reply.to_string()) };
+            return Ok(connection);
         }
         let (stream, deadlines) = connection.into_transport()?;
         let Stream::Plain(tcp) = stream else { return Err(ClientError::Tls("STARTTLS within TLS".to_owned())) };
         // RFC 3207 section 4.2: everything learnt in the clear is forgotten; a new conversation begins.
-        let mut connection = Connection::new(self.encrypt(tcp, required).await?, deadlines);
+        let mut connection = self.encrypt(tcp, requirement, deadlines).await?;
         connection.hello(&self.hello).await?;
         Ok(connection)
     }
 
-    async fn encrypt(&self, tcp: TcpStream, verify: bool) -> Result<Stream, ClientError> {
-        let name = ServerName::try_from(self.host.clone()).map_err(|e| ClientError::Tls(e.to_string()))?;
-        let handshake = self.tls_client.connector(verify).connect(name, tcp);
-        match timeout(self.deadlines.handshake, handshake).await {
-            Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
-            Ok(Err(e)) => Err(ClientError::Tls(e.to_string())),
-            Err(_) => Err(ClientError::Tls("it took too long".to_owned())),
-        }
+    async fn encrypt(
+        &self,
+        tcp: TcpStream,
+        requirement: Requirement,
+        deadlines: Arc<Deadlines>,
+    ) -> Result<Connection, ClientError> {
+        // The name of a domain literal's host stands in brackets.
+        let name = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(name).map_err(|e| ClientError::Tls(e.to_string()))?;
+        let (connector, judge) = self.tls_client.connector(requirement).map_err(ClientError::Tls)?;
+        let tls = match timeout(self.deadlines.handshake, connector.connect(name, tcp)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(e)) => return Err(refusal(&judge, &e)),
+            Err(_) => return Err(ClientError::Tls("it took too long".to_owned())),
+        };
+        let protection = negotiated(tls.get_ref().1, &judge);
+        let mut connection = Connection::new(Stream::Tls(Box::new(tls)), deadlines);
+        connection.protection = protection;
+        Ok(connection)
     }
+}
+
+/// A handshake fails by the judge's will, or on its own.
+fn refusal(judge: &Judge, failure: &std::io::Error) -> ClientError {
+    match judge.found() {
+        Some(Err((result, cause))) => ClientError::Untrusted(*result, cause.clone()),
+        _ => ClientError::Tls(failure.to_string()),
+    }
+}
+
+fn negotiated(session: &rustls::ClientConnection, judge: &Judge) -> Protection {
+    let protocol = session.protocol_version().and_then(|version| version.as_str());
+    let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    let verified = match judge.found() {
+        Some(Ok(verified)) => verified.clone(),
+        _ => Verified::Not(TlsResult::ValidationFailure, "no certificate was looked at".to_owned()),
+    };
+    Protection::Tls { protocol: protocol_name(protocol), cipher: cipher.unwrap_or_default().to_owned(), verified }
+}
+
+/// `TLSv1_3` as everybody writes it.
+fn protocol_name(name: Option<&str>) -> String {
+    name.unwrap_or_default().replace('_', ".")
 }
 
 impl Connection {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::delivery::client::reply::{BadReply, ServerReply};
+use crate::delivery::security::TlsResult;
 
 /// A step of the conversation; each has its own deadline, and its own meaning when it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +65,9 @@ pub enum ClientError {
     Refused(Step, ServerReply),
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
+    /// TLS is required, and the peer's certificate does not satisfy what is asked of it.
+    #[error("the TLS handshake failed: {0}: {1}")]
+    Untrusted(TlsResult, String),
     /// What is configured can't be had without giving up its protection.
     #[error("{0}")]
     Insecure(String),

@@ -13,6 +13,7 @@ pub mod mail;
 pub mod reply;
 pub mod stream;
 pub mod stuff;
+pub mod terms;
 pub mod tls;
 pub mod transaction;
 

@@ -1,18 +1,20 @@
-//! TLS towards a next hop: verified where it is required, taken as it comes where it is opportunistic.
+//! TLS towards a next hop: each handshake is judged by what is required of it.
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-/// The two ways in which we speak TLS.
+use crate::delivery::security::Requirement;
+use crate::delivery::security::judge::Judge;
+
+/// Those whom we trust, and the ways in which we speak TLS. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsClient {
-    verified: TlsConnector,
-    unverified: TlsConnector,
+    webpki: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl TlsClient {
@@ -24,60 +26,18 @@ impl TlsClient {
             let certificate = certificate.map_err(|e| format!("no PEM certificate: {e}"))?;
             roots.add(certificate).map_err(|e| format!("no certificate to trust: {e}"))?;
         }
-        let verified = builder(&provider)?.with_root_certificates(roots).with_no_client_auth();
-        let anyone = Arc::new(Anyone(provider.clone()));
-        let unverified = builder(&provider)?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth();
-        Ok(Self { verified: TlsConnector::from(Arc::new(verified)), unverified: TlsConnector::from(Arc::new(unverified)) })
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+        Ok(Self { webpki: webpki.map_err(|e| e.to_string())?, provider })
     }
 
-    /// The connector; `verify`: the certificate must be of the name, by somebody trusted.
-    pub fn connector(&self, verify: bool) -> &TlsConnector {
-        if verify { &self.verified } else { &self.unverified }
-    }
-}
-
-type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
-
-fn builder(provider: &Arc<CryptoProvider>) -> Result<Builder, String> {
-    ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().map_err(|e| e.to_string())
-}
-
-/// Takes any certificate: opportunistic TLS keeps out those who only listen, and the alternative is no TLS (RFC 7435).
-/// Signatures are checked all the same, so that the peer holds the key that it shows.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+    /// A connector for one handshake, and the judge that will know what it came to. No session is resumed: the judge would not be
+    /// asked, and one host's sessions may be held to different requirements.
+    pub fn connector(&self, requirement: Requirement) -> Result<(TlsConnector, Arc<Judge>), String> {
+        let judge = Arc::new(Judge::new(requirement, self.webpki.clone(), self.provider.clone()));
+        let builder = ClientConfig::builder_with_provider(self.provider.clone());
+        let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
+        let mut config = builder.dangerous().with_custom_certificate_verifier(judge.clone()).with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok((TlsConnector::from(Arc::new(config)), judge))
     }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::flights::Flights;
 use super::group::Group;
 use super::own::Own;
-use super::targets::{MxHost, Targets, Unroutable};
+use super::targets::{MxHost, Targets};
+use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, unknown_yet};
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
 use crate::delivery::guard;
-use crate::delivery::security::{DomainPolicy, Policies};
+use crate::delivery::security::dane::{self, Dane};
+use crate::delivery::security::{DomainPolicy, Policies, Requirement};
 use crate::model::address::ascii_domain;
 
 /// Domains that are kept.
@@ -108,6 +110,31 @@ impl Directory {
         Ok(Answer { records, secure: found.secure, owner: found.owner, ttl: found.ttl })
     }
 
+    /// What TLS with the host has to be; `found` are its addresses. DANE goes before MTA-STS (RFC 8461 section 2).
+    pub async fn requirement(
+        &self,
+        targets: &Targets,
+        host: &MxHost,
+        found: &Answer<SocketAddr>,
+    ) -> Result<Requirement, Unroutable> {
+        let by_policy = if targets.policy.is_enforced() { Requirement::Certified } else { Requirement::Opportunistic };
+        if !(self.resolver.validates() && host.secure && found.secure) {
+            return Ok(by_policy);
+        }
+        // RFC 7672 section 2.2.2: of a host that is an alias, the name at the end of it goes first.
+        let mut bases = vec![found.owner.as_str(), host.name.as_str()];
+        bases.dedup();
+        match dane::find(&self.resolver, self.direct.port, &bases).await {
+            Ok(dane::Found::Nothing) => Ok(by_policy),
+            Ok(dane::Found::Unusable) => Ok(by_policy.at_least_encrypted()),
+            Ok(dane::Found::Usable(records)) => {
+                let names = [host.name.as_str(), found.owner.as_str(), targets.domain.as_str()];
+                Ok(Requirement::Dane(Arc::new(Dane { records, names: names.map(str::to_owned).to_vec() })))
+            }
+            Err(failure) => Err(unknown_yet(&format!("the TLSA of {}", host.name), &failure)),
+        }
+    }
+
     fn may_be_reached(&self, ip: IpAddr) -> bool {
         guard::is_of_a_host(ip) && (self.direct.allow_private_addresses || guard::is_public(ip))
     }
@@ -161,40 +188,6 @@ fn literal_targets(domain: &str, literal: &str) -> Found {
     let (address, name) = (address.to_canonical(), domain.to_ascii_lowercase());
     let host = MxHost { preference: 0, name: name.clone(), address: Some(address), secure: false };
     Ok(Arc::new(Targets { domain: name, group: Group::of_address(address), hosts: vec![host], policy: Arc::default() }))
-}
-
-fn no_such_domain() -> Unroutable {
-    Unroutable::never(550, "5.1.2", "the recipient's domain does not exist")
-}
-
-fn loops() -> Unroutable {
-    Unroutable::never(554, "5.4.6", "the recipient's domain has its mail sent to this very server: a loop")
-}
-
-/// For good: waiting makes no such address reachable, and its owner, who may have meant "no mail here" by it, should be known at once.
-fn out_of_bounds(host: &str) -> Unroutable {
-    Unroutable::never(550, "5.4.4", &format!("{host} has only addresses of private or reserved networks"))
-}
-
-fn of_domain(failure: DnsError) -> Unroutable {
-    match failure {
-        DnsError::NoSuchDomain => no_such_domain(),
-        // RFC 3463 section 3.2, X.1.2: "or is incapable of accepting mail".
-        DnsError::NoRecords => Unroutable::never(550, "5.1.2", "the recipient's domain has neither MX nor address records"),
-        unknown => unknown_yet("the recipient's domain", &unknown),
-    }
-}
-
-fn of_host(host: &str, failure: DnsError) -> Unroutable {
-    match failure {
-        DnsError::NoSuchDomain | DnsError::NoRecords => Unroutable::never(550, "5.4.4", &format!("{host} has no address")),
-        unknown => unknown_yet(host, &unknown),
-    }
-}
-
-fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
-    let enhanced = if matches!(failure, DnsError::Bogus(_)) { "4.7.5" } else { "4.4.3" };
-    Unroutable::later(enhanced, &format!("{name} can't be looked up: {failure}"))
 }
 
 #[cfg(test)]

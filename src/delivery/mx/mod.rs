@@ -6,8 +6,10 @@ mod flights;
 pub mod group;
 mod own;
 mod targets;
+mod unroutable;
 
 pub use directory::Directory;
 pub use group::Group;
 pub use own::Own;
-pub use targets::{MxHost, Targets, Unroutable};
+pub use targets::{MxHost, Targets};
+pub use unroutable::Unroutable;

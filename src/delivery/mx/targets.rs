@@ -7,7 +7,6 @@ use rand::seq::SliceRandom as _;
 
 use super::group::Group;
 use crate::delivery::security::DomainPolicy;
-use crate::model::outcome::Reply;
 
 /// The hosts that take mail for a domain.
 #[derive(Debug)]
@@ -33,14 +32,6 @@ pub struct MxHost {
     pub secure: bool,
 }
 
-/// Why mail for a domain, or by a host, can't be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unroutable {
-    /// Whoever tries again will find the same.
-    Never(Reply),
-    Later(Reply),
-}
-
 impl Targets {
     /// The hosts in the order of trying: by preference, equals shuffled anew at each call, "to spread the load" (RFC 5321 section 5.1).
     pub fn in_order(&self) -> Vec<&MxHost> {
@@ -48,24 +39,6 @@ impl Targets {
         hosts.shuffle(&mut rand::rng());
         hosts.sort_by_key(|host| host.preference);
         hosts
-    }
-}
-
-impl Unroutable {
-    pub(super) fn never(code: u16, enhanced: &str, text: &str) -> Self {
-        Self::Never(Reply::new(code, Some(enhanced.to_owned()), text))
-    }
-
-    /// Postponed: RFC 3463's codes for a directory that does not answer (4.4.3) and the like.
-    pub(super) fn later(enhanced: &str, text: &str) -> Self {
-        Self::Later(Reply::new(451, Some(enhanced.to_owned()), text))
-    }
-
-    /// What is told.
-    pub fn reply(&self) -> &Reply {
-        match self {
-            Self::Never(reply) | Self::Later(reply) => reply,
-        }
     }
 }
 

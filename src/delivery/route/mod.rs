@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Route};
 use crate::delivery::attempts::Attempts;
+use crate::delivery::bounce::Rules;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
@@ -42,6 +43,7 @@ pub struct Routes {
     relay: Arc<Relay>,
     attempts: Attempts,
     signer: Arc<Signer>,
+    bounces: Rules,
 }
 
 impl Routes {
@@ -61,12 +63,18 @@ impl Routes {
             relay: Arc::new(Relay::new(config, deadlines, pace)?),
             attempts: Attempts::new(config.delivery.workers),
             signer: Arc::new(signer),
+            bounces: Rules::new(&config.delivery.bounce)?,
         })
     }
 
     /// The attempts of this engine.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
+    }
+
+    /// What a refusal along any of them means.
+    pub fn bounces(&self) -> &Rules {
+        &self.bounces
     }
 
     /// Splits a claim by the ways it goes. A sandbox message never leaves.

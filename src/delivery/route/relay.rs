@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::delivery::client::auth::Login;
 use crate::delivery::client::deadlines::Deadlines;
-use crate::delivery::client::dial::Hop;
+use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::pace::Pace;
@@ -36,7 +36,8 @@ impl Relay {
         let hop = Hop {
             host: relay.host.clone(),
             port: relay.port,
-            tls: relay.tls,
+            addresses: Vec::new(),
+            terms: Terms::Relay(relay.tls),
             login,
             hello: hello_name(config),
             tls_client: TlsClient::new(&ca).map_err(|e| format!("delivery.relay.ca: {e}"))?,

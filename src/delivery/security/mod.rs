@@ -1,7 +1,16 @@
-//! What protects mail on its way: what a domain asks of those who send to it (MTA-STS, RFC 8461), and what is told of it.
+//! What protects mail on its way: what a domain asks of those who send to it (MTA-STS, RFC 8461; DANE, RFC 7672), whether the
+//! host's certificate satisfies it, and what is told of it (TLS-RPT, RFC 8460).
 
+pub mod dane;
+pub mod judge;
+pub mod protection;
+pub mod report;
+pub mod requirement;
 pub mod result;
 pub mod sts;
 
+pub use protection::{Protection, Verified};
+pub use report::{Session, Totals};
+pub use requirement::Requirement;
 pub use result::TlsResult;
 pub use sts::{DomainPolicy, Fetcher, Policies};

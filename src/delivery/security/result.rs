@@ -33,3 +33,9 @@ impl TlsResult {
         }
     }
 }
+
+impl std::fmt::Display for TlsResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

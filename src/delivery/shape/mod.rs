@@ -2,15 +2,17 @@
 //!
 //! [`Shapes`] say what a destination is sent at most, from `shapes.toml` and the configuration; [`slots`] divide that among the
 //! engines that live; [`manner`] adapts it to how the destination behaves, and says why something waits; [`horizon`] says when
-//! what found no room comes back.
+//! what found no room comes back; [`warmup`] ramps what an address or a domain sends in a day, and [`sources`] choose the address.
 
 pub mod horizon;
 pub mod manner;
 mod meter;
 mod outage;
 pub mod slots;
+pub mod sources;
 mod speed;
 mod tempo;
+pub mod warmup;
 pub mod why;
 
 use std::cmp::Reverse;

@@ -60,12 +60,12 @@ fn owner(live: &[Epoch], seed: u64, slot: u32) -> Option<Epoch> {
 }
 
 /// FNV-1a. Written out, since engines of different builds must agree.
-fn hashed(bytes: &[u8]) -> u64 {
+pub(super) fn hashed(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The finaliser of SplitMix64: every bit of the input turns half of the output.
-fn mixed(value: u64) -> u64 {
+pub(super) fn mixed(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

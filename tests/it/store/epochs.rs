@@ -25,6 +25,7 @@ fn what_a_dead_epoch_left_behind_is_taken_over_once() {
         assert!(book.store.claim(first, Lane::FreshTransactional, 10).await.unwrap().is_empty(), "nor claim what is ready");
         let second = book.store.open_epoch("second").await.unwrap();
         assert!(second > first);
+        assert_eq!(book.store.live_epochs().await, Ok(vec![second]));
         assert_eq!(book.store.renew_epoch(second).await, Ok(true));
         assert_eq!(book.store.dead_epochs().await, Ok(vec![first]));
         assert_eq!(book.store.claim_from_dead(second, first, Lane::FreshTransactional, 10).await.unwrap().len(), 3);

@@ -49,7 +49,7 @@ fn an_automatic_key_is_given_up_when_its_message_ends_badly() {
         let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), 1, 1, true);
         assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
         let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
-        let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no")));
+        let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no").into()));
         let mut rest = one.clone();
         one.outcomes.truncate(1);
         rest.outcomes.remove(0);
@@ -71,7 +71,7 @@ fn an_automatic_key_is_given_up_when_two_processes_end_its_message_at_once() {
             let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), round, 1, true);
             assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
             let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
-            let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no")));
+            let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no").into()));
             let mut rest = one.clone();
             one.outcomes.truncate(1);
             rest.outcomes.remove(0);

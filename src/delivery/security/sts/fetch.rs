@@ -20,6 +20,7 @@ use super::policy::Policy;
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::dns::Resolver;
 use crate::delivery::guard;
+use crate::delivery::security::requirement::Requirement;
 use crate::delivery::security::result::TlsResult;
 
 /// RFC 8461 section 3.3 suggests a minute for it all, and 64 KiB.
@@ -86,8 +87,11 @@ impl Fetcher {
 
     async fn encrypt(&self, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         let name = ServerName::try_from(host.to_owned()).map_err(fetch_error)?;
-        let stream = self.tls.connector(true).connect(name, tcp).await;
-        stream.map_err(|e| (TlsResult::StsWebpkiInvalid, e.to_string()))
+        let (connector, judge) = self.tls.connector(Requirement::Certified).map_err(fetch_error)?;
+        connector.connect(name, tcp).await.map_err(|e| match judge.found() {
+            Some(Err((_, cause))) => (TlsResult::StsWebpkiInvalid, cause.clone()),
+            _ => fetch_error(e),
+        })
     }
 }
 

@@ -1,0 +1,64 @@
+//! Why mail can't be routed, as replies: whose code and text the sender reads.
+
+use crate::delivery::dns::DnsError;
+use crate::model::outcome::Reply;
+
+/// Why mail for a domain, or by a host, can't be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unroutable {
+    /// Whoever tries again will find the same.
+    Never(Reply),
+    Later(Reply),
+}
+
+impl Unroutable {
+    pub(super) fn never(code: u16, enhanced: &str, text: &str) -> Self {
+        Self::Never(Reply::new(code, Some(enhanced.to_owned()), text))
+    }
+
+    /// Postponed: RFC 3463's codes for a directory that does not answer (4.4.3) and the like.
+    pub(super) fn later(enhanced: &str, text: &str) -> Self {
+        Self::Later(Reply::new(451, Some(enhanced.to_owned()), text))
+    }
+
+    /// What is told.
+    pub fn reply(&self) -> &Reply {
+        match self {
+            Self::Never(reply) | Self::Later(reply) => reply,
+        }
+    }
+}
+
+pub(super) fn no_such_domain() -> Unroutable {
+    Unroutable::never(550, "5.1.2", "the recipient's domain does not exist")
+}
+
+pub(super) fn loops() -> Unroutable {
+    Unroutable::never(554, "5.4.6", "the recipient's domain has its mail sent to this very server: a loop")
+}
+
+/// For good: waiting makes no such address reachable, and its owner, who may have meant "no mail here" by it, should be known at once.
+pub(super) fn out_of_bounds(host: &str) -> Unroutable {
+    Unroutable::never(550, "5.4.4", &format!("{host} has only addresses of private or reserved networks"))
+}
+
+pub(super) fn of_domain(failure: DnsError) -> Unroutable {
+    match failure {
+        DnsError::NoSuchDomain => no_such_domain(),
+        // RFC 3463 section 3.2, X.1.2: "or is incapable of accepting mail".
+        DnsError::NoRecords => Unroutable::never(550, "5.1.2", "the recipient's domain has neither MX nor address records"),
+        unknown => unknown_yet("the recipient's domain", &unknown),
+    }
+}
+
+pub(super) fn of_host(host: &str, failure: DnsError) -> Unroutable {
+    match failure {
+        DnsError::NoSuchDomain | DnsError::NoRecords => Unroutable::never(550, "5.4.4", &format!("{host} has no address")),
+        unknown => unknown_yet(host, &unknown),
+    }
+}
+
+pub(super) fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
+    let enhanced = if matches!(failure, DnsError::Bogus(_)) { "4.7.5" } else { "4.4.3" };
+    Unroutable::later(enhanced, &format!("{name} can't be looked up: {failure}"))
+}

@@ -1,0 +1,107 @@
+//! From a message that came back to what is written: the report is read, and matched with the recipients it may speak of.
+
+use std::net::IpAddr;
+
+use crate::door::inbound::Inbound;
+use crate::mime::report::Report;
+use crate::mime::report::complaint::Complaint;
+use crate::mime::report::delivery::{Action, DeliveryReport, RecipientReport};
+use crate::model::address::Address;
+use crate::model::message::Recipient;
+use crate::model::outcome::Bounce;
+use crate::store::StoreError;
+use crate::store::returns::{News, Recorded, Returned};
+use crate::wire::token::{Purpose, Token};
+
+/// What became of a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// It is on disk, or there was nothing to write: an automatic reply, a report of what is known already.
+    Taken,
+    /// Come back when the attempt it speaks of is settled, or the store is there.
+    Later,
+}
+
+impl Inbound {
+    /// Enters what `message`, sent to the addresses of `tokens`, reports.
+    pub(super) async fn enter(&self, tokens: &[Token], message: &[u8], peer: IpAddr) -> Entered {
+        let Some(report) = Report::read(message) else {
+            tracing::debug!(%peer, "what came back is no report; ignored");
+            return Entered::Taken;
+        };
+        for token in tokens {
+            match self.enter_one(*token, &report).await {
+                Ok(Recorded::Written(recipients)) => {
+                    tracing::info!(%peer, message = %token.message, recipients, "a report was entered")
+                }
+                Ok(Recorded::TooEarly) => return Entered::Later,
+                Err(failure) => {
+                    tracing::warn!(%peer, message = %token.message, %failure, "a report can't be entered now");
+                    return Entered::Later;
+                }
+            }
+        }
+        Entered::Taken
+    }
+
+    async fn enter_one(&self, token: Token, report: &Report) -> Result<Recorded, StoreError> {
+        // Mail that is no longer kept has no news.
+        let Some(listed) = self.store.message(None, token.message).await? else { return Ok(Recorded::Written(0)) };
+        let named = |r: &&Recipient| token.recipient.is_none_or(|place| r.index == i64::from(place));
+        let recipients: Vec<&Recipient> = listed.recipients.iter().filter(named).collect();
+        let returned = match report {
+            Report::Delivery(report) if token.purpose == Purpose::Bounce => self.deliveries(report, &recipients),
+            Report::Delivery(_) => Vec::new(),
+            Report::Complaint(complaint) => complaints(complaint, &recipients),
+        };
+        if returned.is_empty() {
+            return Ok(Recorded::Written(0));
+        }
+        self.store.record_returns(token.message, &returned).await
+    }
+
+    /// What is final; a delay, or that mail was passed on, is no news.
+    fn deliveries(&self, report: &DeliveryReport, recipients: &[&Recipient]) -> Vec<Returned> {
+        let news = |told: &RecipientReport| {
+            let recipient = meant(told, recipients)?;
+            let news = match told.action {
+                Action::Failed => News::Bounced(self.bounce(told, recipient)),
+                Action::Delivered => News::Delivered(told.reply.clone()),
+                Action::Delayed | Action::Relayed | Action::Expanded => return None,
+            };
+            Some(Returned { index: recipient.index, news, by: report.reporting_mta.clone() })
+        };
+        report.recipients.iter().filter_map(news).collect()
+    }
+
+    fn bounce(&self, told: &RecipientReport, recipient: &Recipient) -> Bounce {
+        let class = (self.classify)(&told.reply);
+        let bad_address = class.suppresses().then(|| recipient.path.address.key());
+        Bounce { reply: told.reply.clone(), class, bad_address }
+    }
+}
+
+/// The recipient of ours that is meant: by the address in the end, or, when it was forwarded, by the one it had at first.
+fn meant<'a>(told: &RecipientReport, recipients: &[&'a Recipient]) -> Option<&'a Recipient> {
+    let addresses = [Some(&told.final_recipient), told.original_recipient.as_ref()];
+    addresses.into_iter().flatten().find_map(|address| by_address(address, recipients))
+}
+
+fn by_address<'a>(address: &str, recipients: &[&'a Recipient]) -> Option<&'a Recipient> {
+    let key = Address::parse(address).ok()?.key();
+    recipients.iter().find(|recipient| recipient.path.address.key() == key).copied()
+}
+
+/// Readers' names are often taken out of complaints: a token that leaves one recipient needs no address.
+fn complaints(complaint: &Complaint, recipients: &[&Recipient]) -> Vec<Returned> {
+    let meant: Vec<&Recipient> = match recipients {
+        [only] => vec![only],
+        several => complaint.recipients.iter().filter_map(|address| by_address(address, several)).collect(),
+    };
+    let news = |recipient: &Recipient| Returned {
+        index: recipient.index,
+        news: News::Complained(complaint.kind.clone()),
+        by: complaint.user_agent.clone(),
+    };
+    meant.into_iter().map(news).collect()
+}

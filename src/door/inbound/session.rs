@@ -1,0 +1,260 @@
+//! The inbound session: bytes in, replies out. No I/O, no clock, no store. The limits are small and fixed, since what comes here is.
+
+use std::sync::Arc;
+
+use bytes::{Buf as _, BytesMut};
+
+use crate::wire::command::{Command, MailFrom, RcptTo};
+use crate::wire::dot::DotReader;
+use crate::wire::line::{self, Line};
+use crate::wire::reply::Reply;
+use crate::wire::token::{Seal, Token};
+
+/// Octets of a command line.
+const LINE: usize = 2048;
+/// Octets of one message.
+const MESSAGE: usize = 1 << 20;
+/// Addresses of one message.
+const RECIPIENTS: usize = 10;
+/// Errors of one connection, and commands of any kind.
+const ERRORS: usize = 20;
+const COMMANDS: usize = 2000;
+
+/// What the driver does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    Read,
+    /// A whole message for these addresses; [`Session::entered`] answers.
+    Enter(Vec<Token>, Vec<u8>),
+    /// Write what waits, and close.
+    Close,
+}
+
+/// One connection's conversation.
+#[derive(Debug)]
+pub struct Session {
+    hostname: Arc<str>,
+    seal: Seal,
+    inbound: BytesMut,
+    outbound: BytesMut,
+    greeted: bool,
+    transaction: Option<Vec<Token>>,
+    data: Option<Data>,
+    errors: usize,
+    commands: usize,
+    closed: bool,
+}
+
+/// A message on its way in.
+#[derive(Debug, Default)]
+struct Data {
+    reader: DotReader,
+    octets: Vec<u8>,
+    too_large: bool,
+}
+
+impl Session {
+    /// A session that begins with the greeting.
+    pub fn new(hostname: Arc<str>, seal: Seal) -> Self {
+        let greeting = Reply::new(220, None, format!("{hostname} ESMTP Posthouse; reports only"));
+        let mut session = Self {
+            hostname,
+            seal,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            greeted: false,
+            transaction: None,
+            data: None,
+            errors: 0,
+            commands: 0,
+            closed: false,
+        };
+        greeting.write(&mut session.outbound);
+        session
+    }
+
+    /// Takes bytes read from the peer.
+    pub fn input(&mut self, bytes: &[u8]) {
+        self.inbound.extend_from_slice(bytes);
+    }
+
+    /// Replies that wait to be written.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.outbound
+    }
+
+    /// Goes on as far as the input reaches.
+    pub fn next_step(&mut self) -> Step {
+        loop {
+            if self.closed {
+                return Step::Close;
+            }
+            let step = if self.data.is_some() { self.read_data() } else { self.read_line() };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    /// Answers [`Step::Enter`]. `taken`: it is durable, or needs nothing to be.
+    pub fn entered(&mut self, taken: bool) {
+        match taken {
+            true => self.say(250, "2.0.0", "Ok: taken"),
+            false => self.say(451, "4.3.0", "this can't be entered now; try again later"),
+        }
+    }
+
+    /// The house closes: 421, and the next step is `Close`.
+    pub fn close_down(&mut self) {
+        self.end(421, "4.3.2", "the server is closing down; connect again");
+    }
+
+    /// The peer took too long: 421, and the next step is `Close`.
+    pub fn too_slow(&mut self) {
+        self.end(421, "4.4.2", "nothing was heard for too long; closing");
+    }
+
+    fn read_line(&mut self) -> Option<Step> {
+        match line::take(&mut self.inbound, LINE) {
+            Line::Partial => Some(Step::Read),
+            Line::TooLong => {
+                self.end(500, "5.5.2", "the line is too long; closing");
+                None
+            }
+            Line::Whole(line) => {
+                self.commands += 1;
+                match Command::parse(&line) {
+                    _ if self.commands > COMMANDS => self.end(421, "4.7.0", "too many commands; closing"),
+                    Ok(command) => self.obey(command),
+                    Err(error) => self.refuse(&error),
+                }
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &crate::wire::command::CommandError) {
+        use crate::wire::command::CommandError as E;
+        match error {
+            E::UnknownVerb => self.fail(500, "5.5.1", "command not known"),
+            E::OtherProtocol | E::ChunkSize => self.end(554, "5.5.1", "this port speaks SMTP; closing"),
+            E::Syntax(what) => self.fail(501, "5.5.2", what),
+            E::Argument(what) => self.fail(501, "5.5.4", what),
+            E::ReversePath(_) => self.fail(501, "5.1.7", "bad sender address"),
+            E::ForwardPath(_) => self.no_such_address(),
+            E::Parameter(_) => self.fail(555, "5.5.4", "parameter not known, or not well formed"),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Ehlo(_) => self.greet(true),
+            Command::Helo(_) => self.greet(false),
+            Command::Mail(mail) => self.mail(&mail),
+            Command::Rcpt(rcpt) => self.rcpt(&rcpt),
+            Command::Data => self.data(),
+            Command::Rset => {
+                self.transaction = None;
+                self.say(250, "2.0.0", "Ok");
+            }
+            Command::Noop => self.say(250, "2.0.0", "Ok"),
+            Command::Quit => self.end(221, "2.0.0", "Bye"),
+            // Its octets would be taken for commands.
+            Command::Bdat(_) => self.end(502, "5.5.1", "BDAT is not offered; closing"),
+            Command::Auth { .. } | Command::StartTls | Command::Vrfy | Command::Expn | Command::Help => {
+                self.fail(502, "5.5.1", "not offered here");
+            }
+        }
+    }
+
+    fn greet(&mut self, extended: bool) {
+        (self.greeted, self.transaction) = (true, None);
+        let reply = match extended {
+            true => Reply::new(250, None, "ENHANCEDSTATUSCODES")
+                .remark(&*self.hostname)
+                .remark("PIPELINING")
+                .remark(format!("SIZE {MESSAGE}"))
+                .remark("8BITMIME"),
+            false => Reply::new(250, None, self.hostname.to_string()),
+        };
+        reply.write(&mut self.outbound);
+    }
+
+    /// Reports come from the null reverse-path, complaints mostly not: neither is judged.
+    fn mail(&mut self, mail: &MailFrom) {
+        if !self.greeted || self.transaction.is_some() {
+            return self.fail(503, "5.5.1", "MAIL comes after EHLO, and once");
+        }
+        if mail.parameters.size.is_some_and(|size| size > MESSAGE as u64) {
+            return self.fail(552, "5.3.4", "a report is not so large");
+        }
+        self.transaction = Some(Vec::new());
+        self.say(250, "2.1.0", "Ok");
+    }
+
+    fn rcpt(&mut self, rcpt: &RcptTo) {
+        let token = self.seal.read(rcpt.forward_path.local_part());
+        match (&mut self.transaction, token) {
+            (None, _) => self.fail(503, "5.5.1", "MAIL first"),
+            (Some(_), None) => self.no_such_address(),
+            (Some(tokens), Some(_)) if tokens.len() == RECIPIENTS => self.fail(452, "4.5.3", "too many recipients"),
+            (Some(tokens), Some(token)) => {
+                tokens.push(token);
+                self.say(250, "2.1.5", "Ok");
+            }
+        }
+    }
+
+    fn no_such_address(&mut self) {
+        self.fail(550, "5.1.1", "no such address: only reports about mail that we sent are taken here");
+    }
+
+    fn data(&mut self) {
+        match &self.transaction {
+            Some(tokens) if !tokens.is_empty() => {
+                self.data = Some(Data::default());
+                Reply::new(354, None, "go ahead").write(&mut self.outbound);
+            }
+            _ => self.fail(554, "5.5.1", "no valid recipients"),
+        }
+    }
+
+    fn read_data(&mut self) -> Option<Step> {
+        let data = self.data.as_mut()?;
+        let Data { reader, octets, too_large } = data;
+        let progress = reader.read(&self.inbound, |piece| {
+            *too_large |= octets.len() + piece.len() > MESSAGE;
+            if !*too_large {
+                octets.extend_from_slice(piece);
+            }
+        });
+        self.inbound.advance(progress.used);
+        if !progress.ended {
+            return Some(Step::Read);
+        }
+        let data = self.data.take()?;
+        let tokens = self.transaction.take().unwrap_or_default();
+        if data.too_large {
+            self.fail(552, "5.3.4", "a report is not so large");
+            return None;
+        }
+        Some(Step::Enter(tokens, data.octets))
+    }
+
+    fn say(&mut self, code: u16, enhanced: &'static str, text: &'static str) {
+        Reply::new(code, Some(enhanced), text).write(&mut self.outbound);
+    }
+
+    fn fail(&mut self, code: u16, enhanced: &'static str, text: &'static str) {
+        self.say(code, enhanced, text);
+        self.errors += 1;
+        if self.errors > ERRORS {
+            self.end(421, "4.7.0", "too many errors; closing");
+        }
+    }
+
+    fn end(&mut self, code: u16, enhanced: &'static str, text: &'static str) {
+        self.say(code, enhanced, text);
+        self.closed = true;
+    }
+}

@@ -1,0 +1,368 @@
+//! What comes back: bounces in the dialogue, reports at the inbound listener, and what both do to the next submission.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthouse::clock::Clock;
+use posthouse::config::Route;
+use posthouse::delivery::Engine;
+use posthouse::delivery::bounce::classify;
+use posthouse::door::inbound::{Inbound, listener};
+use posthouse::id::Id;
+use posthouse::model::event::{Event, EventKind};
+use posthouse::model::outcome::{Outcome, RecipientState, Reply};
+use posthouse::model::suppression::Suppression;
+use posthouse::shutdown::Shutdown;
+use posthouse::store::Store;
+use posthouse::store::claim::Lane;
+use posthouse::store::secrets::RETURN_ADDRESSES;
+use posthouse::store::settle::{Settled, Settlement};
+use posthouse::wire::token::{Purpose, Seal, Token};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::door::House;
+use crate::support::nouns;
+use crate::support::sink::{Act, Script, Sink, Turn};
+use crate::support::smtp::Client;
+use crate::support::stores::on_every_engine;
+
+/// An inbound listener over a store.
+struct Desk {
+    store: Store,
+    team: Id,
+    seal: Seal,
+    address: SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Desk {
+    async fn open(store: &Store) -> Self {
+        let team = store.create_team("returns").await.unwrap().id;
+        let inbound = Inbound::open("mx.example.test", store.clone(), Arc::new(classify)).await.unwrap();
+        let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.unwrap());
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (address, shutdown) = (socket.local_addr().unwrap(), Shutdown::default());
+        tokio::spawn(listener::run(socket, inbound, shutdown.clone()));
+        Self { store: store.clone(), team, seal, address, shutdown }
+    }
+
+    /// A message to these recipients that is on its way: claimed, with no outcome yet.
+    async fn claimed(&self, recipients: &[&str]) -> Settlement {
+        let acceptance = nouns::acceptance(self.team, recipients);
+        let message = acceptance.message.id;
+        self.store.accept(acceptance).await.unwrap();
+        let epoch = self.store.open_epoch("returns").await.unwrap();
+        let claims = self.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap();
+        let claim = claims.into_iter().find(|claim| claim.message.id == message).expect("the claim");
+        let outcome = Outcome::Sent(Reply::new(250, None, "taken"));
+        let sent =
+            |r: &posthouse::model::message::Recipient| Settled { index: r.index, attempt: r.attempts, outcome: outcome.clone() };
+        let outcomes = claim.recipients.iter().map(sent).collect();
+        Settlement { epoch, team: self.team, message, outcomes }
+    }
+
+    /// A message that a relay has taken.
+    async fn sent(&self, recipients: &[&str]) -> Id {
+        let settlement = self.claimed(recipients).await;
+        let message = settlement.message;
+        assert_eq!(self.store.settle(settlement).await, Ok(0));
+        message
+    }
+
+    fn address_of(&self, purpose: Purpose, message: Id, recipient: Option<u16>) -> String {
+        format!("{}@return.example.test", self.seal.local_part(Token { purpose, message, recipient }))
+    }
+
+    async fn client(&self) -> Client<TcpStream> {
+        let mut client = Client::greeted(self.address).await;
+        client.expect("EHLO mx.far.test", "250-").await;
+        client
+    }
+
+    /// Hands in a report; the reply to its dot.
+    async fn report(&self, to: &str, machine: &str, kind: &str) -> String {
+        let mut client = self.client().await;
+        client.expect("MAIL FROM:<>", "250 ").await;
+        client.expect(&format!("RCPT TO:<{to}>"), "250 ").await;
+        client.expect("DATA", "354 ").await;
+        let text = format!(
+            "From: MAILER-DAEMON@far.test\nMIME-Version: 1.0\nContent-Type: multipart/report; boundary=b\n\n--b\n\nSorry.\n\n--b\n\
+             Content-Type: {kind}\n\n{machine}\n--b--\n."
+        );
+        client.say(&text.replace('\n', "\r\n")).await
+    }
+
+    async fn delivery(&self, to: &str, fields: &str) -> String {
+        self.report(to, &format!("Reporting-MTA: dns; mx.far.test\n\n{fields}\n"), "message/delivery-status").await
+    }
+
+    async fn states(&self, id: Id) -> Vec<RecipientState> {
+        self.store.message(None, id).await.unwrap().unwrap().recipients.into_iter().map(|r| r.state).collect()
+    }
+
+    /// Events but the one of being sent.
+    async fn news(&self, id: Id) -> Vec<Event> {
+        let events = self.store.events(id).await.unwrap();
+        events.into_iter().filter(|event| event.kind != EventKind::Sent).collect()
+    }
+
+    async fn suppressions(&self) -> Vec<Suppression> {
+        self.store.suppressions(self.team, "", 100).await.unwrap()
+    }
+}
+
+const GONE: &str =
+    "Final-Recipient: rfc822; B@Example.test\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 no such user";
+
+#[test]
+fn a_bounce_that_comes_later_ends_the_recipient_and_suppresses_its_address_once() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test"]).await;
+        let to = desk.address_of(Purpose::Bounce, id, None).to_uppercase();
+        for _ in 0..2 {
+            assert!(
+                desk.delivery(&to, GONE).await.starts_with("250 2.0.0 "),
+                "a report that is repeated is taken, and changes nothing"
+            );
+        }
+        assert_eq!(desk.states(id).await, [RecipientState::Sent, RecipientState::Bounced]);
+        let [event] = &desk.news(id).await[..] else { panic!("not one event") };
+        assert_eq!((event.kind, event.recipient), (EventKind::Bounced, Some(1)));
+        assert_eq!(event.detail["class"], "bad_mailbox");
+        assert_eq!(event.detail["reply"], "550 5.1.1 no such user");
+        assert_eq!(event.detail["reported_by"], "mx.far.test");
+        let [suppression] = &desk.suppressions().await[..] else { panic!("not one suppression") };
+        assert_eq!((suppression.address.as_str(), suppression.reason.as_str()), ("b@example.test", "bounce"));
+        assert_eq!((suppression.message, suppression.evidence.as_deref()), (Some(id), Some("550 5.1.1 no such user")));
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn what_is_said_of_us_suppresses_nobody_and_delivery_is_believed() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test"]).await;
+        let to = desk.address_of(Purpose::Bounce, id, None);
+        let both = "Final-Recipient: rfc822;a@example.test\nAction: failed\nStatus: 5.7.1\nDiagnostic-Code: smtp; 550 5.7.1 blocked using bl.test\n\n\
+                    Final-Recipient: rfc822;forwarded@far.test\nOriginal-Recipient: rfc822;b@example.test\nAction: delivered\nStatus: 2.1.5";
+        assert!(desk.delivery(&to, both).await.starts_with("250 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Bounced, RecipientState::Delivered]);
+        assert_eq!(desk.suppressions().await, []);
+        // A bounce may follow a delivery, but not the other way round.
+        let late = "Final-Recipient: rfc822;b@example.test\nAction: failed\nStatus: 5.2.2\n\nFinal-Recipient: rfc822;a@example.test\nAction: delivered";
+        assert!(desk.delivery(&to, late).await.starts_with("250 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Bounced, RecipientState::Bounced]);
+        let mut told: Vec<_> = desk.news(id).await.into_iter().map(|event| (event.recipient, event.kind.as_str())).collect();
+        told.sort_unstable();
+        assert_eq!(told, [(Some(0), "bounced"), (Some(1), "bounced"), (Some(1), "delivered")]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn a_report_that_overtakes_the_settle_is_asked_to_come_again() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let settlement = desk.claimed(&["b@example.test"]).await;
+        let id = settlement.message;
+        let to = desk.address_of(Purpose::Bounce, id, Some(0));
+        assert!(desk.delivery(&to, GONE).await.starts_with("451 4.3.0 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Queued]);
+        assert_eq!(desk.store.settle(settlement).await, Ok(0));
+        assert!(desk.delivery(&to, GONE).await.starts_with("250 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Bounced]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn a_complaint_suppresses_who_complained() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test"]).await;
+        let abuse = "Feedback-Type: abuse\nUser-Agent: Loop/1\nVersion: 1\n";
+        // Nobody is named, and several could be meant.
+        let all = desk.address_of(Purpose::Complaint, id, None);
+        assert!(desk.report(&all, abuse, "message/feedback-report").await.starts_with("250 "));
+        assert_eq!(desk.news(id).await, []);
+        let one = desk.address_of(Purpose::Complaint, id, Some(0));
+        for _ in 0..2 {
+            assert!(desk.report(&one, abuse, "message/feedback-report").await.starts_with("250 "));
+        }
+        let named = format!("{abuse}Original-Rcpt-To: <b@example.test>\n");
+        assert!(desk.report(&all, &named, "message/feedback-report").await.starts_with("250 "));
+        let told: Vec<_> = desk.news(id).await.into_iter().map(|event| (event.kind, event.recipient)).collect();
+        assert_eq!(told, [(EventKind::Complained, Some(0)), (EventKind::Complained, Some(1))]);
+        let suppressed: Vec<_> = desk.suppressions().await.into_iter().map(|s| (s.address, s.reason)).collect();
+        let complaint = |address: &str| (address.to_owned(), "complaint".to_owned());
+        assert_eq!(suppressed, [complaint("a@example.test"), complaint("b@example.test")]);
+        // Who reads complaints is told no deliveries.
+        assert!(desk.delivery(&one, GONE).await.starts_with("250 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Sent; 2]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn what_reports_nothing_of_ours_changes_nothing() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test"]).await;
+        let (all, first) = (desk.address_of(Purpose::Bounce, id, None), desk.address_of(Purpose::Bounce, id, Some(0)));
+        let stranger = GONE.replace("B@Example.test", "stranger@example.test");
+        assert!(desk.delivery(&all, &stranger).await.starts_with("250 "), "not one of its recipients");
+        assert!(desk.delivery(&first, GONE).await.starts_with("250 "), "the token is another recipient's");
+        for silent in ["delayed", "relayed", "expanded"] {
+            assert!(desk.delivery(&all, &GONE.replace("failed", silent)).await.starts_with("250 "));
+        }
+        assert!(desk.report(&all, "I am on holiday.\n", "text/plain").await.starts_with("250 "));
+        let unknown = desk.address_of(Purpose::Bounce, Id([7; 16]), None);
+        assert!(desk.delivery(&unknown, GONE).await.starts_with("250 "), "no longer kept");
+        assert_eq!(desk.states(id).await, [RecipientState::Sent; 2]);
+        assert_eq!((desk.news(id).await, desk.suppressions().await), (vec![], vec![]));
+        desk.shutdown.begin();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_listener_takes_only_our_addresses_and_only_so_much() {
+    let house = House::new().await;
+    let desk = Desk::open(&house.store).await;
+    let good = desk.address_of(Purpose::Bounce, Id([1; 16]), None);
+    let mut client = desk.client().await;
+    client.expect("RCPT TO:<x@y.test>", "503 5.5.1").await;
+    client.expect("MAIL FROM:<anyone@far.test> SIZE=2000000", "552 5.3.4").await;
+    client.expect("MAIL FROM:<anyone@far.test> SIZE=1000 BODY=8BITMIME", "250 2.1.0").await;
+    let end = if good.contains("z@") { "y@" } else { "z@" };
+    let at = good.find('@').unwrap();
+    let forged = format!("{}{end}return.example.test", &good[..at - 1]);
+    for stranger in
+        ["postmaster", "postmaster@return.example.test", "abuse@return.example.test", "b+x@return.example.test", &forged]
+    {
+        client.expect(&format!("RCPT TO:<{stranger}>"), "550 5.1.1").await;
+    }
+    client.expect("DATA", "554 5.5.1").await;
+    client.expect("AUTH PLAIN AGEAYg==", "502 5.5.1").await;
+    client.expect(&format!("RCPT TO:<{good}>"), "250 2.1.5").await;
+    client.expect("DATA", "354 ").await;
+    client.send("x".repeat(1 << 20)).await;
+    client.expect("\r\n.", "552 5.3.4").await;
+    client.expect("RSET", "250 ").await;
+    client.expect("NOOP", "250 ").await;
+    client.expect("QUIT", "221 ").await;
+    assert_eq!(client.rest().await, "");
+
+    let mut rude = desk.client().await;
+    for _ in 0..20 {
+        rude.expect("XYZZY", "500 ").await;
+    }
+    rude.send("XYZZY\r\n").await;
+    assert!(rude.rest().await.ends_with("421 4.7.0 too many errors; closing\r\n"));
+
+    let mut waiting = desk.client().await;
+    desk.shutdown.begin();
+    assert!(waiting.rest().await.starts_with("421 4.3.2 "), "closing says so");
+}
+
+#[test]
+fn one_secret_is_made_however_many_ask_at_once() {
+    on_every_engine(|book| async move {
+        let stores = [book.again().await, book.again().await, book.store.clone()];
+        let mut asking = tokio::task::JoinSet::new();
+        for store in stores.iter().cycle().take(12).cloned() {
+            asking.spawn(async move { store.secret("of the test").await.unwrap() });
+        }
+        let secrets = asking.join_all().await;
+        assert!(secrets.iter().all(|secret| secret == &secrets[0] && secret.len() == 32));
+        assert_ne!(secrets[0], book.store.secret("another").await.unwrap());
+        stores[0].close().await;
+        stores[1].close().await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
+    let replies = |turn: &Turn| match turn.line.to_ascii_lowercase() {
+        line if line.starts_with("rcpt to:<gone@") => {
+            Some(Act::say("550 5.1.1 <gone@example.test>: Recipient address rejected: User unknown"))
+        }
+        line if line.starts_with("rcpt to:<blocked@") => {
+            Some(Act::say("550 5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.test"))
+        }
+        line if line.starts_with("rcpt to:<odd@") => Some(Act::say("550 5.1.1 odd house rule")),
+        _ => None,
+    };
+    let sink = Sink::start(Script::on(replies)).await;
+    let house = House::with(|config| {
+        config.delivery.route = Route::Relay;
+        config.delivery.relay.host = sink.address.ip().to_string();
+        config.delivery.relay.port = sink.address.port();
+        config.require_verified_domain = posthouse::config::AutoBool::Set(false);
+        config.delivery.bounce = vec![posthouse::config::BounceRule {
+            class: posthouse::model::bounce::BounceClass::Policy,
+            code: vec![],
+            status: vec!["5.1.1".to_owned()],
+            text: vec!["odd house rule".to_owned()],
+        }];
+    })
+    .await;
+    let engine = Engine::new(house.store.clone(), &house.config, Clock::System).unwrap();
+    house.shutdown.spawn(engine.run(house.shutdown.clone()));
+    let door = house.door();
+    let mut client = house.converse(&door);
+    client.reply().await;
+    client.login(&house.secret).await;
+    let mut submit = async |to: &str| {
+        client.expect("MAIL FROM:<sender@example.test>", "250 ").await;
+        client.expect(&format!("RCPT TO:<{to}>"), "250 ").await;
+        client.expect("DATA", "354 ").await;
+        client.say(&format!("From: sender@example.test\r\nTo: {to}\r\nSubject: hello\r\n\r\nText.\r\n.")).await
+    };
+    for (to, verdict) in
+        [("gone@example.test", "550 5.7.1 recipient_suppressed"), ("blocked@example.test", "250 "), ("odd@example.test", "250 ")]
+    {
+        let first = submit(to).await;
+        let id: Id = first.rsplit(' ').next().unwrap().parse().expect(&first);
+        let bounced = async || {
+            let listed = house.store.message(None, id).await.unwrap().unwrap();
+            listed.recipients[0].state == RecipientState::Bounced
+        };
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !bounced().await {
+            assert!(std::time::Instant::now() < deadline, "{to} does not bounce");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let again = submit(to).await;
+        assert!(again.starts_with(verdict), "{to}: {again}");
+    }
+    let suppressed = house.store.suppressions(house.team, "", 10).await.unwrap();
+    assert_eq!(suppressed.len(), 1);
+    assert_eq!(
+        suppressed[0].evidence.as_deref(),
+        Some("550 5.1.1 <gone@example.test>: Recipient address rejected: User unknown")
+    );
+    house.shutdown.begin();
+    house.shutdown.finished(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_acted_out_suppresses_nobody() {
+    let house = House::new().await;
+    let engine = Engine::new(house.store.clone(), &house.config, Clock::System).unwrap();
+    house.shutdown.spawn(engine.run(house.shutdown.clone()));
+    let acceptance = nouns::acceptance(house.team, &["bounced@sandbox.test"]);
+    let id = acceptance.message.id;
+    house.store.accept(acceptance).await.unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while house.store.message(None, id).await.unwrap().unwrap().recipients[0].state != RecipientState::Bounced {
+        assert!(std::time::Instant::now() < deadline, "it does not bounce");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(house.store.events(id).await.unwrap()[0].detail["class"], "bad_mailbox");
+    assert_eq!(house.store.suppressions(house.team, "", 10).await.unwrap(), []);
+    house.shutdown.begin();
+    house.shutdown.finished(Duration::from_secs(10)).await;
+}
