@@ -180,5 +180,6 @@ fn settlement(claim: &Claim, outcomes: Vec<Outcome>) -> Settlement {
         team: claim.message.team,
         message: claim.message.id,
         outcomes: outcomes.map(|(r, outcome)| Settled { index: r.index, attempt: r.attempts, outcome }).collect(),
+        notices: Vec::new(),
     }
 }

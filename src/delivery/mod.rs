@@ -20,6 +20,7 @@ pub mod gate;
 pub mod guard;
 pub mod ledger;
 pub mod mx;
+pub mod notices;
 pub mod pace;
 pub mod parcel;
 pub mod places;

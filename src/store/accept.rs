@@ -166,6 +166,11 @@ pub(super) fn claim_of(acceptance: &Acceptance, epoch: Epoch) -> Claim {
     Claim { epoch, recipients: recipients.collect(), message: message.clone(), body: acceptance.body.clone() }
 }
 
+/// Adds the rows of one message that nobody holds yet.
+pub(super) fn add_ready(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) {
+    add_claimed(acceptance, 0, desk, sheet);
+}
+
 /// Adds the rows of one message, claimed when the scheduler has a place for it.
 fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch, Slot)> {
     let message = &*acceptance.message;
@@ -173,8 +178,14 @@ fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch
     let due = message.send_at.is_none_or(|at| at <= message.created_at);
     let offer = Offer { message, octets: acceptance.body.len(), recipients: open };
     let slot = if due && open > 0 { desk.scheduler().and_then(|s| s.reserve(offer)) } else { None };
-    let epoch = slot.as_ref().map_or(0, |(epoch, _)| *epoch);
+    add_claimed(acceptance, slot.as_ref().map_or(0, |(epoch, _)| *epoch), desk, sheet);
+    slot
+}
 
+/// Adds the rows of one message, claimed under `epoch`; 0: ready.
+fn add_claimed(acceptance: &Acceptance, epoch: Epoch, desk: &Desk, sheet: &mut Sheet) {
+    let message = &*acceptance.message;
+    let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
     let automatic_key = acceptance.idempotency.as_ref().filter(|i| i.automatic).map(|i| i.key);
     sheet.messages.push(values![
         message.id,
@@ -201,7 +212,6 @@ fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch
         acceptance.quirks.iter().for_each(|quirk| sheet.counts.add(message.team, quirks::counter(*quirk, key), 1));
     }
     sheet.counts.add(message.team, counters::OPEN, i64::try_from(open).unwrap_or(0));
-    slot
 }
 
 fn add_recipient(message: &Message, new: &NewRecipient, index: i64, epoch: Epoch, desk: &Desk, sheet: &mut Sheet) {

@@ -11,7 +11,7 @@ use crate::model::outcome::{Bounce, RecipientState, Reply};
 use crate::model::suppression::Suppression;
 use crate::store::db::Tx;
 use crate::store::sheet::Sheet;
-use crate::store::sql::{Sql, record, values};
+use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, events, rows, settle, suppressions};
 
 /// Times that a report is written again after it collided with another transaction.
@@ -23,6 +23,13 @@ static STANDING: Sql = Sql::new(
          CAST(CASE WHEN EXISTS (SELECT 1 FROM events e WHERE e.message_id = m.id AND e.kind = 'complained' AND e.recipient = r.idx)
              THEN 1 ELSE 0 END AS BIGINT) AS complained
      FROM outbound_recipients r JOIN outbound_messages m ON m.id = r.message_id WHERE r.message_id = $1 ORDER BY r.idx {lock}",
+);
+
+/// A recipient whose attempts are over has no claim to be fenced by; its row is locked.
+static CHANGE: Sql = Sql::rows(
+    "UPDATE outbound_recipients SET state = v.after, last_reply = v.reply, updated_at = v.at
+     FROM {rows} WHERE message_id = v.message AND idx = v.place",
+    &[("message", Kind::Bytes), ("place", Kind::Int), ("after", Kind::Text), ("reply", Kind::Text), ("at", Kind::Int)],
 );
 
 record!(StandingRow { idx: i64, state: String, address: String, team_id: Vec<u8>, sandbox: i64, complained: i64 });
@@ -70,8 +77,10 @@ impl Store {
 
     async fn try_record(&self, message: Id, returned: &[Returned]) -> Result<Recorded, StoreError> {
         let mut tx = self.db().begin().await?;
+        settle::lock(&mut tx, std::iter::once(message)).await?;
         let standing = standing(&mut tx, message).await?;
         let (mut sheet, mut written, now) = (Sheet::default(), 0, self.desk().clock().now());
+        let mut changes = Vec::new();
         for (place, told) in returned.iter().enumerate() {
             let Some(recipient) = standing.iter().find(|r| r.index == told.index) else { continue };
             if recipient.state.is_open() {
@@ -81,9 +90,11 @@ impl Store {
             let first = returned[..place].iter().all(|earlier| earlier.index != told.index);
             if first && recipient.takes(&told.news) {
                 recipient.write(message, told, self.desk().next_id(), now, &mut sheet);
+                changes.extend(recipient.change(message, &told.news, now));
                 written += 1;
             }
         }
+        tx.run(&CHANGE, &[], &changes).await?;
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
         Ok(Recorded::Written(written))
@@ -128,12 +139,8 @@ impl Standing {
     /// Puts what follows on the sheet.
     fn write(&self, message: Id, told: &Returned, id: Id, now: Timestamp, sheet: &mut Sheet) {
         let (kind, mut detail) = match &told.news {
-            News::Delivered(reply) => {
-                self.change(message, RecipientState::Delivered, reply, now, sheet);
-                (EventKind::Delivered, json!({ "reply": reply.line() }))
-            }
+            News::Delivered(reply) => (EventKind::Delivered, json!({ "reply": reply.line() })),
             News::Bounced(bounce) => {
-                self.change(message, RecipientState::Bounced, &bounce.reply, now, sheet);
                 sheet.ended.push(message);
                 let suppression = settle::bad_address(self.team, message, bounce, now).filter(|_| !self.sandbox);
                 sheet.suppressions.extend(suppression);
@@ -150,9 +157,14 @@ impl Standing {
         sheet.events.push(events::row(id, self.team, message, Some(self.index), kind, now, &detail));
     }
 
-    fn change(&self, message: Id, state: RecipientState, reply: &Reply, now: Timestamp, sheet: &mut Sheet) {
-        let due = None::<i64>;
-        sheet.outcomes.push(values![message, self.index, state.as_str(), 0i64, due, Some(reply.line()), now]);
+    /// The recipient's row, where the news changes it.
+    fn change(&self, message: Id, news: &News, now: Timestamp) -> Option<Vec<Value>> {
+        let (state, reply) = match news {
+            News::Delivered(reply) => (RecipientState::Delivered, reply),
+            News::Bounced(bounce) => (RecipientState::Bounced, &bounce.reply),
+            News::Complained(_) => return None,
+        };
+        Some(values![message, self.index, state.as_str(), reply.line(), now])
     }
 
     /// The suppression of who complained.

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::outcome::{Bounce, Outcome, RecipientState};
 use crate::model::suppression::Suppression;
+use crate::store::accept::{self, Acceptance};
 use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::Epoch;
@@ -21,12 +22,15 @@ pub struct Settlement {
     pub team: Id,
     pub message: Id,
     pub outcomes: Vec<Settled>,
+    /// What the sender is told by mail, by the recipient's place: accepted in the transaction that writes the outcome, and not at all when
+    /// the recipient is fenced.
+    pub notices: Vec<(i64, Acceptance)>,
 }
 
 impl Settlement {
     /// Whether it leaves recipients ready for anybody.
     pub(super) fn releases(&self) -> bool {
-        self.outcomes.iter().any(|settled| settled.outcome == Outcome::Released)
+        !self.notices.is_empty() || self.outcomes.iter().any(|settled| settled.outcome == Outcome::Released)
     }
 }
 
@@ -46,7 +50,9 @@ impl Store {
         if settlement.outcomes.is_empty() {
             return Ok(0);
         }
-        self.submit(settlement.outcomes.len() * 256, |reply| Work::Settle { settlement, reply }).await
+        let octets =
+            settlement.outcomes.len() * 256 + settlement.notices.iter().map(|(_, notice)| notice.body.len()).sum::<usize>();
+        self.submit(octets, |reply| Work::Settle { settlement, reply }).await
     }
 }
 
@@ -194,6 +200,8 @@ fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value>
 
 /// What follows from an outcome that is written. `others`: the message has further recipients, or may have.
 fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, sheet: &mut Sheet) {
+    let told = settlement.notices.iter().filter(|(index, _)| *index == settled.index);
+    told.for_each(|(_, notice)| accept::add_ready(notice, desk, sheet));
     let state = settled.outcome.state();
     if !state.is_open() {
         sheet.counts.add(settlement.team, counters::OPEN, -1);

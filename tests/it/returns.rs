@@ -59,7 +59,7 @@ impl Desk {
         let sent =
             |r: &posthouse::model::message::Recipient| Settled { index: r.index, attempt: r.attempts, outcome: outcome.clone() };
         let outcomes = claim.recipients.iter().map(sent).collect();
-        Settlement { epoch, team: self.team, message, outcomes }
+        Settlement { epoch, team: self.team, message, outcomes, notices: vec![] }
     }
 
     /// A message that a relay has taken.
@@ -174,6 +174,27 @@ fn a_report_that_overtakes_the_settle_is_asked_to_come_again() {
         assert_eq!(desk.store.settle(settlement).await, Ok(0));
         assert!(desk.delivery(&to, GONE).await.starts_with("250 "));
         assert_eq!(desk.states(id).await, [RecipientState::Bounced]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn what_the_sender_is_told_is_accepted_with_the_outcome_or_not_at_all() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let mut settlement = desk.claimed(&["a@example.test", "b@example.test"]).await;
+        let notice = nouns::acceptance(desk.team, &["sender@example.test"]);
+        let told = notice.message.id;
+        settlement.notices.push((1, notice));
+        let fenced = Settlement { epoch: settlement.epoch + 1, ..settlement.clone() };
+        assert_eq!(desk.store.settle(fenced).await, Ok(2));
+        assert!(desk.store.message(None, told).await.unwrap().is_none());
+        assert_eq!(desk.store.settle(settlement.clone()).await, Ok(0));
+        assert_eq!(desk.states(told).await, [RecipientState::Queued]);
+        assert_eq!(desk.store.queued(desk.team).await, Ok(1));
+        assert_eq!(desk.store.settle(settlement).await, Ok(2), "a second time it is fenced, and nothing is told twice");
+        let claims = desk.store.claim(desk.store.open_epoch("next").await.unwrap(), Lane::FreshTransactional, 10).await.unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.message.id).collect::<Vec<_>>(), [told]);
         desk.shutdown.begin();
     });
 }

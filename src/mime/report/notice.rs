@@ -70,17 +70,22 @@ impl Notice<'_> {
         ("text/rfc822-headers", &self.message[..end])
     }
 
+    /// Its Message-ID, with angle brackets.
+    pub fn message_id(&self) -> String {
+        format!("<{}@{}>", self.id, self.reporting_mta)
+    }
+
     fn header(&self, boundary: &str, out: &mut String) {
         let mta = self.reporting_mta;
         let _ = write!(
             out,
-            "From: Mail Delivery System <MAILER-DAEMON@{mta}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: <{}@{mta}>\r\n\
+            "From: Mail Delivery System <MAILER-DAEMON@{mta}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: {}\r\n\
              Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
              Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"{boundary}\"\r\n",
             self.to,
             self.subject(),
             self.at.rfc5322(),
-            self.id,
+            self.message_id(),
         );
         // RFC 6152: what is inside may need eight bits, and then the whole does.
         if !self.returned().1.is_ascii() {
@@ -89,7 +94,8 @@ impl Notice<'_> {
         out.push_str("\r\nThis is a delivery report; your mail program does not show it as one.\r\n\r\n");
     }
 
-    fn subject(&self) -> &'static str {
+    /// Its subject.
+    pub fn subject(&self) -> &'static str {
         match self.action {
             Action::Failed => "Your message could not be delivered",
             Action::Delayed => "Your message is delayed",

@@ -64,6 +64,7 @@ fn what_a_dead_engine_held_is_taken_over() {
             team,
             message: ids[0],
             outcomes: vec![Settled { index: 0, attempt: 0, outcome: Outcome::Bounced(Reply::fault("late").into()) }],
+            notices: vec![],
         };
         assert_eq!(book.store.settle(late).await.expect("answered"), 1);
         assert_eq!(states(&book.store, ids[0]).await, [RecipientState::Sent]);

@@ -21,7 +21,13 @@ fn keyed(mut acceptance: Acceptance, key: u8, fingerprint: u8, automatic: bool) 
 
 fn settlement(claim: &Claim, outcome: &Outcome) -> Settlement {
     let outcomes = claim.recipients.iter().map(|r| Settled { index: r.index, attempt: r.attempts, outcome: outcome.clone() });
-    Settlement { epoch: claim.epoch, team: claim.message.team, message: claim.message.id, outcomes: outcomes.collect() }
+    Settlement {
+        epoch: claim.epoch,
+        team: claim.message.team,
+        message: claim.message.id,
+        outcomes: outcomes.collect(),
+        notices: vec![],
+    }
 }
 
 fn delivered() -> Outcome {
