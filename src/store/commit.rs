@@ -220,6 +220,7 @@ impl Batch {
         }
         for ((settlement, reply), fenced) in self.settles.into_iter().zip(written.fenced) {
             for_others |= fenced < settlement.outcomes.len() && settlement.releases();
+            left_ready.extend(settlement.notices.iter().map(|(_, notice)| notice.message.stream));
             let _ = reply.send(Ok(fenced));
         }
         for ((_, reply), claimed) in self.claims.into_iter().zip(written.claimed) {
