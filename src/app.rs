@@ -65,7 +65,8 @@ impl House {
         let store = open_store(&config).await?;
         let certificates = Certificates::open(&config).context("TLS can't be set up")?;
         signals::reload_on_hangup(&certificates)?;
-        let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, Clock::System));
+        let teams = store.teams().await.context("the teams can't be read")?;
+        let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, &teams, Clock::System));
         let engine = engine.transpose().map_err(anyhow::Error::msg)?.map(|engine| engine.seated(lock::seat(&config.data_dir)));
         let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
         let watch = watches.then(|| Watch::new(store.clone(), &config, Clock::System));

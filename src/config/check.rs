@@ -3,15 +3,14 @@
 use super::load::ConfigError;
 use super::routing::{self, RouteName};
 use super::source::Origin;
-use super::{Config, Relay, Role, Route, shape};
+use super::{Config, Relay, Role, shape};
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 15] = [
     roles,
     public_url,
     inbound,
-    route,
     workers,
     retry,
     relay,
@@ -51,11 +50,6 @@ fn inbound(config: &Config) -> Option<String> {
     let address = &config.inbound.address;
     let sound = address.is_empty() || address.parse::<std::net::SocketAddr>().is_ok();
     (!sound).then(|| format!("inbound.address = {address:?}: expected IP:PORT, as in 0.0.0.0:25, or nothing"))
-}
-
-fn route(config: &Config) -> Option<String> {
-    (config.delivery.route == Route::Direct)
-        .then(|| "delivery.route = \"direct\" is not available yet: use \"relay\" with a smarthost, or \"capture\"".to_owned())
 }
 
 fn workers(config: &Config) -> Option<String> {

@@ -1,28 +1,34 @@
 //! From a claim to its attempt, and from the attempt to its outcomes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::routing::RouteName;
+use crate::config::{Config, Delivery};
 use crate::delivery::attempts::InFlight;
 use crate::delivery::fate::Fate;
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
+use crate::delivery::mx::Unroutable;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Parcel;
+use crate::delivery::peers::Peers;
 use crate::delivery::places::Place;
 use crate::delivery::queue::{Pushed, PutOff, Queue};
 use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
 use crate::delivery::route::courier::Away;
-use crate::delivery::route::{Destination, Routes, Way};
+use crate::delivery::route::direct::{Direct, Service};
+use crate::delivery::route::{Destination, Routes};
 use crate::delivery::runner::Runner;
 use crate::delivery::trial::Trials;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Bounce, Outcome, Reply};
-use crate::store::handover::Claim;
+use crate::store::handover::{Claim, Epoch};
 use crate::store::settle::{Settled, Settlement};
 
 /// Starts attempts and concludes them.
@@ -36,8 +42,9 @@ pub struct Dispatch {
     pub(super) trials: Trials,
     pub(super) clock: Clock,
     pace: Pace,
-    /// Connections at once: to the smarthost, and in all.
-    relay_connections: usize,
+    peers: Peers,
+    /// Connections at once: to each smarthost, and in all.
+    relays: BTreeMap<Option<Arc<str>>, usize>,
     workers: usize,
     pub(super) runtime: Handle,
 }
@@ -59,33 +66,76 @@ impl Dispatch {
             trials,
             clock,
             pace: pace.clone(),
-            relay_connections: delivery.relay.max_connections,
+            peers: Peers::default(),
+            relays: relay_connections(delivery),
             workers: delivery.workers,
             runtime: Handle::current(),
         }
     }
 
-    fn queue(&self, destination: &Destination) -> Arc<Queue> {
+    fn queue(&self, destination: &Destination, service: Option<&Service>) -> Arc<Queue> {
         let unbounded = |runners: usize| Queue::unbounded(runners.min(self.workers), self.pace.idle);
-        self.queues.of(destination, || match destination {
-            Destination::Capture => unbounded(CAPTURE_RUNNERS),
-            Destination::Relay => unbounded(self.relay_connections),
+        self.queues.of(destination, || match (destination, service) {
+            (Destination::Relay(name), _) => unbounded(self.relays.get(name).copied().unwrap_or(1)),
+            (Destination::Hosts(hosts), Some(service)) => {
+                let share = self.peers.share(hosts, service.limits.connections);
+                Queue::bounded(service.limits, share, self.pace.idle)
+            }
+            _ => unbounded(CAPTURE_RUNNERS),
         })
+    }
+
+    /// Which engines live besides this one, whose epoch began so long ago: the connections of each destination are divided anew.
+    pub fn meet(&self, own: Epoch, age: Duration, live: Vec<Epoch>) {
+        self.peers.meet(own, age, live);
+        for (destination, queue) in self.queues.all() {
+            if let Destination::Hosts(hosts) = destination {
+                queue.share(|limits| self.peers.share(&hosts, limits.connections));
+                queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
+            }
+        }
+        self.queues.forget_idle();
     }
 
     /// Puts a claim on its way, single file when it is `suspect` of a process's death. While the house closes it goes back at once.
     pub fn start(self: &Arc<Self>, claim: Claim, place: Place, suspect: bool) {
         let place = Arc::new(place);
         for (course, claim) in self.routes.assign(claim) {
-            self.send(Parcel { claim, place: place.clone(), course, suspect });
+            self.send(Parcel { claim, place: place.clone(), course, service: None, suspect });
         }
     }
 
     /// Puts a parcel on the way that its course is at.
     fn send(self: &Arc<Self>, parcel: Parcel) {
-        match parcel.course.way() {
-            Way::Capture => self.enqueue(Destination::Capture, parcel),
-            Way::Relay => self.enqueue(Destination::Relay, parcel),
+        match parcel.course.way().clone() {
+            RouteName::Capture => self.enqueue(Destination::Capture, parcel),
+            RouteName::Relay(name) => self.enqueue(Destination::Relay(name), parcel),
+            RouteName::Direct => match self.routes.direct() {
+                Some(direct) => drop(self.runtime.spawn(self.clone().find_hosts(direct.clone(), parcel))),
+                None => self.onwards(parcel, Away::Unreachable(Reply::fault("there is no direct route"))),
+            },
+        }
+    }
+
+    /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
+    async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
+        let Parcel { claim, place, course, suspect, .. } = parcel;
+        let part = |claim, service| Parcel { claim, place: place.clone(), course: course.clone(), service, suspect };
+        let plan = tokio::select! {
+            plan = direct.plan(claim.clone()) => plan,
+            () = self.gate.drained() => return self.release(part(claim, None)),
+        };
+        for (service, claim) in plan.parts {
+            self.enqueue(Destination::Hosts(service.destination.clone()), part(claim, Some(service)));
+        }
+        for (unroutable, claim) in plan.unroutable {
+            match unroutable {
+                Unroutable::Never(reply) => {
+                    let fates = vec![Fate::Refused(reply); claim.recipients.len()];
+                    self.conclude(part(claim, None), fates, None);
+                }
+                Unroutable::Later(reply) => self.onwards(part(claim, None), Away::Unreachable(reply)),
+            }
         }
     }
 
@@ -93,7 +143,7 @@ impl Dispatch {
         if self.gate.is_draining() {
             return self.release(parcel);
         }
-        let queue = self.queue(&destination);
+        let queue = self.queue(&destination, parcel.service.as_ref());
         match queue.push(parcel, self.clock.now()) {
             Pushed::Starts => Runner::start(self.clone(), destination, queue),
             Pushed::Waits => {}
@@ -137,7 +187,7 @@ impl Dispatch {
     /// What can't go by one way goes by the next of its course; after the last it waits.
     pub(super) fn onwards(self: &Arc<Self>, parcel: Parcel, away: Away) {
         match parcel.course.onwards() {
-            Some(course) => self.send(Parcel { course, ..parcel }),
+            Some(course) => self.send(Parcel { course, service: None, ..parcel }),
             None => {
                 let fates = vec![Fate::Later(away.reply().clone()); parcel.claim.recipients.len()];
                 self.conclude(parcel, fates, None);
@@ -146,7 +196,7 @@ impl Dispatch {
     }
 
     pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
-        let acted = course.way() == Way::Capture;
+        let acted = *course.way() == RouteName::Capture;
         let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
         self.ledger.settle(settlement(&claim, outcomes), place, attempt);
     }
@@ -170,6 +220,11 @@ impl Dispatch {
             },
         }
     }
+}
+
+fn relay_connections(delivery: &Delivery) -> BTreeMap<Option<Arc<str>>, usize> {
+    let named = delivery.relays.iter().map(|(name, relay)| (Some(name.as_str().into()), relay.max_connections));
+    named.chain([(None, delivery.relay.max_connections)]).collect()
 }
 
 /// The outcomes of a claim's recipients, in their order.

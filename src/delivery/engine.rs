@@ -16,6 +16,7 @@ use crate::delivery::route::Routes;
 use crate::delivery::scheduler::HandOver;
 use crate::delivery::signing::Signer;
 use crate::delivery::tenure::Tenure;
+use crate::model::team::Team;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
@@ -36,14 +37,22 @@ pub struct Engine {
 
 impl Engine {
     /// An engine on `store`, which has no other in this process; says what is wrong with the configuration of its routes.
-    pub fn new(store: Store, config: &Config, clock: Clock) -> Result<Self, String> {
-        Self::with_pace(store, config, clock, Pace::default(), Deadlines::default())
+    /// `teams` are those that its rules may name.
+    pub fn new(store: Store, config: &Config, teams: &[Team], clock: Clock) -> Result<Self, String> {
+        Self::with_pace(store, config, teams, clock, Pace::default(), Deadlines::default())
     }
 
     /// As [`Engine::new`], at another rhythm.
-    pub fn with_pace(store: Store, config: &Config, clock: Clock, pace: Pace, deadlines: Deadlines) -> Result<Self, String> {
+    pub fn with_pace(
+        store: Store,
+        config: &Config,
+        teams: &[Team],
+        clock: Clock,
+        pace: Pace,
+        deadlines: Deadlines,
+    ) -> Result<Self, String> {
         let signer = Signer::new(store.clone(), clock.clone());
-        let routes = Routes::new(config, deadlines, &pace, signer)?;
+        let routes = Routes::new(config, teams, deadlines, &pace, signer, clock.clone())?;
         Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default(), seat: None })
     }
 

@@ -24,6 +24,15 @@ pub enum Fate {
     Released,
 }
 
+impl Fate {
+    /// The next hop was the last: what it took is where it should be.
+    pub fn arrive(&mut self) {
+        if let Self::Sent(reply) = self {
+            *self = Self::Delivered(std::mem::take(reply));
+        }
+    }
+}
+
 /// Reads an answer of a relay. Only what is said of the mail itself can end it: a 5xx for the connection, EHLO, STARTTLS or AUTH
 /// is a fault of ours.
 pub fn classify(answer: &Answer) -> Fate {

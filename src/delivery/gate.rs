@@ -79,6 +79,19 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
+    /// Completes when no attempt starts any more, because the house closes.
+    pub async fn drained(&self) {
+        loop {
+            let changed = self.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_draining() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Whether the house closes.
     pub fn is_draining(&self) -> bool {
         self.with(|state| state.draining)

@@ -23,6 +23,7 @@ pub mod mx;
 pub mod notices;
 pub mod pace;
 pub mod parcel;
+pub mod peers;
 pub mod places;
 pub mod poison;
 pub mod queue;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::delivery::places::Place;
-use crate::delivery::route::Way;
+use crate::config::routing::RouteName;
+use crate::delivery::route::direct::Service;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use crate::store::handover::Claim;
@@ -13,8 +14,10 @@ use crate::store::handover::Claim;
 pub struct Parcel {
     pub claim: Claim,
     pub place: Arc<Place>,
-    /// The ways it may go, from the one that is tried now; never empty.
+    /// The ways it may go, from the one that is tried now.
     pub course: Course,
+    /// Who takes it, when it goes directly.
+    pub service: Option<Service>,
     /// Its process died with it, perhaps of it: it goes single file.
     pub suspect: bool,
 }
@@ -22,19 +25,19 @@ pub struct Parcel {
 /// The ways of a parcel, in their order: what can't go by one goes by the next.
 #[derive(Clone, Debug)]
 pub struct Course {
-    ways: Arc<[Way]>,
+    ways: Arc<[RouteName]>,
     step: usize,
 }
 
 impl Course {
-    /// A course by these ways; none is taken for the capture of what nobody can route.
-    pub fn new(ways: Arc<[Way]>) -> Self {
+    /// A course by these ways. There is at least one; none would be no reason to send mail anywhere.
+    pub fn new(ways: Arc<[RouteName]>) -> Self {
         Self { ways, step: 0 }
     }
 
     /// The way that is tried now.
-    pub fn way(&self) -> Way {
-        self.ways.get(self.step).copied().unwrap_or(Way::Capture)
+    pub fn way(&self) -> &RouteName {
+        self.ways.get(self.step).unwrap_or(&RouteName::Capture)
     }
 
     /// The course from the next way on, when there is one.

@@ -80,7 +80,7 @@ mod tests {
         config.delivery.retry.schedule = vec![Span(Duration::from_millis(1))];
         let pace = Pace { poll: Duration::from_millis(20), ..Pace::default() };
         let shutdown = Shutdown::default();
-        let engine = Engine::with_pace(store.clone(), &config, Clock::System, pace, Deadlines::default()).unwrap();
+        let engine = Engine::with_pace(store.clone(), &config, &[], Clock::System, pace, Deadlines::default()).unwrap();
         let running = shutdown.spawn(engine.run(shutdown.clone()));
         let bad = accept(&store, team, &format!("panicked@{}", config.sandbox.domain)).await;
         let good = accept(&store, team, "you@example.com").await;

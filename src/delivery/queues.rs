@@ -24,6 +24,16 @@ impl Queues {
         })
     }
 
+    /// All that there are.
+    pub fn all(&self) -> Vec<(Destination, Arc<Queue>)> {
+        self.with(|queues| queues.iter().map(|(destination, queue)| (destination.clone(), queue.clone())).collect())
+    }
+
+    /// Forgets queues of which there is nothing to remember. One that somebody is about to push to is not among them.
+    pub fn forget_idle(&self) {
+        self.with(|queues| queues.retain(|_, queue| Arc::strong_count(queue) > 1 || !queue.is_idle()));
+    }
+
     /// Takes out everything that waits anywhere.
     pub fn empty(&self) -> Vec<Parcel> {
         let all: Vec<Arc<Queue>> = self.with(|queues| queues.values().cloned().collect());

@@ -13,7 +13,7 @@ use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
 use crate::delivery::route::Destination;
 use crate::delivery::route::courier::{Away, Carried, Courier};
-use crate::delivery::shape::manner::Sign;
+use crate::delivery::shape::manner::{Sign, asks_for_less};
 use crate::delivery::trial::ALONE_AT_MOST;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
@@ -29,7 +29,7 @@ pub(super) struct Runner {
 impl Runner {
     /// Begins to work, at a queue that counts it already, until there is nothing more to do.
     pub fn start(dispatch: Arc<Dispatch>, destination: Destination, queue: Arc<Queue>) {
-        let courier = dispatch.routes.courier(&destination);
+        let Some(courier) = dispatch.routes.courier(&destination) else { return };
         let runtime = dispatch.runtime.clone();
         runtime.spawn(Self { dispatch, destination, queue, courier }.run());
     }
@@ -54,8 +54,8 @@ impl Runner {
     async fn attempt(&mut self, parcel: Parcel) -> bool {
         let began = Instant::now();
         let carried = match parcel.suspect {
-            true => self.carry_suspect(&parcel.claim).await,
-            false => guarded(self.courier.carry(&parcel.claim, &self.dispatch.gate, None)).await,
+            true => self.carry_suspect(&parcel).await,
+            false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_ref(), &self.dispatch.gate, None)).await,
         };
         match carried {
             Ok(Carried::Fates(fates, in_flight)) => {
@@ -64,7 +64,9 @@ impl Runner {
             }
             Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began),
             Err(Panicked) => {
-                self.courier = self.dispatch.routes.courier(&self.destination);
+                if let Some(fresh) = self.dispatch.routes.courier(&self.destination) {
+                    self.courier = fresh;
+                }
                 let fates = self.after_panic(&parcel.claim).await;
                 self.call(self.queue.done(&parcel, None, began));
                 self.dispatch.conclude(parcel, fates, None);
@@ -91,7 +93,8 @@ impl Runner {
     }
 
     /// An attempt at what was in flight when a process died: alone, if that can be had, and for a while; the next in the file waits.
-    async fn carry_suspect(&mut self, claim: &Claim) -> Result<Carried, Panicked> {
+    async fn carry_suspect(&mut self, parcel: &Parcel) -> Result<Carried, Panicked> {
+        let claim = &parcel.claim;
         let trials = &self.dispatch.trials;
         let mut trial = trials.begin(claim).await;
         let in_flight: Option<InFlight> = trial.in_flight.take();
@@ -99,7 +102,7 @@ impl Runner {
             trials.relent(&claim.message, &mut trial).await;
             return Ok(Carried::Fates(vec![held(); claim.recipients.len()], in_flight));
         }
-        let mut carrying = pin!(guarded(self.courier.carry(claim, &self.dispatch.gate, in_flight)));
+        let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_ref(), &self.dispatch.gate, in_flight)));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {
@@ -135,7 +138,8 @@ fn held() -> Fate {
 /// 421 alone.
 fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
     let asks = |reply: &Reply| match destination {
-        Destination::Relay => reply.code == 421,
+        Destination::Hosts(_) => asks_for_less(reply),
+        Destination::Relay(_) => reply.code == 421,
         Destination::Capture => false,
     };
     let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });

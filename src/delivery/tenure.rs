@@ -1,6 +1,7 @@
 //! The engine's life: an epoch is opened, renewed, and when it is found dead, another begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -41,6 +42,7 @@ impl Tenure {
             let sent = self.gate.now();
             match self.begin().await {
                 Ok(epoch) => {
+                    self.meet(epoch, Duration::ZERO).await;
                     self.gate.begin(epoch, sent);
                     return epoch;
                 }
@@ -60,7 +62,7 @@ impl Tenure {
 
     /// Renews until the epoch is dead.
     async fn keep(&self, epoch: Epoch) {
-        let mut wait = self.pace.renew;
+        let (began, mut wait) = (self.gate.now(), self.pace.renew);
         loop {
             sleep(wait).await;
             // Counted from before the renewal is sent: what comes back late must not seem fresh.
@@ -68,6 +70,7 @@ impl Tenure {
             wait = match self.store.renew_epoch(epoch).await {
                 Ok(true) => {
                     self.gate.renewed(sent);
+                    self.meet(epoch, sent.saturating_sub(began)).await;
                     self.pace.renew
                 }
                 Ok(false) => return,
@@ -76,6 +79,14 @@ impl Tenure {
                     self.pace.poll.min(self.pace.renew)
                 }
             };
+        }
+    }
+
+    /// Learns who else lives. Without an answer what was known stands, for as long as the gate stays open.
+    async fn meet(&self, epoch: Epoch, age: Duration) {
+        match self.store.live_epochs().await {
+            Ok(live) => self.dispatch.meet(epoch, age, live),
+            Err(failure) => tracing::warn!(%failure, "the other engines can't be counted"),
         }
     }
 }

@@ -330,7 +330,7 @@ async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
         }];
     })
     .await;
-    let engine = Engine::new(house.store.clone(), &house.config, Clock::System).unwrap();
+    let engine = Engine::new(house.store.clone(), &house.config, &[], Clock::System).unwrap();
     house.shutdown.spawn(engine.run(house.shutdown.clone()));
     let door = house.door();
     let mut client = house.converse(&door);
@@ -372,7 +372,7 @@ async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_only_acted_out_suppresses_nobody() {
     let house = House::new().await;
-    let engine = Engine::new(house.store.clone(), &house.config, Clock::System).unwrap();
+    let engine = Engine::new(house.store.clone(), &house.config, &[], Clock::System).unwrap();
     house.shutdown.spawn(engine.run(house.shutdown.clone()));
     let acceptance = nouns::acceptance(house.team, &["bounced@sandbox.test"]);
     let id = acceptance.message.id;

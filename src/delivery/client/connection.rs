@@ -61,6 +61,11 @@ impl Connection {
         self.stream.peer().is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
     }
 
+    /// The address of the peer.
+    pub fn peer_address(&self) -> Option<std::net::IpAddr> {
+        self.stream.peer().ok().map(|peer| peer.ip().to_canonical())
+    }
+
     /// Whether TLS is spoken.
     pub fn is_encrypted(&self) -> bool {
         self.stream.is_encrypted()

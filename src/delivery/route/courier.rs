@@ -8,6 +8,8 @@ use crate::delivery::fate::{Fate, explain};
 use crate::delivery::gate::Gate;
 use crate::delivery::route::attempt::Attempt;
 use crate::delivery::route::capture::Capture;
+use crate::delivery::mx::Unroutable;
+use crate::delivery::route::direct::{Direct, Service, Undialled};
 use crate::delivery::route::relay::Relay;
 use crate::delivery::shape::manner::Sign;
 use crate::delivery::signing::Signer;
@@ -16,13 +18,14 @@ use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
 /// Recipients of one transaction: the number that RFC 5321 section 4.5.3.1.8 lets us count on.
-const RECIPIENTS_MAX: usize = 100;
+const RECIPIENTS_MAX: u32 = 100;
 
 /// Where a courier goes.
 #[derive(Clone, Debug)]
 pub enum Line {
     Capture(Capture),
     Relay(Arc<Relay>),
+    Direct(Arc<Direct>),
 }
 
 /// Carries mail along one line, over one connection at a time.
@@ -32,7 +35,21 @@ pub struct Courier {
     attempts: Attempts,
     /// `None`: what it carries goes unsigned.
     signer: Option<Arc<Signer>>,
-    connection: Option<Connection>,
+    kept: Option<Kept>,
+}
+
+/// A connection that is kept for what comes next.
+#[derive(Debug)]
+struct Kept {
+    connection: Connection,
+    /// Whom it was made for, when that is not always the same.
+    service: Option<Service>,
+}
+
+/// Why there was no transaction.
+enum Ended {
+    Failed(ClientError),
+    Unroutable(Unroutable),
 }
 
 /// What became of an attempt.
@@ -82,7 +99,7 @@ impl From<&ClientError> for Away {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, connection: None }
+        Self { line, attempts, signer: None, kept: None }
     }
 
     /// With somebody to sign what it carries.
@@ -90,20 +107,23 @@ impl Courier {
         Self { signer: Some(signer), ..self }
     }
 
-    /// Attempts the claim, which may be `in_flight` already; what the gate shuts out before it is sent is released.
-    pub async fn carry(&mut self, claim: &Claim, gate: &Gate, in_flight: Option<InFlight>) -> Carried {
-        match &self.line {
+    /// Attempts the claim, which may be `in_flight` already and goes to `service` when it goes directly; what the gate shuts out before it
+    /// is sent is released.
+    pub async fn carry(&mut self, claim: &Claim, service: Option<&Service>, gate: &Gate, in_flight: Option<InFlight>) -> Carried {
+        let reach = match &self.line {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
                     Some(begun) => begun,
                     None => self.attempts.begin(claim.message.stream).await,
                 };
-                Carried::Fates(capture.carry(claim), Some(in_flight))
+                return Carried::Fates(capture.carry(claim), Some(in_flight));
             }
-            Line::Relay(relay) => match self.prepare(claim, relay.reach()).await {
-                Ok(attempt) => self.send(attempt, gate, in_flight).await,
-                Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
-            },
+            Line::Relay(relay) => relay.reach(),
+            Line::Direct(direct) => direct.reach(),
+        };
+        match self.prepare(claim, reach).await {
+            Ok(attempt) => self.send(attempt, service, gate, in_flight).await,
+            Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
         }
     }
 
@@ -118,29 +138,49 @@ impl Courier {
     }
 
     /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.
-    async fn send(&mut self, mut attempt: Attempt<'_>, gate: &Gate, mut in_flight: Option<InFlight>) -> Carried {
+    async fn send(
+        &mut self,
+        mut attempt: Attempt<'_>,
+        service: Option<&Service>,
+        gate: &Gate,
+        mut in_flight: Option<InFlight>,
+    ) -> Carried {
+        let most = service.map_or(RECIPIENTS_MAX, |service| service.limits.recipients_per_message).max(1) as usize;
         let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
+        let mut rest = Fate::Later(Reply::fault("not attempted"));
         while !waiting.is_empty() {
-            let group: Vec<usize> = waiting.drain(..waiting.len().min(RECIPIENTS_MAX)).collect();
-            match self.transact(&mut attempt, gate, &group, &mut in_flight).await {
+            let group: Vec<usize> = waiting.drain(..waiting.len().min(most)).collect();
+            match self.transact(&mut attempt, service, gate, &group, &mut in_flight).await {
                 Ok(too_many) => waiting.extend(too_many),
-                Err(failure) if attempt.is_untold() => return Carried::Away(Away::from(&failure)),
-                Err(failure) => return Carried::Fates(attempt.fates(&Fate::Later(explain(&failure))), in_flight),
+                Err(Ended::Unroutable(Unroutable::Never(reply))) => {
+                    rest = Fate::Refused(reply);
+                    break;
+                }
+                Err(ended) if attempt.is_untold() => return Carried::Away(ended.away()),
+                Err(ended) => {
+                    rest = Fate::Later(ended.away().reply().clone());
+                    break;
+                }
             }
         }
-        Carried::Fates(attempt.fates(&Fate::Later(Reply::fault("not attempted"))), in_flight)
+        let mut fates = attempt.fates(&rest);
+        if matches!(self.line, Line::Direct(_)) {
+            fates.iter_mut().for_each(Fate::arrive);
+        }
+        Carried::Fates(fates, in_flight)
     }
 
     /// One transaction for the recipients in `group`. Returns those for whom there was no room in it. An error: nothing was sent.
     async fn transact(
         &mut self,
         attempt: &mut Attempt<'_>,
+        service: Option<&Service>,
         gate: &Gate,
         group: &[usize],
         in_flight: &mut Option<InFlight>,
-    ) -> Result<Vec<usize>, ClientError> {
+    ) -> Result<Vec<usize>, Ended> {
         loop {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(service).await?;
             let reused = connection.transactions() > 0;
             let goes = attempt.fit(group, connection.extensions());
             if in_flight.is_none() {
@@ -149,39 +189,70 @@ impl Courier {
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);
             let Some(goes) = goes.filter(|_| !shut) else {
-                self.connection = Some(connection);
+                self.keep(connection, service);
                 attempt.release(group);
                 return Ok(Vec::new());
             };
             match connection.send(&goes.mail(attempt)).await {
                 Ok(answers) => {
-                    self.connection = Some(connection);
+                    self.keep(connection, service);
                     return Ok(attempt.tell(&goes.places, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
                 Err(_) if reused => {}
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(Ended::Failed(failure)),
             }
         }
     }
 
-    /// The connection that is kept, when it is still good, or a new one.
-    async fn connection(&mut self) -> Result<Connection, ClientError> {
-        if let Some(mut kept) = self.connection.take()
-            && kept.is_usable().await
-        {
-            return Ok(kept);
+    fn keep(&mut self, connection: Connection, service: Option<&Service>) {
+        self.kept = Some(Kept { connection, service: service.cloned() });
+    }
+
+    /// The connection that is kept, when it is still good for this service, or a new one.
+    async fn connection(&mut self, service: Option<&Service>) -> Result<Connection, Ended> {
+        if let Some(mut kept) = self.kept.take() {
+            if kept.serves(service) && kept.connection.is_usable().await {
+                return Ok(kept.connection);
+            }
+            // The destination may count connections: this one is over before another begins.
+            kept.connection.quit().await;
         }
-        match &self.line {
-            Line::Relay(relay) => relay.dial().await,
-            Line::Capture(_) => Err(ClientError::Insecure("nothing leaves by the capture route".to_owned())),
+        match (&self.line, service) {
+            (Line::Relay(relay), _) => relay.dial().await.map_err(Ended::Failed),
+            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets).await.map_err(|undialled| match undialled {
+                Undialled::Failed(failure) => Ended::Failed(failure),
+                Undialled::Unroutable(unroutable) => Ended::Unroutable(unroutable),
+            }),
+            _ => Err(Ended::Failed(ClientError::Insecure("nothing leaves by this line".to_owned()))),
         }
     }
 
     /// Ends the connection in good manners.
     pub async fn retire(self) {
-        if let Some(connection) = self.connection {
-            connection.quit().await;
+        if let Some(kept) = self.kept {
+            kept.connection.quit().await;
+        }
+    }
+}
+
+impl Kept {
+    /// Whether it takes another message for this service.
+    fn serves(&self, wanted: Option<&Service>) -> bool {
+        match (&self.service, wanted) {
+            (Some(made_for), Some(wanted)) => {
+                made_for.serves(wanted) && self.connection.transactions() < u64::from(wanted.limits.messages_per_connection)
+            }
+            (made_for, wanted) => made_for.is_none() && wanted.is_none(),
+        }
+    }
+}
+
+impl Ended {
+    fn away(&self) -> Away {
+        match self {
+            Self::Failed(failure) => Away::from(failure),
+            Self::Unroutable(unroutable) => Away::Unreachable(unroutable.reply().clone()),
         }
     }
 }

@@ -3,67 +3,81 @@
 mod attempt;
 pub mod capture;
 pub mod courier;
+pub mod direct;
 pub mod relay;
 pub mod rules;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Config, Route};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::routing::RouteName;
 use crate::delivery::attempts::Attempts;
-use crate::delivery::bounce::Rules;
+use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
 use crate::delivery::signing::Signer;
+use crate::model::message::Recipient;
+use crate::model::team::Team;
 use crate::store::handover::Claim;
 use capture::Capture;
 use courier::{Courier, Line};
+use direct::Direct;
 use relay::Relay;
-
-/// A way out of the house, as the configuration names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    Capture,
-    Relay,
-}
+use rules::{Facts, Rules};
 
 /// A place that mail is carried to; each has a queue of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     Capture,
-    Relay,
+    /// The smarthost of this name; `None`: the one without.
+    Relay(Option<Arc<str>>),
+    /// Hosts that are one to us, by the name of `Service::destination`.
+    Hosts(Arc<str>),
 }
 
 /// The routes in force.
 #[derive(Debug)]
 pub struct Routes {
-    captured: Arc<[Way]>,
-    ruled: Arc<[Way]>,
+    rules: Rules,
+    captured: Arc<[RouteName]>,
     capture: Capture,
-    relay: Arc<Relay>,
+    relays: BTreeMap<Option<Arc<str>>, Arc<Relay>>,
+    direct: Option<Arc<Direct>>,
     attempts: Attempts,
     signer: Arc<Signer>,
-    bounces: Rules,
+    bounces: bounce::Rules,
 }
 
 impl Routes {
-    /// From the configuration; reads the certificates it names.
-    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace, signer: Signer) -> Result<Self, String> {
-        let way = match config.delivery.route {
-            Route::Capture => Way::Capture,
-            Route::Relay => Way::Relay,
-            Route::Direct => {
-                return Err("delivery.route = \"direct\" is not available in this version: capture or relay".to_owned());
-            }
-        };
+    /// From the configuration; reads the certificates it names. `teams` are those that its rules may name.
+    pub fn new(
+        config: &Config,
+        teams: &[Team],
+        deadlines: Deadlines,
+        pace: &Pace,
+        signer: Signer,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let delivery = &config.delivery;
+        let deadlines = Arc::new(deadlines);
+        let relay = |relay, key: &str| Relay::new(relay, key, config, deadlines.clone(), pace).map(Arc::new);
+        let mut relays = BTreeMap::from([(None, relay(&delivery.relay, "delivery.relay")?)]);
+        for (name, settings) in &delivery.relays {
+            relays.insert(Some(name.as_str().into()), relay(settings, &format!("delivery.relays.{name}"))?);
+        }
+        let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), clock));
         Ok(Self {
-            captured: Arc::new([Way::Capture]),
-            ruled: Arc::new([way]),
+            rules: Rules::new(delivery, teams)?,
+            captured: Arc::new([RouteName::Capture]),
             capture: Capture::new(&config.sandbox.domain),
-            relay: Arc::new(Relay::new(config, deadlines, pace)?),
-            attempts: Attempts::new(config.delivery.workers),
+            relays,
+            direct: direct.transpose()?.map(Arc::new),
+            attempts: Attempts::new(delivery.workers),
             signer: Arc::new(signer),
-            bounces: Rules::new(&config.delivery.bounce)?,
+            bounces: bounce::Rules::new(&delivery.bounce)?,
         })
     }
 
@@ -73,22 +87,61 @@ impl Routes {
     }
 
     /// What a refusal along any of them means.
-    pub fn bounces(&self) -> &Rules {
+    pub fn bounces(&self) -> &bounce::Rules {
         &self.bounces
+    }
+
+    /// The direct route, when any mail may go by it.
+    pub fn direct(&self) -> Option<&Arc<Direct>> {
+        self.direct.as_ref()
     }
 
     /// Splits a claim by the ways it goes. A sandbox message never leaves.
     pub fn assign(&self, claim: Claim) -> Vec<(Course, Claim)> {
-        let ways = if claim.message.sandbox { &self.captured } else { &self.ruled };
-        vec![(Course::new(ways.clone()), claim)]
+        if claim.message.sandbox {
+            return vec![(Course::new(self.captured.clone()), claim)];
+        }
+        if let Some(chain) = self.rules.only() {
+            return vec![(Course::new(chain.clone()), claim)];
+        }
+        let mut parts: Vec<(Arc<[RouteName]>, Vec<Recipient>)> = Vec::new();
+        for recipient in &claim.recipients {
+            let chain = self.chain(&claim, recipient);
+            match parts.iter_mut().find(|(known, _)| *known == chain) {
+                Some((_, recipients)) => recipients.push(recipient.clone()),
+                None => parts.push((chain, vec![recipient.clone()])),
+            }
+        }
+        parts.into_iter().map(|(chain, recipients)| (Course::new(chain), Claim { recipients, ..claim.clone() })).collect()
     }
 
-    /// Somebody to carry mail to the destination.
-    pub fn courier(&self, destination: &Destination) -> Courier {
+    fn chain(&self, claim: &Claim, recipient: &Recipient) -> Arc<[RouteName]> {
+        let message = &claim.message;
+        let facts = Facts {
+            stream: message.stream,
+            team: message.team,
+            sender_domain: message.from.rsplit_once('@').map_or("", |(_, domain)| domain),
+            recipient_domain: &recipient.path.address.ascii_domain(),
+        };
+        self.rules.chain(&facts, || rand::random())
+    }
+
+    /// Somebody to carry mail to the destination; `None`: there is no such route.
+    pub fn courier(&self, destination: &Destination) -> Option<Courier> {
         let line = match destination {
             Destination::Capture => Line::Capture(self.capture.clone()),
-            Destination::Relay => Line::Relay(self.relay.clone()),
+            Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
+            Destination::Hosts(_) => Line::Direct(self.direct.clone()?),
         };
-        Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone())
+        Some(Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()))
     }
+}
+
+/// The EHLO name: as configured, else the machine's when it is fully qualified, else none (then an address literal is said).
+fn hello_name(config: &Config) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let names = [config.delivery.hostname.as_str(), machine.trim()];
+    let good = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b));
+    let qualified = |name: &&str| *name == config.delivery.hostname || name.contains('.');
+    names.into_iter().filter(good).find(qualified).unwrap_or_default().to_owned()
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::client::auth::Login;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::pace::Pace;
+use crate::delivery::route::hello_name;
 use crate::mime::parts::Reach;
 
 /// The smarthost.
@@ -24,12 +25,11 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// From the configuration; reads the certificates it names.
-    pub fn new(config: &Config, deadlines: Deadlines, pace: &Pace) -> Result<Self, String> {
-        let relay = &config.delivery.relay;
+    /// One of the smarthosts of the configuration; reads the certificates it names. `key` is where it stands there.
+    pub fn new(relay: &config::Relay, key: &str, config: &Config, deadlines: Arc<Deadlines>, pace: &Pace) -> Result<Self, String> {
         let ca = match relay.ca.as_str() {
             "" => Vec::new(),
-            file => std::fs::read(file).map_err(|e| format!("delivery.relay.ca = {file:?}: {e}"))?,
+            file => std::fs::read(file).map_err(|e| format!("{key}.ca = {file:?}: {e}"))?,
         };
         let login =
             (!relay.username.is_empty()).then(|| Login { username: relay.username.clone(), password: relay.password.0.clone() });
@@ -40,8 +40,8 @@ impl Relay {
             terms: Terms::Relay(relay.tls),
             login,
             hello: hello_name(config),
-            tls_client: TlsClient::new(&ca).map_err(|e| format!("delivery.relay.ca: {e}"))?,
-            deadlines: Arc::new(deadlines),
+            tls_client: TlsClient::new(&ca).map_err(|e| format!("{key}.ca: {e}"))?,
+            deadlines,
         };
         Ok(Self { hop, reach: Reach::new(&config.smtp.limits), outage_lasts: pace.outage, outage: Mutex::new(None) })
     }
@@ -74,13 +74,4 @@ impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Relay({}:{})", self.hop.host, self.hop.port)
     }
-}
-
-/// The EHLO name: as configured, else the machine's when it is fully qualified, else none (then an address literal is said).
-fn hello_name(config: &Config) -> String {
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let names = [config.delivery.hostname.as_str(), machine.trim()];
-    let good = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b));
-    let qualified = |name: &&str| *name == config.delivery.hostname || name.contains('.');
-    names.into_iter().filter(good).find(qualified).unwrap_or_default().to_owned()
 }

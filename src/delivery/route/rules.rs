@@ -53,6 +53,11 @@ impl Rules {
         })
     }
 
+    /// The ways of all mail, where no rule tells any apart.
+    pub fn only(&self) -> Option<&Arc<[RouteName]>> {
+        self.rules.is_empty().then_some(&self.otherwise)
+    }
+
     /// The ways to try one after the other; at least one. `draw` gives random numbers from 0 to 1, by which smarthosts that share
     /// the mail take turns.
     pub fn chain(&self, facts: &Facts<'_>, draw: impl FnMut() -> f64) -> Arc<[RouteName]> {

@@ -51,7 +51,7 @@ impl Running {
 
     fn at_pace(pace: Pace, store: &Store, config: &Config, clock: &Clock) -> Self {
         let shutdown = Shutdown::default();
-        let engine = Engine::with_pace(store.clone(), config, clock.clone(), pace, Deadlines::default()).expect("an engine");
+        let engine = Engine::with_pace(store.clone(), config, &[], clock.clone(), pace, Deadlines::default()).expect("an engine");
         let task = shutdown.spawn(engine.run(shutdown.clone()));
         Self { shutdown, task }
     }

@@ -49,7 +49,8 @@ fn hasty() -> Deadlines {
 }
 
 fn courier_with(config: &Config) -> Courier {
-    Courier::new(Line::Relay(Arc::new(Relay::new(config, hasty(), &Pace::default()).expect("a relay"))), Attempts::new(64))
+    let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(hasty()), &Pace::default());
+    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64))
 }
 
 fn courier(sink: &Sink) -> Courier {
@@ -89,7 +90,7 @@ async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
 }
 
 async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
-    match courier.carry(claim, gate, None).await {
+    match courier.carry(claim, None, gate, None).await {
         Carried::Fates(fates, _) => fates,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
     }

@@ -1,0 +1,197 @@
+//! Straight to the hosts that take mail for each recipient's domain (RFC 5321 section 5.1).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::client::deadlines::Deadlines;
+use crate::delivery::client::dial::{Hop, Terms};
+use crate::delivery::client::tls::TlsClient;
+use crate::delivery::client::{ClientError, Connection};
+use crate::delivery::dns::Resolver;
+use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
+use crate::delivery::route::hello_name;
+use crate::delivery::security::{Fetcher, Policies, Session, TlsResult, Totals};
+use crate::delivery::shape::{Limits, Shaped, Shapes};
+use crate::mime::parts::Reach;
+use crate::model::outcome::Reply;
+use crate::store::handover::Claim;
+
+/// Hosts of one domain that an attempt tries.
+const HOSTS_MAX: usize = 5;
+/// HTTPS, where MTA-STS policies are fetched (RFC 8461 section 3.3).
+const HTTPS: u16 = 443;
+
+/// The direct route.
+pub struct Direct {
+    directory: Directory,
+    shapes: Shapes,
+    totals: Totals,
+    tls_client: TlsClient,
+    deadlines: Arc<Deadlines>,
+    hello: String,
+    reach: Reach,
+    port: u16,
+}
+
+/// Where a part of a message goes: to hosts that take the mail of all its recipients, within what they are sent at most.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub targets: Arc<Targets>,
+    /// The destination that these hosts belong to.
+    pub destination: Arc<str>,
+    pub limits: Limits,
+}
+
+/// What became of a claim that is to go directly.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub parts: Vec<(Service, Claim)>,
+    /// What goes nowhere, or nowhere now.
+    pub unroutable: Vec<(Unroutable, Claim)>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub enum Undialled {
+    /// The last host that was tried.
+    Failed(ClientError),
+    /// No host could be tried.
+    Unroutable(Unroutable),
+}
+
+impl Direct {
+    /// From the configuration.
+    pub fn new(config: &Config, deadlines: Arc<Deadlines>, clock: Clock) -> Result<Self, String> {
+        let direct = &config.delivery.direct;
+        let resolver = Resolver::new(&config.delivery.dns)?;
+        let tls_client = TlsClient::new(b"")?;
+        let policies =
+            Policies::new(resolver.clone(), Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses));
+        let mut own = Own::new(config);
+        if let Ok(inbound) = config.inbound.address.parse() {
+            own = own.listens_at(inbound);
+        }
+        Ok(Self {
+            directory: Directory::new(resolver, policies, direct.clone(), own),
+            shapes: Shapes::new(&config.delivery.shape),
+            totals: Totals::new(clock),
+            tls_client,
+            deadlines,
+            hello: hello_name(config),
+            reach: Reach::new(&config.smtp.limits),
+            port: direct.port,
+        })
+    }
+
+    /// How far into a message re-encoding goes.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Splits a claim by the hosts that take its recipients' mail: those whose domains share them go in one transaction.
+    pub async fn plan(&self, claim: Claim) -> Plan {
+        let mut domains: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, recipient) in claim.recipients.iter().enumerate() {
+            domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
+        }
+        let mut plan = Plan::default();
+        for (domain, places) in domains {
+            let part = |places: &[usize]| Claim {
+                recipients: places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect(),
+                ..claim.clone()
+            };
+            match self.directory.targets(&domain).await {
+                Ok(targets) => self.join(&mut plan, targets, part(&places)),
+                Err(unroutable) => plan.unroutable.push((unroutable, part(&places))),
+            }
+        }
+        plan
+    }
+
+    /// Adds recipients to those who go to the same hosts on the same terms.
+    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, claim: Claim) {
+        let host = targets.hosts.first().map_or("", |host| host.name.as_str());
+        let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
+        let service = Service { targets, destination, limits };
+        match plan.parts.iter_mut().find(|(known, _)| known.serves(&service)) {
+            Some((_, part)) => part.recipients.extend(claim.recipients),
+            None => plan.parts.push((service, claim)),
+        }
+    }
+
+    /// A connection to the first of the hosts that speaks to us on the terms that hold for it.
+    pub async fn dial(&self, targets: &Targets) -> Result<Connection, Undialled> {
+        let mut last = None;
+        for host in targets.in_order().into_iter().take(HOSTS_MAX) {
+            match self.dial_host(targets, host).await {
+                Ok(connection) => return Ok(connection),
+                // RFC 5321 section 5.1: hosts that are no better than ourselves are not to be tried.
+                Err(Undialled::Unroutable(Unroutable::Never(reply))) if is_a_loop(&reply) => {
+                    last.get_or_insert(Undialled::Unroutable(Unroutable::Never(reply)));
+                    break;
+                }
+                Err(failure) => last = Some(worth_more(last, failure)),
+            }
+        }
+        let none = || Undialled::Unroutable(Unroutable::Later(Reply::fault("there is no host to try")));
+        Err(last.unwrap_or_else(none))
+    }
+
+    async fn dial_host(&self, targets: &Targets, host: &MxHost) -> Result<Connection, Undialled> {
+        let found = self.directory.addresses(host).await.map_err(Undialled::Unroutable)?;
+        let requirement = match self.directory.requirement(targets, host, &found).await {
+            Ok(requirement) => requirement,
+            Err(unknown) => {
+                let session = Session { targets, host, requirement: &Default::default(), address: None };
+                self.totals.count_failure(&session, TlsResult::DnssecInvalid);
+                return Err(Undialled::Unroutable(unknown));
+            }
+        };
+        let hop = Hop {
+            host: host.name.clone(),
+            port: self.port,
+            addresses: found.records,
+            terms: Terms::Direct(requirement.clone()),
+            login: None,
+            hello: self.hello.clone(),
+            tls_client: self.tls_client.clone(),
+            deadlines: self.deadlines.clone(),
+        };
+        let dialled = hop.dial().await;
+        let address = dialled.as_ref().ok().and_then(Connection::peer_address);
+        let session = Session { targets, host, requirement: &requirement, address };
+        self.totals.count(&session, dialled.as_ref().map(Connection::protection));
+        dialled.map_err(Undialled::Failed)
+    }
+}
+
+impl Service {
+    /// Whether a connection made for the one serves the other: the same hosts, on the same terms.
+    pub fn serves(&self, other: &Self) -> bool {
+        self.destination == other.destination
+            && (Arc::ptr_eq(&self.targets, &other.targets)
+                || (self.targets.hosts == other.targets.hosts && self.targets.policy == other.targets.policy))
+    }
+}
+
+/// RFC 3463 section 3.5: X.4.6, routing loop detected.
+fn is_a_loop(reply: &Reply) -> bool {
+    reply.enhanced.as_deref() == Some("5.4.6")
+}
+
+/// Of two failures, the one that leaves more hope; of equals the later.
+fn worth_more(before: Option<Undialled>, now: Undialled) -> Undialled {
+    match (&before, &now) {
+        (Some(Undialled::Failed(_)), Undialled::Unroutable(_)) => before.unwrap_or(now),
+        (Some(Undialled::Unroutable(Unroutable::Later(_))), Undialled::Unroutable(Unroutable::Never(_))) => before.unwrap_or(now),
+        _ => now,
+    }
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Direct").field("hello", &self.hello).finish_non_exhaustive()
+    }
+}
