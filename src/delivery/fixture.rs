@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::routing::RouteName;
 use crate::clock::{Clock, Timestamp};
+use crate::config::routing::RouteName;
 use crate::delivery::parcel::{Course, Parcel};
 use crate::delivery::places::Places;
 use crate::id::{Id, Ids};
@@ -34,7 +34,13 @@ pub fn parcel_of(team: Id, stream: Stream, attempts: i64, epoch: Epoch) -> Parce
     let mut claim = claim(stream, attempts, epoch);
     claim.message = Arc::new(Message { team, ..(*claim.message).clone() });
     let place = Arc::new(Places::new(1000)).admit(claim.message.id, stream, 1);
-    Parcel { claim, place: Arc::new(place), course: Course::new(Arc::new([RouteName::Relay(None)])), service: None, suspect: false }
+    Parcel {
+        claim,
+        place: Arc::new(place),
+        course: Course::new(Arc::new([RouteName::Relay(None)])),
+        service: None,
+        suspect: false,
+    }
 }
 
 /// A small message made at `created_at`.

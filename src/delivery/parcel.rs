@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::delivery::places::Place;
 use crate::config::routing::RouteName;
+use crate::delivery::places::Place;
 use crate::delivery::route::direct::Service;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;

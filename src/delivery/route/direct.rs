@@ -67,8 +67,7 @@ impl Direct {
         let direct = &config.delivery.direct;
         let resolver = Resolver::new(&config.delivery.dns)?;
         let tls_client = TlsClient::new(b"")?;
-        let policies =
-            Policies::new(resolver.clone(), Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses));
+        let policies = Policies::new(resolver.clone(), Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses));
         let mut own = Own::new(config);
         if let Ok(inbound) = config.inbound.address.parse() {
             own = own.listens_at(inbound);

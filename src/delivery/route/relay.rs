@@ -26,7 +26,13 @@ pub struct Relay {
 
 impl Relay {
     /// One of the smarthosts of the configuration; reads the certificates it names. `key` is where it stands there.
-    pub fn new(relay: &config::Relay, key: &str, config: &Config, deadlines: Arc<Deadlines>, pace: &Pace) -> Result<Self, String> {
+    pub fn new(
+        relay: &config::Relay,
+        key: &str,
+        config: &Config,
+        deadlines: Arc<Deadlines>,
+        pace: &Pace,
+    ) -> Result<Self, String> {
         let ca = match relay.ca.as_str() {
             "" => Vec::new(),
             file => std::fs::read(file).map_err(|e| format!("{key}.ca = {file:?}: {e}"))?,

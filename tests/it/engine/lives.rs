@@ -145,7 +145,8 @@ fn an_engine_takes_over_from_its_own_earlier_life_without_waiting_for_its_silenc
         assert_eq!(book.store.claim(earlier, Lane::FreshTransactional, 100).await.expect("claims").len(), 20);
         let patient = Pace { steady: Duration::from_secs(3600), ..brisk() };
         let shutdown = Shutdown::default();
-        let engine = Engine::with_pace(book.store.clone(), &config(&sink), &[], book.clock.clone(), patient, Deadlines::default());
+        let engine =
+            Engine::with_pace(book.store.clone(), &config(&sink), &[], book.clock.clone(), patient, Deadlines::default());
         let task = shutdown.spawn(engine.expect("an engine").seated(Some(seat)).run(shutdown.clone()));
         until_all(&book.store, &ids, RecipientState::Sent).await;
         Running { shutdown, task }.stop().await;

@@ -114,6 +114,8 @@ pub struct Received {
 #[derive(Default)]
 struct Record {
     connections: usize,
+    open: usize,
+    most_at_once: usize,
     lines: Vec<(usize, String)>,
     received: Vec<Received>,
 }
@@ -144,7 +146,12 @@ impl Sink {
     }
 
     pub async fn start(script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// A sink at this address.
+    pub async fn at(address: SocketAddr, script: Script) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared { script, record: Mutex::default(), changed: Notify::new() });
         let task = tokio::spawn(serve(listener, shared.clone()));
@@ -157,6 +164,11 @@ impl Sink {
 
     pub fn received(&self) -> Vec<Received> {
         self.shared.record.lock().unwrap().received.clone()
+    }
+
+    /// The most connections that were open at a time.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.record.lock().unwrap().most_at_once
     }
 
     /// Every command line, with its connection.
@@ -197,10 +209,15 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let _ = tcp.set_nodelay(true);
         let connection = shared.note(|record| {
             record.connections += 1;
+            record.open += 1;
+            record.most_at_once = record.most_at_once.max(record.open);
             record.connections - 1
         });
         let shared = shared.clone();
-        sessions.spawn(async move { begin(tcp, connection, shared).await });
+        sessions.spawn(async move {
+            begin(tcp, connection, shared.clone()).await;
+            shared.note(|record| record.open -= 1);
+        });
     }
 }
 

@@ -1,0 +1,121 @@
+//! Mail that leaves by itself: to the hosts of each recipient's domain.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use posthouse::config::{Config, Route};
+use posthouse::model::outcome::RecipientState;
+use posthouse::store::Store;
+
+use crate::support::dns::{Dns, Fault, Records};
+use crate::support::sink::{Act, Script, Sink};
+use crate::support::stores::on_every_engine;
+
+use super::{Running, accept, accept_many, arrivals, numbered, recipients, states, team, until, until_all};
+
+/// Mail goes directly, by this DNS, to the port of `sink`.
+fn config(dns: &Dns, sink: &Sink) -> Config {
+    let mut config = Config::defaults();
+    config.delivery.route = Route::Direct;
+    config.delivery.dns = dns.config();
+    config.delivery.direct.port = sink.address.port();
+    config.delivery.direct.allow_private_addresses = true;
+    config
+}
+
+/// Another host that answers at the same port.
+async fn beside(sink: &Sink, last: u8, script: Script) -> Sink {
+    Sink::at(SocketAddr::from(([127, 0, 0, last], sink.address.port())), script).await
+}
+
+fn here(last: u8) -> std::net::Ipv4Addr {
+    std::net::Ipv4Addr::new(127, 0, 0, last)
+}
+
+async fn replies(store: &Store, id: posthouse::id::Id) -> Vec<String> {
+    recipients(store, id).await.into_iter().map(|recipient| recipient.last_reply).collect()
+}
+
+#[test]
+fn each_domain_goes_to_its_own_hosts_and_those_that_share_them_in_one_transaction() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let other = beside(&sink, 2, Script::default()).await;
+        let records = Records::default()
+            .mx("one.example", 10, "mx.shared.example")
+            .mx("two.example", 10, "mx.shared.example")
+            .mx("three.example", 10, "mx.three.example")
+            .null_mx("mute.example")
+            .address("mx.shared.example", here(1))
+            .address("mx.three.example", here(2));
+        let dns = Dns::start(records).await;
+        let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+        let to = ["a@one.example", "b@two.example", "c@three.example", "d@mute.example", "e@nowhere.example"];
+        let id = accept(&book.store, numbered(team(&book.store).await, 1, &to)).await;
+        use RecipientState::{Bounced, Delivered};
+        let ended = [Delivered, Delivered, Delivered, Bounced, Bounced];
+        until("all have ended", || async { states(&book.store, id).await == ended }).await;
+        engine.stop().await;
+        let (shared, three) = (sink.received(), other.received());
+        assert_eq!((shared.len(), shared[0].rcpt.len(), three.len()), (1, 2, 1));
+        let replies = replies(&book.store, id).await;
+        assert!(replies[3].starts_with("556 5.1.10 ") && replies[4].starts_with("550 5.1.2 "), "{replies:?}");
+    });
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_passed_over_and_the_next_one_serves() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let closed =
+            beside(&sink, 3, Script::on(|turn| (turn.line == "greeting").then(|| Act::say("554 5.3.2 not today")))).await;
+        let records = Records::default()
+            .mx("example.com", 10, "mx1.example")
+            .mx("example.com", 20, "mx2.example")
+            .mx("example.com", 30, "mx3.example")
+            .address("mx1.example", here(9))
+            .address("mx2.example", here(3))
+            .address("mx3.example", here(1));
+        let dns = Dns::start(records).await;
+        let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+        let ids = accept_many(&book.store, team(&book.store).await, 0..20).await;
+        until_all(&book.store, &ids, RecipientState::Delivered).await;
+        engine.stop().await;
+        assert!(arrivals(&sink).values().all(|&times| times == 1) && sink.received().len() == 20);
+        assert!(closed.received().is_empty());
+    });
+}
+
+#[test]
+fn connections_and_messages_over_them_stay_within_the_shape() {
+    on_every_engine(|book| async move {
+        let sink = Sink::start(Script::on(|turn| (turn.line == ".").then(|| Act::Delay(Duration::from_millis(20))))).await;
+        let records = Records::default().mx("example.com", 10, "mx.one.example").address("mx.one.example", here(1));
+        let dns = Dns::start(records).await;
+        let mut config = config(&dns, &sink);
+        let shape = "[[shape]]\nmatch = \"mx:*.one.example\"\nconnections = 2\nmessages_per_connection = 5";
+        config.delivery.shape = toml::from_str::<toml::Table>(shape).unwrap().remove("shape").unwrap().try_into().unwrap();
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let ids = accept_many(&book.store, team(&book.store).await, 0..40).await;
+        until_all(&book.store, &ids, RecipientState::Delivered).await;
+        engine.stop().await;
+        assert!(sink.connections() >= 8, "{} connections for 40 messages, 5 over each", sink.connections());
+        assert!(sink.most_at_once() <= 2, "{} at once", sink.most_at_once());
+    });
+}
+
+#[test]
+fn what_the_dns_does_not_answer_waits() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let records = Records::default().fault("one.example", Fault::ServFail);
+        let dns = Dns::start(records).await;
+        let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+        let id = accept(&book.store, numbered(team(&book.store).await, 1, &["a@one.example"])).await;
+        until("a deferral", || async { recipients(&book.store, id).await[0].attempts == 1 }).await;
+        engine.stop().await;
+        let recipient = recipients(&book.store, id).await.remove(0);
+        assert_eq!(recipient.state, RecipientState::Queued);
+        assert!(recipient.last_reply.starts_with("451 4.4.3 "), "{}", recipient.last_reply);
+    });
+}
