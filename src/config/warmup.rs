@@ -66,6 +66,7 @@ impl Day {
 
 impl Ramp {
     /// Messages that may be sent on that day; `None`: any number. A day before the first counts as the first.
+    #[expect(clippy::cast_sign_loss, reason = "a product of positive numbers")]
     pub fn budget(&self, day: Day) -> Option<u64> {
         let days = i32::try_from(day.0.saturating_sub(self.since.0).max(0)).unwrap_or(i32::MAX);
         let budget = self.start as f64 * self.growth.powi(days);

@@ -126,7 +126,7 @@ impl Dispatch {
             () = self.gate.drained() => return self.release(part(claim, None)),
         };
         for (service, claim) in plan.parts {
-            self.enqueue(Destination::Hosts(service.destination.clone()), part(claim, Some(service)));
+            self.enqueue(Destination::Hosts(service.destination.clone()), part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {
             match unroutable {
@@ -143,11 +143,11 @@ impl Dispatch {
         if self.gate.is_draining() {
             return self.release(parcel);
         }
-        let queue = self.queue(&destination, parcel.service.as_ref());
+        let queue = self.queue(&destination, parcel.service.as_deref());
         match queue.push(parcel, self.clock.now()) {
             Pushed::Starts => Runner::start(self.clone(), destination, queue),
             Pushed::Waits => {}
-            Pushed::NoRoom(parcel, put_off) => self.put_off(parcel, put_off),
+            Pushed::NoRoom(parcel, put_off) => self.put_off(*parcel, put_off),
         }
         // Closing may have begun between the look and the push: whoever comes second gives it back.
         if self.gate.is_draining() {

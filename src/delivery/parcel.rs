@@ -17,7 +17,7 @@ pub struct Parcel {
     /// The ways it may go, from the one that is tried now.
     pub course: Course,
     /// Who takes it, when it goes directly.
-    pub service: Option<Service>,
+    pub service: Option<Arc<Service>>,
     /// Its process died with it, perhaps of it: it goes single file.
     pub suspect: bool,
 }

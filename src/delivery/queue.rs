@@ -76,7 +76,7 @@ pub enum Pushed {
     /// It waits for those who run.
     Waits,
     /// There is no room for it now.
-    NoRoom(Parcel, PutOff),
+    NoRoom(Box<Parcel>, PutOff),
 }
 
 /// When to bring it again, and what it waits for, in words.
@@ -161,7 +161,7 @@ impl Queue {
     pub fn push(&self, parcel: Parcel, wall: Timestamp) -> Pushed {
         let pushed = self.with(|state| {
             if let Some(put_off) = self.full(state, &parcel, wall) {
-                return Pushed::NoRoom(parcel, put_off);
+                return Pushed::NoRoom(Box::new(parcel), put_off);
             }
             match parcel.suspect {
                 true => state.file.push_back(parcel),
@@ -309,11 +309,11 @@ impl Queue {
     }
 
     /// The next hop turned this runner's connection away while it serves others: the parcel goes back to the front, the runner
-    /// leaves, and no further one comes for a while. False (with the parcel): there are no others.
-    pub fn turned_away(&self, parcel: Parcel) -> Result<(), Parcel> {
-        self.with(|state| {
+    /// leaves, and no further one comes for a while. The parcel comes back when there are no others.
+    pub fn turned_away(&self, parcel: Parcel) -> Option<Parcel> {
+        let back = self.with(|state| {
             if state.runners <= 1 {
-                return Err(parcel);
+                return Some(parcel);
             }
             state.done(&parcel);
             match parcel.suspect {
@@ -323,10 +323,12 @@ impl Queue {
             state.runners -= 1;
             state.admitted = state.runners;
             state.readmit_at = Some(Instant::now() + READMIT_AFTER);
-            Ok(())
-        })?;
-        self.pushed.notify_one();
-        Ok(())
+            None
+        });
+        if back.is_none() {
+            self.pushed.notify_one();
+        }
+        back
     }
 
     /// What waits at a destination that takes nothing for now, each with when to bring it again.

@@ -55,7 +55,7 @@ impl Runner {
         let began = Instant::now();
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
-            false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_ref(), &self.dispatch.gate, None)).await,
+            false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None)).await,
         };
         match carried {
             Ok(Carried::Fates(fates, in_flight)) => {
@@ -79,8 +79,8 @@ impl Runner {
     fn stayed_away(&self, parcel: Parcel, away: Away, began: Instant) -> bool {
         let parcel = match &away {
             Away::TurnedUs(_) => match self.queue.turned_away(parcel) {
-                Ok(()) => return false,
-                Err(parcel) => parcel,
+                None => return false,
+                Some(parcel) => parcel,
             },
             Away::Unreachable(_) => parcel,
         };
@@ -102,7 +102,7 @@ impl Runner {
             trials.relent(&claim.message, &mut trial).await;
             return Ok(Carried::Fates(vec![held(); claim.recipients.len()], in_flight));
         }
-        let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_ref(), &self.dispatch.gate, in_flight)));
+        let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight)));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {

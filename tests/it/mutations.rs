@@ -70,7 +70,7 @@ fn watch(watched: Weak<Mutex<(Instant, Vec<u8>)>>) {
                 std::process::abort();
             }
             drop(watched);
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::park_timeout(Duration::from_millis(200));
         }
     });
 }

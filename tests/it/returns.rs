@@ -293,7 +293,8 @@ fn one_secret_is_made_however_many_ask_at_once() {
     on_every_engine(|book| async move {
         let stores = [book.again().await, book.again().await, book.store.clone()];
         let mut asking = tokio::task::JoinSet::new();
-        for store in stores.iter().cycle().take(12).cloned() {
+        for store in stores.iter().cycle().take(12) {
+            let store = store.clone();
             asking.spawn(async move { store.secret("of the test").await.unwrap() });
         }
         let secrets = asking.join_all().await;

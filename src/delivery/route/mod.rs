@@ -123,7 +123,7 @@ impl Routes {
             sender_domain: message.from.rsplit_once('@').map_or("", |(_, domain)| domain),
             recipient_domain: &recipient.path.address.ascii_domain(),
         };
-        self.rules.chain(&facts, || rand::random())
+        self.rules.chain(&facts, rand::random)
     }
 
     /// Somebody to carry mail to the destination; `None`: there is no such route.

@@ -32,7 +32,7 @@ impl Inbound {
         for token in tokens {
             match self.enter_one(*token, &report).await {
                 Ok(Recorded::Written(recipients)) => {
-                    tracing::info!(%peer, message = %token.message, recipients, "a report was entered")
+                    tracing::info!(%peer, message = %token.message, recipients, "a report was entered");
                 }
                 Ok(Recorded::TooEarly) => return Entered::Later,
                 Err(failure) => {
