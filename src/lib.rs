@@ -12,6 +12,7 @@ pub mod heavy;
 pub mod id;
 pub mod lock;
 pub mod pem;
+pub mod recent;
 pub mod shutdown;
 
 // The nouns.

@@ -112,6 +112,7 @@ pub async fn submit(hop: &Hop, sender: Option<&Address>, recipients: &[Address],
         content,
         eight_bit: !content.is_ascii(),
         utf8,
+        notify: None,
         ret: None,
         envid: None,
     };

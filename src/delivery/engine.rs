@@ -16,6 +16,7 @@ use crate::delivery::route::Routes;
 use crate::delivery::scheduler::HandOver;
 use crate::delivery::signing::Signer;
 use crate::delivery::tenure::Tenure;
+use crate::delivery::verp::ReturnPaths;
 use crate::model::team::Team;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -53,6 +54,11 @@ impl Engine {
     ) -> Result<Self, String> {
         let signer = Signer::new(store.clone(), clock.clone());
         let routes = Routes::new(config, teams, deadlines, &pace, signer, clock.clone())?;
+        // What would come back to nobody had better go to the sender.
+        let routes = match config.inbound.address.as_str() {
+            "" => routes,
+            _ => routes.returning_by(ReturnPaths::new(store.clone())),
+        };
         Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default(), seat: None })
     }
 

@@ -1,58 +1,102 @@
 //! Reverse-paths that tell us which message comes back (variable envelope return paths).
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::id::Id;
 use crate::model::address::Address;
 use crate::model::message::Message;
+use crate::recent::Recent;
+use crate::store::secrets::RETURN_ADDRESSES;
+use crate::store::{Store, StoreError};
 use crate::wire::token::{Purpose, Seal, Token};
 
-/// What must be known of a message's sender before its reverse-path may be ours.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReturnPath<'a> {
-    /// The return-path domain of the sender's domain, when its records are verified: its MX is our inbound listener, and SPF allows us.
-    pub verified_domain: Option<&'a str>,
-    /// `inbound.address` is set somewhere in this house: what comes back is heard.
-    pub is_heard: bool,
+/// How long it is remembered whether a domain has a return path.
+const REMEMBERED: Duration = Duration::from_secs(4);
+/// How many domains are remembered.
+const REMEMBERED_AT_MOST: usize = 4096;
+
+/// Finds the reverse-paths that are ours, where what comes back is heard.
+pub struct ReturnPaths {
+    store: Store,
+    seal: OnceCell<Seal>,
+    /// By team and From domain, the domain that mail comes back to.
+    known: Recent<(Id, String), Option<Arc<str>>>,
 }
 
-/// The reverse-path under which `message` leaves, for the one recipient at `recipient`, or for several (`None`) that share a transaction.
-/// `None`: the reverse-path stays as it is. The null reverse-path always does (RFC 5321 section 4.5.5).
-pub fn reverse_path(seal: &Seal, message: &Message, recipient: Option<i64>, facts: ReturnPath<'_>) -> Option<Address> {
-    message.reverse_path.as_ref()?;
-    address(seal, Purpose::Bounce, message, recipient, facts)
+/// What mail of one sender domain comes back to.
+#[derive(Clone, Debug)]
+pub struct ReturnPath {
+    seal: Seal,
+    domain: Arc<str>,
 }
 
-/// The address that complaints about `message` may be sent to.
-pub fn complaints(seal: &Seal, message: &Message, recipient: Option<i64>, facts: ReturnPath<'_>) -> Option<Address> {
-    address(seal, Purpose::Complaint, message, recipient, facts)
+impl ReturnPaths {
+    /// By the domains of `store`, and the secret it keeps.
+    pub fn new(store: Store) -> Self {
+        Self { store, seal: OnceCell::new(), known: Recent::new(REMEMBERED, REMEMBERED_AT_MOST) }
+    }
+
+    /// What the reverse-path of `message` becomes. `None`: it stays as it is, since the records of its From domain's return path are not
+    /// there, or since it is null, as it must be (RFC 5321 section 4.5.5).
+    pub async fn of(&self, message: &Message) -> Result<Option<ReturnPath>, StoreError> {
+        let from = message.from.rsplit_once('@').filter(|_| message.reverse_path.is_some());
+        let Some((_, from)) = from else { return Ok(None) };
+        let Some(domain) = self.domain(message.team, from).await? else { return Ok(None) };
+        let seal = self.seal.get_or_try_init(|| self.read_seal()).await?.clone();
+        Ok(Some(ReturnPath { seal, domain }))
+    }
+
+    async fn domain(&self, team: Id, from: &str) -> Result<Option<Arc<str>>, StoreError> {
+        let name = (team, from.to_owned());
+        if let Some(domain) = self.known.get(&name) {
+            return Ok(domain);
+        }
+        let asked = Instant::now();
+        let domain: Option<Arc<str>> = self.store.return_path(team, from).await?.map(Into::into);
+        self.known.put(name, domain.clone(), asked);
+        Ok(domain)
+    }
+
+    async fn read_seal(&self) -> Result<Seal, StoreError> {
+        Ok(Seal::new(&self.store.secret(RETURN_ADDRESSES).await?))
+    }
 }
 
-fn address(seal: &Seal, purpose: Purpose, message: &Message, recipient: Option<i64>, facts: ReturnPath<'_>) -> Option<Address> {
-    let domain = facts.verified_domain.filter(|_| facts.is_heard)?;
-    // A place too high to be named is found by its address.
-    let recipient = recipient.and_then(|place| u16::try_from(place).ok()).filter(|place| *place != u16::MAX);
-    let local_part = seal.local_part(Token { purpose, message: message.id, recipient });
-    Address::parse(&format!("{local_part}@{domain}")).ok()
+impl ReturnPath {
+    /// The reverse-path under which `message` leaves for the one recipient at `recipient`, or for several (`None`) that share a transaction.
+    pub fn address(&self, message: Id, recipient: Option<i64>) -> Option<Address> {
+        // A place too high to be named is found by its address.
+        let recipient = recipient.and_then(|place| u16::try_from(place).ok()).filter(|place| *place != u16::MAX);
+        let local_part = self.seal.local_part(Token { purpose: Purpose::Bounce, message, recipient });
+        Address::parse(&format!("{local_part}@{}", self.domain)).ok()
+    }
+}
+
+impl std::fmt::Debug for ReturnPaths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReturnPaths")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::delivery::fixture;
 
     #[test]
-    fn the_reverse_path_is_ours_only_where_it_comes_back_to_us() {
-        let (seal, message) = (Seal::new(b"secret"), fixture::message(Timestamp(0)));
-        let heard = ReturnPath { verified_domain: Some("return.example.com"), is_heard: true };
-        let path = reverse_path(&seal, &message, Some(3), heard).unwrap();
-        assert_eq!(path.domain(), "return.example.com");
-        let token = Token { purpose: Purpose::Bounce, message: message.id, recipient: Some(3) };
-        assert_eq!(seal.read(path.local_part()), Some(token));
-        let complaints = complaints(&seal, &message, None, heard).unwrap();
-        assert_eq!(seal.read(complaints.local_part()).map(|t| (t.purpose, t.recipient)), Some((Purpose::Complaint, None)));
-
-        assert_eq!(reverse_path(&seal, &message, None, ReturnPath { is_heard: false, ..heard }), None);
-        assert_eq!(reverse_path(&seal, &message, None, ReturnPath { verified_domain: None, ..heard }), None);
-        let null = Message { reverse_path: None, ..message };
-        assert_eq!(reverse_path(&seal, &null, Some(3), heard), None);
+    fn a_reverse_path_names_the_message_and_its_one_recipient() {
+        let path = ReturnPath { seal: Seal::new(b"secret"), domain: "send.example.com".into() };
+        let message = Id([7; 16]);
+        for (place, named) in
+            [(Some(3), Some(3)), (None, None), (Some(65_534), Some(65_534)), (Some(65_535), None), (Some(1 << 20), None)]
+        {
+            let address = path.address(message, place).expect("an address");
+            assert_eq!(address.domain(), "send.example.com");
+            let token = Token { purpose: Purpose::Bounce, message, recipient: named };
+            assert_eq!(path.seal.read(address.local_part()), Some(token));
+        }
     }
 }

@@ -6,10 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::config::Config;
 use crate::model::dkim::{Algorithm, DkimKey, KeyState};
-use crate::model::domain::Domain;
-
-/// The label of the return path below the domain.
-const RETURN_PATH: &str = "send";
+use crate::model::domain::{Domain, return_path_of};
 
 /// A DNS record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +85,7 @@ pub fn records(domain: &Domain, keys: &[DkimKey], gateway: Option<&str>) -> Vec<
         ));
     }
     if let Some(gateway) = gateway {
-        let below = format!("{RETURN_PATH}.{name}");
+        let below = return_path_of(name);
         records.push(record(Purpose::ReturnPathMx, below.clone(), gateway.to_owned(), false));
         records.push(record(Purpose::ReturnPathSpf, below, format!("v=spf1 a:{gateway} ~all"), false));
     }

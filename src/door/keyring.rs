@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
-use crate::door::recent::Recent;
 use crate::id::Id;
 use crate::model::key::{ApiKey, Secret, SecretHash};
+use crate::recent::Recent;
 use crate::store::{Store, StoreError};
 
 /// Why a key does not open the door.

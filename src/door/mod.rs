@@ -4,5 +4,4 @@ pub mod http;
 pub mod inbound;
 pub mod keyring;
 pub mod logins;
-pub mod recent;
 pub mod smtp;

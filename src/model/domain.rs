@@ -58,6 +58,11 @@ pub struct Domain {
     pub return_path: bool,
 }
 
+/// The name below a domain whose MX leads here: the domain of our own reverse-paths for its mail.
+pub fn return_path_of(domain: &str) -> String {
+    format!("send.{domain}")
+}
+
 /// What a look at a domain's records changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::dkim::{KeyState, SecretKey};
-use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look};
+use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look, return_path_of};
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, dkim, rows};
 
@@ -43,7 +43,7 @@ static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
 static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
 /// Of the name and its parents, those that say anything: this team's own, and what another team has proven to be its own.
 static NEAREST: Sql = Sql::rows(
-    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status FROM {rows} JOIN domains d ON d.name = v.candidate
+    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status, d.return_path AS return_path FROM {rows} JOIN domains d ON d.name = v.candidate
      WHERE d.team_id = $1 OR d.status = 'verified' OR d.status = 'disabled'",
     &[("candidate", Kind::Text)],
 );
@@ -60,7 +60,7 @@ record!(DomainRow {
     missing_since: Option<i64>,
     return_path: i64,
 });
-record!(Near { team_id: Vec<u8>, name: String, status: String });
+record!(Near { team_id: Vec<u8>, name: String, status: String, return_path: i64 });
 
 impl DomainRow {
     fn domain(self) -> Result<Domain, StoreError> {
@@ -176,6 +176,17 @@ impl Store {
         Ok((!keys.is_empty()).then_some((domain, keys)))
     }
 
+    /// The domain that what comes back about the team's mail from `name` is addressed to. `None` where the team does not stand verified to
+    /// it, or the records of the return path were not there at the last look.
+    pub async fn return_path(&self, team: Id, name: &str) -> Result<Option<String>, StoreError> {
+        let near = self.nearest(team, name).await?;
+        if judge(team, &near) != DomainStanding::Verified {
+            return Ok(None);
+        }
+        let own = near.into_iter().filter(|n| n.team_id == team.0).max_by_key(|n| n.name.len());
+        Ok(own.filter(|n| n.return_path != 0).map(|n| return_path_of(&n.name)))
+    }
+
     async fn nearest(&self, team: Id, name: &str) -> Result<Vec<Near>, StoreError> {
         let candidates: Vec<_> = with_parents(name).map(|candidate| values![candidate]).collect();
         self.db().fetch_rows::<Near>(&NEAREST, values![team], &candidates).await
@@ -252,8 +263,12 @@ mod tests {
     #[test]
     fn the_nearest_domain_decides() {
         let (us, them) = (Id([1; 16]), Id([2; 16]));
-        let near =
-            |team: Id, name: &str, status: &str| Near { team_id: team.0.to_vec(), name: name.into(), status: status.into() };
+        let near = |team: Id, name: &str, status: &str| Near {
+            team_id: team.0.to_vec(),
+            name: name.into(),
+            status: status.into(),
+            return_path: 0,
+        };
         let parent = || near(us, "example.com", "verified");
         assert_eq!(judge(us, &[]), DomainStanding::Unverified);
         assert_eq!(judge(us, &[parent()]), DomainStanding::Verified);

@@ -28,16 +28,16 @@ use crate::support::smtp::Client;
 use crate::support::stores::on_every_engine;
 
 /// An inbound listener over a store.
-struct Desk {
+pub struct Desk {
     store: Store,
     team: Id,
     seal: Seal,
     address: SocketAddr,
-    shutdown: Shutdown,
+    pub shutdown: Shutdown,
 }
 
 impl Desk {
-    async fn open(store: &Store) -> Self {
+    pub async fn open(store: &Store) -> Self {
         let team = store.create_team("returns").await.unwrap().id;
         let inbound = Inbound::open("mx.example.test", store.clone(), Arc::new(classify)).await.unwrap();
         let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.unwrap());
@@ -93,7 +93,7 @@ impl Desk {
         client.say(&text.replace('\n', "\r\n")).await
     }
 
-    async fn delivery(&self, to: &str, fields: &str) -> String {
+    pub async fn delivery(&self, to: &str, fields: &str) -> String {
         self.report(to, &format!("Reporting-MTA: dns; mx.far.test\n\n{fields}\n"), "message/delivery-status").await
     }
 
@@ -112,7 +112,7 @@ impl Desk {
     }
 }
 
-const GONE: &str =
+pub const GONE: &str =
     "Final-Recipient: rfc822; B@Example.test\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 no such user";
 
 #[test]

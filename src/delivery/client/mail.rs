@@ -2,7 +2,7 @@
 
 use crate::delivery::client::extensions::Extensions;
 use crate::model::address::Address;
-use crate::model::envelope::{DsnRet, ForwardPath};
+use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
 
 /// One transaction: a message on its way to recipients at one next hop.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Mail<'a> {
     pub eight_bit: bool,
     /// The envelope or the header fields need SMTPUTF8 (RFC 6531).
     pub utf8: bool,
+    /// Asked for every recipient, whatever their senders asked for: the reverse-path is ours, and so is what comes back.
+    pub notify: Option<DsnNotify>,
     pub ret: Option<DsnRet>,
     pub envid: Option<&'a str>,
 }
@@ -62,7 +64,7 @@ impl Mail<'_> {
         self.write_address(&path.address, out);
         out.push(b'>');
         if offered.dsn {
-            if let Some(notify) = path.notify {
+            if let Some(notify) = self.notify.or(path.notify) {
                 out.extend_from_slice(format!(" NOTIFY={}", notify.text()).as_bytes());
             }
             if let Some((kind, original)) = path.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';')) {
@@ -100,7 +102,6 @@ fn write_xtext(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::envelope::DsnNotify;
 
     fn lines(offered: &Extensions, utf8: bool) -> String {
         let from = Address::parse("bounce@b\u{fc}cher.example").unwrap();
@@ -116,6 +117,7 @@ mod tests {
             content: b"1234",
             eight_bit: true,
             utf8,
+            notify: None,
             ret: Some(DsnRet::Headers),
             envid: Some("a=b c"),
         };

@@ -6,17 +6,18 @@ use crate::delivery::client::transaction::Answer;
 use crate::delivery::fate::{Fate, classify, is_one_too_many, was_accepted};
 use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
+use crate::delivery::verp::ReturnPath;
 use crate::heavy;
 use crate::mime::parts::Reach;
 use crate::model::address::Address;
-use crate::model::envelope::ForwardPath;
+use crate::model::envelope::{DsnNotify, ForwardPath};
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
 /// An attempt under way.
 pub struct Attempt<'a> {
     pub claim: &'a Claim,
-    reverse_path: Option<Address>,
+    sender: Sender,
     reach: Reach,
     signing: Option<Signing>,
     /// In the order of the claim's recipients.
@@ -25,13 +26,33 @@ pub struct Attempt<'a> {
     stamped: Option<(Extensions, Result<Stamped, Reply>)>,
 }
 
+/// What the next hop is told of the sender.
+struct Sender {
+    /// The reverse-path as it was given; `None` is the null one.
+    own: Option<Address>,
+    /// Where what comes back is to come to us: then each transaction has a reverse-path of its own.
+    returning: Option<Returning>,
+}
+
+/// What comes back to us, and what of it the next hop is asked for.
+pub struct Returning {
+    pub path: ReturnPath,
+    pub notify: DsnNotify,
+}
+
 impl<'a> Attempt<'a> {
     /// An attempt of which nothing is told yet. The error is the fate of all.
-    pub fn new(claim: &'a Claim, reach: Reach, signing: Option<Signing>) -> Result<Self, Fate> {
-        let reverse_path = claim.message.reverse_path.as_deref().map(Address::parse).transpose();
-        let reverse_path =
-            reverse_path.map_err(|e| Fate::Failed(Reply::fault(format!("the reverse-path can't be said: {e}"))))?;
-        Ok(Self { claim, reverse_path, reach, signing, told: vec![None; claim.recipients.len()], stamped: None })
+    pub fn new(claim: &'a Claim, reach: Reach, signing: Option<Signing>, returning: Option<Returning>) -> Result<Self, Fate> {
+        let own = claim.message.reverse_path.as_deref().map(Address::parse).transpose();
+        let own = own.map_err(|e| Fate::Failed(Reply::fault(format!("the reverse-path can't be said: {e}"))))?;
+        Ok(Self {
+            claim,
+            sender: Sender { own, returning },
+            reach,
+            signing,
+            told: vec![None; claim.recipients.len()],
+            stamped: None,
+        })
     }
 
     /// Whether nothing was told yet.
@@ -60,7 +81,9 @@ impl<'a> Attempt<'a> {
             }
         }
         let stamped = stamped.ok()?;
-        (!places.is_empty()).then_some(Goes { places, paths, stamped })
+        let only = if let [only] = places[..] { Some(self.claim.recipients[only].index) } else { None };
+        let (reverse_path, notify) = self.sender.of_transaction(self.claim, only);
+        (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, stamped })
     }
 
     /// The message as such a next hop can take it.
@@ -70,7 +93,7 @@ impl<'a> Attempt<'a> {
             _ => {
                 let body = &self.claim.body;
                 let signing = self.signing.as_ref();
-                let stamped = heavy::run(body.len(), || stamp(body, self.reverse_path.as_ref(), offered, self.reach, signing));
+                let stamped = heavy::run(body.len(), || stamp(body, self.sender.said(), offered, self.reach, signing));
                 self.stamped = Some((offered.clone(), stamped.clone()));
                 stamped
             }
@@ -100,11 +123,29 @@ impl<'a> Attempt<'a> {
     }
 }
 
+impl Sender {
+    /// The reverse-path as it was given, where it is said.
+    fn said(&self) -> Option<&Address> {
+        self.own.as_ref().filter(|_| self.returning.is_none())
+    }
+
+    /// The reverse-path for one recipient (its place in the message), or for several, and what is asked of the next hop with it.
+    fn of_transaction(&self, claim: &Claim, only: Option<i64>) -> (Option<Address>, Option<DsnNotify>) {
+        let ours = |returning: &Returning| Some((returning.path.address(claim.message.id, only)?, returning.notify));
+        match self.returning.as_ref().and_then(ours) {
+            Some((path, notify)) => (Some(path), Some(notify)),
+            None => (self.own.clone(), None),
+        }
+    }
+}
+
 /// What goes in one transaction.
 pub struct Goes<'a> {
     /// The recipients' places in the claim.
     pub places: Vec<usize>,
     paths: Vec<&'a ForwardPath>,
+    reverse_path: Option<Address>,
+    notify: Option<DsnNotify>,
     stamped: Stamped,
 }
 
@@ -113,12 +154,13 @@ impl Goes<'_> {
     pub fn mail<'m>(&'m self, attempt: &'m Attempt<'_>) -> Mail<'m> {
         let message = &attempt.claim.message;
         Mail {
-            reverse_path: attempt.reverse_path.as_ref(),
+            reverse_path: self.reverse_path.as_ref(),
             recipients: &self.paths,
             head: &self.stamped.head,
             content: &self.stamped.content,
             eight_bit: self.stamped.eight_bit,
             utf8: self.stamped.utf8 || self.paths.iter().any(|path| path.address.needs_smtputf8()),
+            notify: self.notify,
             ret: message.ret,
             envid: message.envid.as_deref(),
         }

@@ -7,13 +7,15 @@ use crate::delivery::client::{ClientError, Connection, Step};
 use crate::delivery::fate::{Fate, explain};
 use crate::delivery::gate::Gate;
 use crate::delivery::mx::Unroutable;
-use crate::delivery::route::attempt::Attempt;
+use crate::delivery::route::attempt::{Attempt, Returning};
 use crate::delivery::route::capture::Capture;
 use crate::delivery::route::direct::{Direct, Service, Undialled};
 use crate::delivery::route::relay::Relay;
 use crate::delivery::shape::manner::Sign;
 use crate::delivery::signing::Signer;
+use crate::delivery::verp::ReturnPaths;
 use crate::mime::parts::Reach;
+use crate::model::envelope::DsnNotify;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -28,6 +30,13 @@ pub enum Line {
     Direct(Arc<Direct>),
 }
 
+impl Line {
+    /// What a next hop is asked to tell us. Of one that is the last we know of success by its own reply.
+    fn notify(&self) -> DsnNotify {
+        DsnNotify { success: matches!(self, Self::Relay(_)), failure: true, delay: false }
+    }
+}
+
 /// Carries mail along one line, over one connection at a time.
 #[derive(Debug)]
 pub struct Courier {
@@ -35,6 +44,8 @@ pub struct Courier {
     attempts: Attempts,
     /// `None`: what it carries goes unsigned.
     signer: Option<Arc<Signer>>,
+    /// `None`: what comes back is heard nowhere, and every reverse-path stays.
+    return_paths: Option<Arc<ReturnPaths>>,
     kept: Option<Kept>,
 }
 
@@ -99,12 +110,17 @@ impl From<&ClientError> for Away {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, kept: None }
+        Self { line, attempts, signer: None, return_paths: None, kept: None }
     }
 
     /// With somebody to sign what it carries.
     pub fn signed_by(self, signer: Arc<Signer>) -> Self {
         Self { signer: Some(signer), ..self }
+    }
+
+    /// With reverse-paths that bring back to us what comes back.
+    pub fn returning_by(self, return_paths: Option<Arc<ReturnPaths>>) -> Self {
+        Self { return_paths, ..self }
     }
 
     /// Attempts the claim, which may be `in_flight` already and goes to `service` when it goes directly; what the gate shuts out before it
@@ -127,14 +143,19 @@ impl Courier {
         }
     }
 
-    /// An attempt, with what signs its message at hand. Keys that can't be read are no reason to send unsigned.
+    /// An attempt, with what signs its message and where it returns to at hand. Keys that can't be read are no reason to send unsigned.
     async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach) -> Result<Attempt<'c>, Fate> {
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
             Some(signer) => signer.of(&claim.message).await.map_err(later)?,
             None => None,
         };
-        Attempt::new(claim, reach, signing)
+        let unknown = |e| Fate::Later(Reply::fault(format!("the return path can't be looked up: {e}")));
+        let path = match &self.return_paths {
+            Some(paths) => paths.of(&claim.message).await.map_err(unknown)?,
+            None => None,
+        };
+        Attempt::new(claim, reach, signing, path.map(|path| Returning { path, notify: self.line.notify() }))
     }
 
     /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.

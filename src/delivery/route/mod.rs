@@ -19,6 +19,7 @@ use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
 use crate::delivery::signing::Signer;
+use crate::delivery::verp::ReturnPaths;
 use crate::model::message::Recipient;
 use crate::model::team::Team;
 use crate::store::handover::Claim;
@@ -48,6 +49,7 @@ pub struct Routes {
     direct: Option<Arc<Direct>>,
     attempts: Attempts,
     signer: Arc<Signer>,
+    return_paths: Option<Arc<ReturnPaths>>,
     bounces: bounce::Rules,
 }
 
@@ -77,8 +79,14 @@ impl Routes {
             direct: direct.transpose()?.map(Arc::new),
             attempts: Attempts::new(delivery.workers),
             signer: Arc::new(signer),
+            return_paths: None,
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
+    }
+
+    /// With reverse-paths that are ours, for mail that leaves.
+    pub fn returning_by(self, return_paths: ReturnPaths) -> Self {
+        Self { return_paths: Some(Arc::new(return_paths)), ..self }
     }
 
     /// The attempts of this engine.
@@ -133,7 +141,7 @@ impl Routes {
             Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
             Destination::Hosts(_) => Line::Direct(self.direct.clone()?),
         };
-        Some(Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()))
+        Some(Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).returning_by(self.return_paths.clone()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::support::stores::on_every_engine;
 use super::{Running, accept, accept_many, arrivals, numbered, recipients, states, team, until, until_all};
 
 /// Mail goes directly, by this DNS, to the port of `sink`.
-fn config(dns: &Dns, sink: &Sink) -> Config {
+pub(super) fn config(dns: &Dns, sink: &Sink) -> Config {
     let mut config = Config::defaults();
     config.delivery.route = Route::Direct;
     config.delivery.dns = dns.config();
@@ -28,7 +28,7 @@ async fn beside(sink: &Sink, last: u8, script: Script) -> Sink {
     Sink::at(SocketAddr::from(([127, 0, 0, last], sink.address.port())), script).await
 }
 
-fn here(last: u8) -> std::net::Ipv4Addr {
+pub(super) fn here(last: u8) -> std::net::Ipv4Addr {
     std::net::Ipv4Addr::new(127, 0, 0, last)
 }
 

@@ -6,6 +6,7 @@ mod fairness;
 mod lives;
 mod outage;
 mod outcomes;
+mod returning;
 mod signing;
 mod wake;
 
