@@ -1,6 +1,9 @@
 //! What waits for one destination, and who works there.
 
-use std::collections::VecDeque;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,32 +14,13 @@ use crate::clock::Timestamp;
 use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::shape::Limits;
-use crate::delivery::shape::horizon::Horizon;
 use crate::delivery::shape::manner::{Manner, Sign};
 use crate::delivery::shape::slots::Share;
-use crate::delivery::turns::Turns;
 use crate::id::Id;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
-
-/// The order in which lanes are served at a turn: fresh before retried and transactional before broadcast, but nobody starves.
-/// Broadcast goes first at a tenth of the turns, and what is retried at another.
-pub fn order(turn: u64) -> [Lane; 4] {
-    use Lane::{FreshBroadcast, FreshTransactional, RetriedBroadcast, RetriedTransactional};
-    match turn % 10 {
-        4 => [RetriedTransactional, FreshTransactional, RetriedBroadcast, FreshBroadcast],
-        9 => [FreshBroadcast, RetriedBroadcast, FreshTransactional, RetriedTransactional],
-        _ => Lane::ALL,
-    }
-}
-
-/// The stream whose recipients are in the lane.
-pub fn stream_of(lane: Lane) -> Stream {
-    match lane {
-        Lane::FreshTransactional | Lane::RetriedTransactional => Stream::Transactional,
-        Lane::FreshBroadcast | Lane::RetriedBroadcast => Stream::Broadcast,
-    }
-}
+use state::State;
+pub use state::{order, stream_of};
 
 /// One destination's queue. Runners, each with a connection of its own, take from it as its manner allows.
 #[derive(Debug)]
@@ -46,26 +30,6 @@ pub struct Queue {
     idle_after: Duration,
     state: Mutex<State>,
     pushed: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    lanes: [Turns; 4],
-    /// Suspects, of which one at a time is let out.
-    file: VecDeque<Parcel>,
-    /// The one that is out.
-    out_of_file: Option<Id>,
-    turn: u64,
-    runners: usize,
-    /// Runners that wait for work.
-    idle: usize,
-    /// Runners that carry broadcast mail.
-    broadcasting: usize,
-    /// Runners that the next hop lets in: less than its limits for a while after it turned one away.
-    admitted: usize,
-    readmit_at: Option<Instant>,
-    manner: Manner,
-    horizon: Horizon,
 }
 
 /// What became of a parcel that was brought.
@@ -96,8 +60,6 @@ enum Found {
     TooMany,
 }
 
-/// After the next hop turned a connection away while it served others, for so long no further one is tried.
-const READMIT_AFTER: Duration = Duration::from_secs(30);
 /// Parcels that may wait at a destination for each of its connections, however many others want the room.
 const ROOM_PER_CONNECTION: usize = 4;
 /// How long what belongs to another engine is left to that one.
@@ -123,29 +85,11 @@ impl Queue {
     }
 
     fn new(bounded: bool, manner: Manner, idle_after: Duration) -> Self {
-        let state = State {
-            lanes: Default::default(),
-            file: VecDeque::new(),
-            out_of_file: None,
-            turn: 0,
-            runners: 0,
-            idle: 0,
-            broadcasting: 0,
-            admitted: usize::MAX,
-            readmit_at: None,
-            manner,
-            horizon: Horizon::new(Instant::now()),
-        };
-        Self { bounded, idle_after, state: Mutex::new(state), pushed: Notify::new() }
+        Self { bounded, idle_after, state: Mutex::new(State::new(manner)), pushed: Notify::new() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    /// What it is sent at most.
-    pub fn limits(&self) -> Limits {
-        self.with(|state| *state.manner.limits())
     }
 
     /// This engine's share of the connections has changed.
@@ -321,8 +265,7 @@ impl Queue {
                 false => state.lanes[parcel.lane() as usize].give_back(parcel),
             }
             state.runners -= 1;
-            state.admitted = state.runners;
-            state.readmit_at = Some(Instant::now() + READMIT_AFTER);
+            state.admit_no_more();
             None
         });
         if back.is_none() {
@@ -361,63 +304,3 @@ impl Queue {
         self.with(State::empty)
     }
 }
-
-impl State {
-    /// Parcels that a runner could take now, as far as connections go.
-    fn waiting(&self) -> usize {
-        let lanes: usize = self.lanes.iter().map(Turns::len).sum();
-        lanes + usize::from(self.out_of_file.is_none() && !self.file.is_empty())
-    }
-
-    fn empty(&mut self) -> Vec<Parcel> {
-        self.lanes.iter_mut().flat_map(Turns::empty).chain(self.file.drain(..)).collect()
-    }
-
-    /// The suspect that may go.
-    fn next_of_file(&self, broadcast_may: bool) -> Option<Id> {
-        let first = self.file.front().filter(|first| broadcast_may || first.stream() == Stream::Transactional)?;
-        self.out_of_file.is_none().then_some(first.claim.message.id)
-    }
-
-    fn pop_file(&mut self, message: Id) -> Option<Parcel> {
-        self.out_of_file = Some(message);
-        self.file.pop_front()
-    }
-
-    /// A suspect that is no longer the one that is out changes nothing.
-    fn back_in_file(&mut self, message: Id) {
-        self.out_of_file.take_if(|out| *out == message);
-    }
-
-    fn done(&mut self, parcel: &Parcel) {
-        self.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-        if parcel.suspect {
-            self.back_in_file(parcel.claim.message.id);
-        }
-    }
-
-    fn waiting_of(&self, stream: Stream) -> usize {
-        let lanes = match stream {
-            Stream::Transactional => [Lane::FreshTransactional, Lane::RetriedTransactional],
-            Stream::Broadcast => [Lane::FreshBroadcast, Lane::RetriedBroadcast],
-        };
-        lanes.into_iter().map(|lane| self.lanes[lane as usize].len()).sum()
-    }
-
-    /// Connections that it is to have now, as it behaves.
-    fn connections(&self) -> usize {
-        self.admitted.min(self.manner.connections() as usize)
-    }
-
-    fn wants_runner(&mut self) -> bool {
-        if self.readmit_at.is_some_and(|at| at <= Instant::now()) {
-            (self.admitted, self.readmit_at) = (usize::MAX, None);
-        }
-        let wanted = self.waiting() > self.idle && self.runners < self.connections();
-        self.runners += usize::from(wanted);
-        wanted
-    }
-}
-
-#[cfg(test)]
-mod tests;

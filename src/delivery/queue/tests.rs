@@ -122,7 +122,7 @@ async fn a_peer_that_lets_in_two_is_not_asked_for_a_third_for_a_while() {
     let refused = queue.next(&gate).await.expect("a parcel");
     assert!(queue.turned_away(refused).is_none());
     assert!(!starts(&queue, parcel(Transactional, 0, EPOCH)));
-    tokio::time::advance(READMIT_AFTER).await;
+    tokio::time::advance(state::READMIT_AFTER).await;
     assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
 }
 
