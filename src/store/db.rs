@@ -1,8 +1,11 @@
 //! The two engines behind one face: reading, and transactions that write.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite};
+use tokio::time::timeout;
 
 use crate::store::StoreError;
 use crate::store::script::Script;
@@ -11,6 +14,14 @@ use crate::store::sql::{Record, Sql, Value};
 
 /// Committers that work at once on PostgreSQL; SQLite has one writer.
 pub(super) const POSTGRES_COMMITTERS: usize = 3;
+
+/// PostgreSQL ends a statement by itself after 30 s: when even that is not heard, its machine or the way there is gone.
+const ANSWER_WITHIN: Duration = Duration::from_secs(35);
+
+/// Waits for PostgreSQL no longer than it may take: a peer that vanished without a word is otherwise waited for until TCP gives it up.
+async fn answered<T, E: From<sqlx::Error>>(asked: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(ANSWER_WITHIN, asked).await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))
+}
 
 /// Connections to one of the engines: for writing, for the look-ups that each message makes, and for all other reading.
 #[derive(Clone, Debug)]
@@ -56,7 +67,7 @@ impl Db {
     pub async fn fetch_rows<R: Record>(&self, sql: &Sql, scalars: Vec<Value>, rows: &[Vec<Value>]) -> Result<Vec<R>, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => records(&sql.sqlite(&scalars, rows).fetch_all(readers).await?)?,
-            Self::Postgres { readers, .. } => records(&sql.postgres(&scalars, rows).fetch_all(readers).await?)?,
+            Self::Postgres { readers, .. } => records(&answered(sql.postgres(&scalars, rows).fetch_all(readers)).await?)?,
         })
     }
 
@@ -99,7 +110,7 @@ impl Db {
             }
             Self::Postgres { writers, .. } => {
                 let mut seat = writers.take().await?;
-                seat.begin("BEGIN").await?;
+                answered(seat.begin("BEGIN")).await?;
                 Ok(Tx::Postgres(seat))
             }
         }
@@ -109,7 +120,7 @@ impl Db {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { readers, .. } => sqlx::query("SELECT 1").execute(readers).await.map(|_| ())?,
-            Self::Postgres { readers, .. } => sqlx::query("SELECT 1").execute(readers).await.map(|_| ())?,
+            Self::Postgres { readers, .. } => answered(sqlx::query("SELECT 1").execute(readers)).await.map(|_| ())?,
         }
         Ok(())
     }
@@ -130,7 +141,7 @@ impl Db {
             Self::Postgres { writers, .. } => {
                 let mut seat = writers.take().await?;
                 let mut connection = seat.lend()?;
-                let outcome = script.postgres_whole(tables).execute(&mut connection).await;
+                let outcome = answered(script.postgres_whole(tables).execute(&mut connection)).await;
                 seat.put(connection, outcome).map(|_| ())
             }
         }
@@ -164,7 +175,7 @@ impl Tx {
             }
             Self::Postgres(seat) => {
                 let mut connection = seat.lend()?;
-                let outcome = sql.postgres(scalars, rows).execute(&mut connection).await;
+                let outcome = answered(sql.postgres(scalars, rows).execute(&mut connection)).await;
                 seat.put(connection, outcome)?.rows_affected()
             }
         })
@@ -197,7 +208,7 @@ impl Tx {
             }
             Self::Postgres(seat) => {
                 let mut connection = seat.lend()?;
-                let outcome = sql.postgres(scalars, rows).fetch_all(&mut connection).await;
+                let outcome = answered(sql.postgres(scalars, rows).fetch_all(&mut connection)).await;
                 records(&seat.put(connection, outcome)?)
             }
         }
@@ -207,7 +218,7 @@ impl Tx {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(mut seat) => seat.commit().await,
-            Self::Postgres(mut seat) => seat.commit().await,
+            Self::Postgres(mut seat) => answered(seat.commit()).await,
         }
     }
 }
@@ -218,4 +229,16 @@ where
     R: for<'r> sqlx::FromRow<'r, Row>,
 {
     Ok(rows.iter().map(R::from_row).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_vanished_is_not_waited_for_for_ever() {
+        let silence = std::future::pending::<Result<(), sqlx::Error>>();
+        let outcome = answered(silence).await.map_err(StoreError::from);
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
 }

@@ -28,6 +28,8 @@ static BURY_SILENT: Sql = Sql::new(
 );
 /// A dead epoch stays dead, whatever its engine believes.
 static RENEW: Sql = Sql::new("UPDATE engines SET renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
+/// Has it looked through once more.
+static LOOK_AGAIN: Sql = Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE epoch = $1 AND state = 'empty'");
 static BURY_NAMESAKES: Sql =
     Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE state = 'alive' AND name = $1");
 static CLOSE: Sql = Sql::new("UPDATE engines SET state = 'dead', renewed_at = {now} WHERE epoch = $1 AND state = 'alive'");
@@ -79,7 +81,12 @@ impl Store {
 
     /// Renews the epoch. False: it is dead, and what was claimed under it is no longer ours.
     pub async fn renew_epoch(&self, epoch: Epoch) -> Result<bool, StoreError> {
-        Ok(self.db().write(&RENEW, values![epoch]).await? == 1)
+        if self.db().write(&RENEW, values![epoch]).await? == 1 {
+            return Ok(true);
+        }
+        // A process that was suspended may have had a commit on its way, which wrote rows of an epoch that had been found empty.
+        self.db().write(&LOOK_AGAIN, values![epoch]).await?;
+        Ok(false)
     }
 
     /// Ends the epoch in order: what it still holds becomes free at once.

@@ -160,10 +160,11 @@ fn read(holder: Holder) -> Result<([u8; 32], Id, Held), StoreError> {
     Ok((key, id, Held { fingerprint: holder.fingerprint, replay, reused: Accepted::KeyReused { id } }))
 }
 
-/// Gives up the automatic keys of those messages that have ended badly, so that the same bytes may be sent again.
+/// Gives up the automatic keys of those messages that have ended badly, so that the same bytes may be sent again; a key that was given up
+/// before may be another message's by now.
 pub(super) static GIVE_UP: Sql = Sql::rows(
-    "DELETE FROM idempotency_keys WHERE automatic = 1 AND key IN (
-         SELECT m.idempotency_key FROM {rows} JOIN outbound_messages m ON m.id = v.message
+    "DELETE FROM idempotency_keys WHERE automatic = 1 AND (key, message_id) IN (
+         SELECT m.idempotency_key, m.id FROM {rows} JOIN outbound_messages m ON m.id = v.message
          WHERE m.idempotency_key IS NOT NULL
            AND EXISTS (
                SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('bounced', 'failed', 'cancelled'))

@@ -17,12 +17,17 @@ use crate::store::{Store, StoreError, events, rows, settle, suppressions};
 /// Times that a report is written again after it collided with another transaction.
 const REPEATS: usize = 5;
 
-/// The recipients, locked on PostgreSQL, and whether each complained.
+/// Locks the recipients on PostgreSQL: of two reports at once the second must see what the first wrote. A statement of its own, so that
+/// what follows looks anew.
+static LOCK: Sql =
+    Sql::new("SELECT COUNT(*) FROM (SELECT r.idx FROM outbound_recipients r WHERE r.message_id = $1 ORDER BY r.idx {lock}) AS q");
+
+/// The recipients, and whether each complained.
 static STANDING: Sql = Sql::new(
     "SELECT r.idx AS idx, r.state AS state, r.address AS address, m.team_id AS team_id, m.sandbox AS sandbox,
          CAST(CASE WHEN EXISTS (SELECT 1 FROM events e WHERE e.message_id = m.id AND e.kind = 'complained' AND e.recipient = r.idx)
              THEN 1 ELSE 0 END AS BIGINT) AS complained
-     FROM outbound_recipients r JOIN outbound_messages m ON m.id = r.message_id WHERE r.message_id = $1 ORDER BY r.idx {lock}",
+     FROM outbound_recipients r JOIN outbound_messages m ON m.id = r.message_id WHERE r.message_id = $1 ORDER BY r.idx",
 );
 
 /// A recipient whose attempts are over has no claim to be fenced by; its row is locked.
@@ -122,6 +127,7 @@ async fn standing(tx: &mut Tx, message: Id) -> Result<Vec<Standing>, StoreError>
             complained: row.complained != 0,
         })
     };
+    tx.run(&LOCK, &values![message], &[]).await?;
     tx.fetch::<StandingRow>(&STANDING, &values![message], &[]).await?.into_iter().map(read).collect()
 }
 

@@ -175,7 +175,8 @@ impl<D: Engine> Seat<D> {
     /// connection it is not known where it stands.
     pub async fn roll_back(mut self) {
         self.open = false;
-        if self.say("ROLLBACK").await.is_err() {
+        let patience = self.inner.patience;
+        if !matches!(tokio::time::timeout(patience, self.say("ROLLBACK")).await, Ok(Ok(()))) {
             self.discard().await;
         }
     }

@@ -3,11 +3,13 @@
 use crate::id::Id;
 use crate::store::db::{Db, Tx};
 use crate::store::script::Script;
-use crate::store::sql::{Value, values};
+use crate::store::sql::{Sql, Value, values};
 use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle, suppressions};
 
-/// Counters come last, so that rows which several committers share are locked for the shortest time.
-static WRITE: Script = Script::new(&[
+/// Every table that a batch writes. Keys stand first, since a batch that is judged row by row has claimed them before. Counters come last:
+/// statements that are run one by one lock rows which several committers share for the shortest time.
+static PARTS: [&Sql; 10] = [
+    &idempotency::INSERT,
     &accept::INSERT_MESSAGES,
     &accept::INSERT_RECIPIENTS,
     &accept::INSERT_BODIES,
@@ -17,28 +19,16 @@ static WRITE: Script = Script::new(&[
     &idempotency::GIVE_UP,
     &refusals::INSERT,
     &counters::APPLY,
-]);
+];
+
+/// The place of the outcomes in [`PARTS`].
+const OUTCOMES: usize = 4;
+
+static WRITE: Script = Script::new(&PARTS);
 
 /// What a batch writes as one transaction when its messages are new and its claims stand, as nearly all do. It fails when a key is taken
 /// or a claim does not stand.
-static WRITE_WHOLE: Script = Script::checked(
-    &[
-        &idempotency::INSERT,
-        &accept::INSERT_MESSAGES,
-        &accept::INSERT_RECIPIENTS,
-        &accept::INSERT_BODIES,
-        &settle::UPDATE,
-        &events::INSERT,
-        &suppressions::SUPPRESS,
-        &idempotency::GIVE_UP,
-        &refusals::INSERT,
-        &counters::APPLY,
-    ],
-    OUTCOMES,
-);
-
-/// The place of the outcomes in [`WRITE_WHOLE`].
-const OUTCOMES: usize = 4;
+static WRITE_WHOLE: Script = Script::checked(&PARTS, OUTCOMES);
 
 /// The rows of a batch.
 #[derive(Default)]
@@ -58,22 +48,33 @@ pub(super) struct Sheet {
 impl Sheet {
     /// Writes the rows and the `keys` of the new messages in a transaction of its own.
     pub async fn write_whole(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Result<(), StoreError> {
-        let (ended, counts) = (self.ended.iter().map(|id| values![*id]).collect(), self.counts.rows(committer));
-        let mail = [keys, self.messages, self.recipients, self.bodies];
-        let fates = [self.outcomes, self.events, self.suppressions];
-        let tables: Vec<_> = mail.into_iter().chain(fates).chain([ended, self.refusals, counts]).collect();
-        db.run_whole(&WRITE_WHOLE, &tables).await
+        db.run_whole(&WRITE_WHOLE, &self.tables(keys, committer)).await
     }
 
     /// Writes the rows inside `tx`, under the committer's name.
     pub async fn write(self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
-        let ended = self.ended.iter().map(|id| values![*id]).collect();
-        let counts = self.counts.rows(committer);
-        let (mail, fates) = ([self.messages, self.recipients, self.bodies], [self.outcomes, self.events, self.suppressions]);
-        let tables: Vec<_> = mail.into_iter().chain(fates).chain([ended, self.refusals, counts]).collect();
+        let tables = self.tables(Vec::new(), committer);
         if tables.iter().all(Vec::is_empty) {
             return Ok(());
         }
         tx.run_script(&WRITE, &tables).await
+    }
+
+    /// The rows of each of [`PARTS`].
+    fn tables(self, keys: Vec<Vec<Value>>, committer: &str) -> [Vec<Vec<Value>>; PARTS.len()] {
+        let ended = self.ended.iter().map(|id| values![*id]).collect();
+        let counts = self.counts.rows(committer);
+        [
+            keys,
+            self.messages,
+            self.recipients,
+            self.bodies,
+            self.outcomes,
+            self.events,
+            self.suppressions,
+            ended,
+            self.refusals,
+            counts,
+        ]
     }
 }

@@ -1,11 +1,14 @@
 //! Engines' lives: who is found dead, and who takes over.
 
+use std::sync::Arc;
+
 use posthouse::store::Location;
 use posthouse::store::claim::Lane;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
 
+use super::hand_over::Places;
 use super::{delivered, settlement};
 
 #[test]
@@ -84,5 +87,23 @@ fn a_death_is_charged_to_what_was_in_flight_alone_and_to_nothing_else() {
         assert_eq!(book.store.note_fault(alone).await, Ok(4), "a panic counts as well");
         book.store.acquit(alone).await.unwrap();
         assert_eq!(book.store.begin_trial(epoch, alone).await, Ok(0));
+    });
+}
+
+#[test]
+fn what_a_commit_left_behind_that_came_long_after_the_death_is_taken_over() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        let first = book.store.open_epoch("first").await.unwrap();
+        book.store.close_epoch(first).await.unwrap();
+        book.tamper("UPDATE engines SET renewed_at = renewed_at - 60000").await;
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![]), "it holds nothing, and is not looked at again");
+        // The process was suspended between the place that it gave and the commit.
+        book.store.attach(Arc::new(Places::of(first, 1)));
+        book.store.accept(acceptance(team, &["b@example.test"])).await.unwrap();
+        assert_eq!(book.store.renew_epoch(first).await, Ok(false));
+        let second = book.store.open_epoch("second").await.unwrap();
+        assert_eq!(book.store.dead_epochs().await, Ok(vec![first]));
+        assert_eq!(book.store.claim_from_dead(second, first, Lane::FreshTransactional, 10).await.unwrap().len(), 1);
     });
 }

@@ -15,11 +15,18 @@ use super::{delivered, settlement};
 
 /// A scheduler that gives places and notes what it is handed.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     epoch: Epoch,
     free: Mutex<usize>,
     handed: Mutex<Vec<Claim>>,
     woken: Mutex<Vec<Stream>>,
+}
+
+impl Places {
+    /// So many places under an epoch.
+    pub fn of(epoch: Epoch, free: usize) -> Self {
+        Self { epoch, free: Mutex::new(free), ..Self::default() }
+    }
 }
 
 impl Scheduler for Places {
@@ -44,7 +51,7 @@ fn with_a_place_the_message_is_handed_over_without_a_read() {
     on_every_engine(|book| async move {
         let team = book.store.create_team("t").await.unwrap().id;
         let epoch = book.store.open_epoch("test").await.unwrap();
-        let places = Arc::new(Places { epoch, free: Mutex::new(1), ..Places::default() });
+        let places = Arc::new(Places::of(epoch, 1));
         book.store.attach(places.clone());
         let mut later = acceptance(team, &["b@example.test"]);
         Arc::make_mut(&mut later.message).send_at = Some(Timestamp(book.clock.now().0 + 60_000));

@@ -8,6 +8,7 @@ mod epochs;
 mod hand_over;
 mod idempotency;
 mod records;
+mod returns;
 
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::accept::{Acceptance, Idempotency};
