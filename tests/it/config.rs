@@ -116,7 +116,6 @@ fn what_makes_no_sense_is_refused() {
         ("roles=[]", "roles is empty"),
         ("public_url=example.com", "public_url"),
         ("public_url=http://", "public_url"),
-        ("delivery.route=direct", "not available yet"),
         ("delivery.retry.schedule=[]", "delivery.retry.schedule"),
         ("delivery.dns.trust_anchor=anchor.key", "delivery.dns.dnssec is false"),
         ("delivery.dns.timeout=0s", "delivery.dns.timeout"),
