@@ -1,6 +1,9 @@
 //! `posthouse queue`: what waits, what became of it, and the operator's hand on it.
 
+mod attempt;
 mod record;
+mod show;
+mod stats;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -11,7 +14,7 @@ use crate::id::Id;
 use crate::store::Store;
 use crate::store::operate::QueueAction;
 use crate::store::read::Filter;
-use record::{Record, ShownEvent};
+use record::Record;
 
 /// How many messages are read at once.
 const PAGE: usize = 200;
@@ -19,7 +22,7 @@ const PAGE: usize = 200;
 /// The queue: look at it, and lay hands on it.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Count recipients by state.
+    /// Count recipients by state; those that wait also by lane and by domain.
     Stats {
         /// Print the counts as JSON.
         #[arg(long)]
@@ -27,7 +30,7 @@ pub enum Verb {
     },
     /// List messages that wait, newest first.
     List(List),
-    /// Show one message, its recipients and what happened to it.
+    /// Show one message: its recipients, why each of them waits, the attempts, and what else happened to it.
     Show {
         id: Id,
         /// Print the record as JSON.
@@ -76,27 +79,15 @@ impl Verb {
             global.on_store(async move |store| apply(store, &ids, action, done).await)
         };
         match self {
-            Self::Stats { json } => global.on_store(async |store| stats(store, *json).await),
+            Self::Stats { json } => global.on_store(async |store| stats::stats(store, *json).await),
             Self::List(list) => global.on_store(async |store| list.print(store).await),
-            Self::Show { id, json } => global.on_store(async |store| show(store, *id, *json).await),
+            Self::Show { id, json } => global.on_store(async |store| show::show(store, *id, *json).await),
             Self::Retry(ids) => act(ids, QueueAction::Retry, "due now"),
             Self::Hold(ids) => act(ids, QueueAction::Hold, "held"),
             Self::Release(ids) => act(ids, QueueAction::Release, "released"),
             Self::Cancel(ids) => act(ids, QueueAction::Cancel, "cancelled"),
         }
     }
-}
-
-async fn stats(store: &Store, json: bool) -> anyhow::Result<()> {
-    let stats = store.queue_stats().await?;
-    let states = stats.by_state.iter().map(|(state, count)| (state.as_str(), *count));
-    let counts: Vec<(&str, u64)> = [("messages", stats.messages), ("due", stats.due)].into_iter().chain(states).collect();
-    if json {
-        let object: serde_json::Map<_, _> = counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
-        return output::json(&object);
-    }
-    let rows: Vec<_> = counts.into_iter().map(|(name, count)| [name.to_owned(), count.to_string()]).collect();
-    output::table(["WHAT", "COUNT"], &rows)
 }
 
 impl List {
@@ -123,28 +114,6 @@ impl List {
         }
         if self.json { Ok(()) } else { record::table(&rows) }
     }
-}
-
-async fn show(store: &Store, id: Id, json: bool) -> anyhow::Result<()> {
-    let listed = store.message(None, id).await?.with_context(|| format!("there is no message {id}"))?;
-    let events: Vec<ShownEvent> = store.events(id).await?.iter().map(ShownEvent::of).collect();
-    if json {
-        let mut record = serde_json::to_value(Record::of(&listed))?;
-        record["events"] = serde_json::to_value(&events)?;
-        return output::json(&record);
-    }
-    let m = &listed.message;
-    let from = m.reverse_path.as_deref().unwrap_or("<>");
-    for (name, value) in [("from", from), ("subject", &m.subject), ("message-id", &m.message_id)] {
-        output::line(&format!("{name:11} {}", output::clean(value)))?;
-    }
-    output::line(&format!("{:11} {}, {} octets, {}", "accepted", m.created_at.rfc3339(), m.size, m.stream))?;
-    output::line("")?;
-    record::table(&Record::of(&listed).rows())?;
-    for event in events {
-        output::line(&event.line())?;
-    }
-    Ok(())
 }
 
 /// Acts on each message; one that could not be acted on fails the command after the others were.

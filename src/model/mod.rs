@@ -16,3 +16,4 @@ pub mod stream;
 pub mod submission;
 pub mod suppression;
 pub mod team;
+pub mod wait;

@@ -21,6 +21,16 @@ impl Lane {
     /// All, in the order of their claim on the engine.
     pub const ALL: [Lane; 4] =
         [Lane::FreshTransactional, Lane::RetriedTransactional, Lane::FreshBroadcast, Lane::RetriedBroadcast];
+
+    /// Its name, as it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FreshTransactional => "transactional",
+            Self::RetriedTransactional => "transactional-retried",
+            Self::FreshBroadcast => "broadcast",
+            Self::RetriedBroadcast => "broadcast-retried",
+        }
+    }
 }
 
 /// What a committer is asked to claim.

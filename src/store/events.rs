@@ -25,6 +25,21 @@ pub(super) static INSERT: Sql = Sql::rows(
 static OF_MESSAGE: Sql =
     Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
 
+/// An event's row, if it can be read.
+struct FoundEvent(Result<EventRow, StoreError>);
+
+macro_rules! found_event {
+    ($row:ty) => {
+        impl sqlx::FromRow<'_, $row> for FoundEvent {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                Ok(Self(EventRow::from_row(row).map_err(StoreError::from)))
+            }
+        }
+    };
+}
+found_event!(sqlx::sqlite::SqliteRow);
+found_event!(sqlx::postgres::PgRow);
+
 record!(EventRow { message_id: Vec<u8>, id: Vec<u8>, team_id: Vec<u8>, recipient: Option<i64>, kind: String, at: i64, detail: String });
 
 /// A row to be inserted.
@@ -41,10 +56,13 @@ pub(super) fn row(
 }
 
 impl Store {
-    /// A message's events, oldest first, without the `queued` that the message itself is.
+    /// A message's events, oldest first, without the `queued` that the message itself is. One that can't be read is left out.
     pub async fn events(&self, id: Id) -> Result<Vec<Event>, StoreError> {
-        let found = self.db().fetch::<EventRow>(&OF_MESSAGE, values![id]).await?;
-        found.into_iter().map(event).collect()
+        let found = self.db().fetch::<FoundEvent>(&OF_MESSAGE, values![id]).await?;
+        let read = |found: FoundEvent| {
+            found.0.and_then(event).inspect_err(|failure| tracing::error!(message = %id, %failure, "an event can't be read")).ok()
+        };
+        Ok(found.into_iter().filter_map(read).collect())
     }
 }
 
@@ -56,6 +74,6 @@ fn event(row: EventRow) -> Result<Event, StoreError> {
         recipient: row.recipient,
         kind: EventKind::from_word(&row.kind).ok_or_else(|| rows::broken("events.kind", &row.kind))?,
         at: Timestamp(row.at),
-        detail: serde_json::from_str(&row.detail).map_err(|e| rows::broken("events.detail", &e))?,
+        detail: serde_json::from_str(&row.detail).unwrap_or_else(|e| serde_json::json!({ "damaged": e.to_string() })),
     })
 }

@@ -17,6 +17,7 @@ pub mod handover;
 mod idempotency;
 pub mod keys;
 mod listen;
+mod listing;
 mod migrate;
 pub mod operate;
 pub mod quirks;

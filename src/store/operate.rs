@@ -34,7 +34,7 @@ impl QueueAction {
 /// Only what no living engine holds: an attempt under way can't be called back.
 static CHANGE: Sql = Sql::new(
     "UPDATE outbound_recipients SET state = $4, epoch = 0, next_attempt_at = CASE WHEN $4 = 'queued' THEN $5 ELSE next_attempt_at END,
-         updated_at = $5
+         waits_for = CASE WHEN $4 = 'held' THEN 'by an operator; `posthouse queue release` ends it' ELSE NULL END, updated_at = $5
      WHERE message_id = $1 AND state IN ($2, $3)
        AND (epoch = 0 OR epoch IN (SELECT e.epoch FROM engines e WHERE e.state <> 'alive'))
      RETURNING idx",

@@ -1,15 +1,15 @@
 //! Reading the queue: lists, one message, its bytes.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 
 use crate::id::Id;
-use crate::model::message::{Message, Recipient};
 use crate::model::outcome::RecipientState;
-use crate::store::rows::{MessageRow, RecipientRow};
-use crate::store::sql::{Kind, Sql, record, values};
-use crate::store::{Store, StoreError, counters, rows};
+use crate::store::claim::Lane;
+use crate::store::rows::FoundMessage;
+use crate::store::sql::{Sql, record, values};
+use crate::store::{Store, StoreError, counters};
+
+pub use crate::store::listing::{DAMAGED, Damage, Listed};
 
 /// Which messages to list. Newest first.
 #[derive(Clone, Debug, Default)]
@@ -23,23 +23,25 @@ pub struct Filter {
     pub limit: usize,
 }
 
-/// A message with the state of its recipients.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    pub message: Message,
-    pub recipients: Vec<Recipient>,
-}
+/// Domains that [`QueueStats`] names.
+const DOMAINS_MAX: i64 = 20;
 
-/// Open and ended recipients, by state.
+/// Open and ended recipients, by state, and the queued ones more closely.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueStats {
     pub by_state: Vec<(RecipientState, u64)>,
+    /// Queued recipients; a lane without any is left out.
+    pub by_lane: Vec<(Lane, u64)>,
+    /// Open recipients of the domains that have most of them, most first.
+    pub by_domain: Vec<(String, u64)>,
+    /// Recipients whose state is no word of ours.
+    pub damaged: u64,
     /// Open recipients that are due.
     pub due: u64,
     pub messages: u64,
 }
 
-/// The columns of [`MessageRow`], spliced into each text that reads one.
+/// The columns of [`FoundMessage`], spliced into each text that reads one.
 macro_rules! select {
     ($rest:literal) => {
         Sql::new(concat!(
@@ -62,26 +64,30 @@ static OPEN_OF_TEAM: Sql = select!(
      ORDER BY id DESC LIMIT $2"
 );
 static ONE: Sql = select!("WHERE id = $1");
-static RECIPIENTS: Sql = Sql::rows(
-    "SELECT message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at
-     FROM {rows} JOIN outbound_recipients ON message_id = v.message ORDER BY message_id, idx",
-    &[("message", Kind::Bytes)],
-);
 static BODY: Sql = Sql::new("SELECT mime FROM message_bodies WHERE message_id = $1");
 static BY_STATE: Sql = Sql::new("SELECT state, COUNT(*) AS recipients FROM outbound_recipients GROUP BY state");
+static BY_LANE: Sql =
+    Sql::new("SELECT lane, COUNT(*) AS recipients FROM outbound_recipients WHERE state = 'queued' GROUP BY lane");
+/// What is left of the address without its domain is what remains when everything but `@` is taken from its end.
+static BY_DOMAIN: Sql = Sql::new(
+    "SELECT lower(substr(address, length(rtrim(address, replace(address, '@', ''))) + 1)) AS domain, COUNT(*) AS recipients
+     FROM outbound_recipients WHERE state IN ('queued', 'held') GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $1",
+);
 static DUE: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND next_attempt_at <= $1");
 static MESSAGES: Sql = Sql::new("SELECT COUNT(*) AS number FROM outbound_messages");
 
 record!(BodyRow { mime: Vec<u8> });
 record!(StateRow { state: String, recipients: i64 });
+record!(LaneRow { lane: i64, recipients: i64 });
+record!(DomainRow { domain: String, recipients: i64 });
 record!(NumberRow { number: i64 });
 
 /// Above every id.
 const LAST: Id = Id([0xff; 16]);
 
 impl Store {
-    /// A page of messages with their recipients.
+    /// A page of messages with their recipients. What is damaged is listed as such.
     pub async fn messages(&self, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
         let mut scalars = values![filter.before.unwrap_or(LAST), i64::try_from(filter.limit).unwrap_or(i64::MAX)];
         let sql = match (filter.team, filter.open_only) {
@@ -91,29 +97,15 @@ impl Store {
             (Some(_), true) => &OPEN_OF_TEAM,
         };
         scalars.extend(filter.team.map(Into::into));
-        let found = self.db().fetch::<MessageRow>(sql, scalars).await?;
+        let found = self.db().fetch::<FoundMessage>(sql, scalars).await?;
         self.with_recipients(found).await
     }
 
-    /// One message. `team`: only if it is that team's.
+    /// One message, as far as it can be read. `team`: only if it is that team's.
     pub async fn message(&self, team: Option<Id>, id: Id) -> Result<Option<Listed>, StoreError> {
-        let found = self.db().fetch::<MessageRow>(&ONE, values![id]).await?;
+        let found = self.db().fetch::<FoundMessage>(&ONE, values![id]).await?;
         let listed = self.with_recipients(found).await?.pop();
         Ok(listed.filter(|l| team.is_none_or(|team| l.message.team == team)))
-    }
-
-    async fn with_recipients(&self, found: Vec<MessageRow>) -> Result<Vec<Listed>, StoreError> {
-        let messages = found.into_iter().map(MessageRow::message).collect::<Result<Vec<_>, _>>()?;
-        if messages.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<_> = messages.iter().map(|m| values![m.id]).collect();
-        let mut recipients: HashMap<Id, Vec<Recipient>> = HashMap::new();
-        for row in self.db().fetch_rows::<RecipientRow>(&RECIPIENTS, Vec::new(), &ids).await? {
-            recipients.entry(row.message()?).or_default().push(row.recipient()?);
-        }
-        let listed = |message: Message| Listed { recipients: recipients.remove(&message.id).unwrap_or_default(), message };
-        Ok(messages.into_iter().map(listed).collect())
     }
 
     /// A message's bytes as accepted, with our Received.
@@ -132,12 +124,19 @@ impl Store {
     /// Totals for the operator.
     pub async fn queue_stats(&self) -> Result<QueueStats, StoreError> {
         let mut stats = QueueStats::default();
+        let count = |recipients| u64::try_from(recipients).unwrap_or(0);
         for row in self.db().fetch::<StateRow>(&BY_STATE, Vec::new()).await? {
-            let state =
-                RecipientState::from_word(&row.state).ok_or_else(|| rows::broken("outbound_recipients.state", &row.state))?;
-            stats.by_state.push((state, u64::try_from(row.recipients).unwrap_or(0)));
+            match RecipientState::from_word(&row.state) {
+                Some(state) => stats.by_state.push((state, count(row.recipients))),
+                None => stats.damaged += count(row.recipients),
+            }
         }
         stats.by_state.sort_unstable_by_key(|(state, _)| RecipientState::ALL.iter().position(|s| s == state));
+        let lanes = self.db().fetch::<LaneRow>(&BY_LANE, Vec::new()).await?;
+        let of = |lane: Lane| lanes.iter().filter(|row| row.lane == lane as i64).map(|row| count(row.recipients)).sum();
+        stats.by_lane = Lane::ALL.map(|lane| (lane, of(lane))).into_iter().filter(|(_, number)| *number > 0).collect();
+        let domains = self.db().fetch::<DomainRow>(&BY_DOMAIN, values![DOMAINS_MAX]).await?;
+        stats.by_domain = domains.into_iter().map(|row| (row.domain, count(row.recipients))).collect();
         stats.due = self.number(&DUE, values![self.desk().clock().now()]).await?;
         stats.messages = self.number(&MESSAGES, Vec::new()).await?;
         Ok(stats)

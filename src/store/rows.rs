@@ -31,7 +31,6 @@ record!(pub(super) MessageRow {
 });
 
 record!(pub(super) RecipientRow {
-    message_id: Vec<u8>,
     idx: i64,
     address: String,
     notify: Option<String>,
@@ -43,7 +42,7 @@ record!(pub(super) RecipientRow {
     updated_at: i64,
 });
 
-/// A recipient that was claimed: its key in any case, so that it can be let go, and itself as far as its row can be read.
+/// A recipient: its key in any case, so that it can be named and let go, and itself as far as its row can be read.
 #[derive(Debug)]
 pub(super) struct ClaimedRow {
     pub message: Vec<u8>,
@@ -174,11 +173,6 @@ impl MessageRow {
 }
 
 impl RecipientRow {
-    /// The message it belongs to.
-    pub fn message(&self) -> Result<Id, StoreError> {
-        id(&self.message_id)
-    }
-
     /// The noun.
     pub fn recipient(self) -> Result<Recipient, StoreError> {
         Ok(Recipient {

@@ -76,6 +76,7 @@ pub(super) static UPDATE: Sql = Sql::rows(
          lane = CASE WHEN v.counted = 1 THEN lane | 1 ELSE lane END,
          next_attempt_at = COALESCE(v.due, next_attempt_at),
          last_reply = COALESCE(v.reply, last_reply),
+         waits_for = v.waits,
          updated_at = v.at
      FROM {rows} WHERE message_id = v.message AND idx = v.place
          AND epoch = v.claimed_by AND attempts = v.attempt AND state = 'queued'
@@ -90,6 +91,7 @@ pub(super) static UPDATE: Sql = Sql::rows(
         ("counted", Kind::Int),
         ("due", Kind::Int),
         ("reply", Kind::Text),
+        ("waits", Kind::Text),
         ("at", Kind::Int),
     ],
 );
@@ -195,7 +197,8 @@ fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value>
     let outcome = &settled.outcome;
     let (counted, due) = (i64::from(outcome.is_attempt()), outcome.until());
     let (after, reply) = (outcome.state().as_str(), outcome.reply().map(|r| r.line()));
-    values![settlement.message, settled.index, settlement.epoch, settled.attempt, after, counted, due, reply, now]
+    let waits = outcome.waits_for().map(str::to_owned);
+    values![settlement.message, settled.index, settlement.epoch, settled.attempt, after, counted, due, reply, waits, now]
 }
 
 /// What follows from an outcome that is written. `others`: the message has further recipients, or may have.

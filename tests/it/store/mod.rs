@@ -9,6 +9,7 @@ mod hand_over;
 mod idempotency;
 mod records;
 mod returns;
+mod waits;
 
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::accept::{Acceptance, Idempotency};

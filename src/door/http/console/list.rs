@@ -11,7 +11,6 @@ use super::text::{Moment, octets, visible};
 use super::{Page, Problem};
 use crate::door::http::access::Viewer;
 use crate::door::http::context::Context;
-use crate::model::status::MessageStatus;
 use crate::store::read::{Filter, Listed};
 
 const PER_PAGE: usize = 50;
@@ -91,7 +90,7 @@ impl Row {
             subject: visible(&message.subject, 200),
             stream: message.stream.as_str(),
             sandbox: message.sandbox,
-            status: MessageStatus::of(recipients.iter().map(|r| r.state), false).as_str(),
+            status: listed.status(false),
             size: octets(message.size),
         }
     }

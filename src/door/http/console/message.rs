@@ -12,7 +12,7 @@ use crate::door::http::context::Context;
 use crate::mime::view::View;
 use crate::model::event::{Event, EventKind};
 use crate::model::message::{Message, Recipient};
-use crate::model::status::MessageStatus;
+use crate::model::wait::Wait;
 use crate::store::read::Listed;
 
 /// Characters of a header's value, and of the text, that are shown; the raw source holds the rest.
@@ -30,6 +30,8 @@ struct MessagePage {
     status: &'static str,
     facts: Vec<(&'static str, String)>,
     recipients: Vec<RecipientRow>,
+    /// What of its rows can't be read.
+    damage: Vec<String>,
     events: Vec<EventRow>,
     events_left_off: usize,
     /// `None`: its bytes are no longer kept.
@@ -42,6 +44,8 @@ struct RecipientRow {
     attempts: i64,
     /// When it is tried next; `None` when it won't be.
     next: Option<Moment>,
+    /// Why it waits; empty when it doesn't.
+    wait: String,
     last_reply: String,
 }
 
@@ -73,8 +77,10 @@ pub async fn message(
     Path(id): Path<String>,
 ) -> Result<Page<impl Template>, Problem> {
     let id = id.parse().map_err(|_| Problem::NotFound)?;
-    let Listed { message, recipients } = context.store.message(viewer.team, id).await?.ok_or(Problem::NotFound)?;
+    let listed = context.store.message(viewer.team, id).await?.ok_or(Problem::NotFound)?;
     let events = context.store.events(id).await?;
+    let status = listed.status(events.iter().any(|event| event.kind == EventKind::Complained));
+    let Listed { message, recipients, waits, damage } = listed;
     let reach = context.reach;
     let view = match context.store.body(viewer.team, id).await? {
         Some(bytes) => super::parts::blocking(move || Some(View::of(&bytes, reach))).await,
@@ -84,18 +90,14 @@ pub async fn message(
         id: id.to_string(),
         uuid: id.uuid(),
         subject: visible(&message.subject, VALUE_SHOWN),
-        status: status(&recipients, &events),
+        status,
         facts: facts(&message),
         events: events.iter().take(EVENTS_SHOWN).map(|event| EventRow::of(event, &recipients)).collect(),
         events_left_off: events.len().saturating_sub(EVENTS_SHOWN),
-        recipients: recipients.iter().map(RecipientRow::of).collect(),
+        recipients: recipients.iter().map(|r| RecipientRow::of(r, waits.get(&r.index))).collect(),
+        damage: damage.iter().map(|damage| visible(&damage.to_string(), VALUE_SHOWN)).collect(),
         content: view.map(Content::of),
     }))
-}
-
-fn status(recipients: &[Recipient], events: &[Event]) -> &'static str {
-    let complained = events.iter().any(|event| event.kind == EventKind::Complained);
-    MessageStatus::of(recipients.iter().map(|r| r.state), complained).as_str()
 }
 
 /// What is worth a line, in reading order; empty ones are left out.
@@ -122,12 +124,13 @@ fn facts(message: &Message) -> Vec<(&'static str, String)> {
 }
 
 impl RecipientRow {
-    fn of(recipient: &Recipient) -> Self {
+    fn of(recipient: &Recipient, wait: Option<&Wait>) -> Self {
         Self {
             address: visible(recipient.path.address.as_str(), VALUE_SHOWN),
             state: recipient.state.as_str(),
             attempts: recipient.attempts,
             next: recipient.state.is_open().then(|| recipient.next_attempt_at.into()),
+            wait: wait.map(|wait| visible(&wait.to_string(), VALUE_SHOWN)).unwrap_or_default(),
             last_reply: visible(&recipient.last_reply, VALUE_SHOWN),
         }
     }
