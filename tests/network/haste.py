@@ -1,0 +1,43 @@
+"""Broadcast mail in masses before a slow destination, and a message that somebody waits for."""
+import json
+import time
+
+from blackbox.machine import wait_for
+from mailhost import Manner
+from post import Mail, Post, hand_in
+from scene import require, scene, shape
+
+WITHIN = 1.0  # seconds from its submission to its MX
+ROUNDS = 3
+
+
+def broadcast(chosen):
+    """It is at its MX in under a second, be that the slow destination or another one."""
+    with scene("broadcast") as at:
+        slow = at.provider("slow.test", [f"slow{n}.test" for n in range(10)], manner=Manner(dot=2.0))
+        quick = at.provider("quick.test", ["quick1.test"])
+        shapes = [shape("mx:*.slow.test", connections=4, transactional_connections=2, messages_per_connection=100)]
+        gateway = at.gateway(**{"delivery.shape": shapes}).start()
+        key = json.loads(gateway.cli("keys", "create", "--name", "both streams", "--json"))["key"]
+        masses = [Mail(f"mass-{n}", (f"reader{n}@slow{n % 10}.test",), "broadcast") for n in range(chosen.broadcast)]
+        with Post(gateway.port, masses, clients=16, key=key) as post:
+            post.finish(30 + chosen.broadcast / 100)
+            took = [round_trip(gateway, key, provider, turn) for turn in range(ROUNDS) for provider in (quick, slow)]
+        waiting = chosen.broadcast - len(slow.book.deliveries)
+        wrong = [f"{name}: {seconds:.2f} s" for name, seconds in took if seconds >= WITHIN]
+        if waiting < chosen.broadcast * 9 / 10:
+            wrong.append(f"only {waiting} of {chosen.broadcast} were waiting: this proves nothing")
+        slowest = {name: max(seconds for its, seconds in took if its == name) for name, _ in took}
+        said = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in slowest.items())
+        return require(wrong, f"behind {waiting} broadcast messages, from submission to MX at most: {said}")
+
+
+def round_trip(gateway, key, provider, turn):
+    """The provider's name, and after how many seconds a transactional message was there."""
+    mail = Mail(f"reset-{provider.name}-{turn}", (f"someone@{provider.domains[0]}",))
+    began = time.monotonic()
+    hand_in(gateway.port, mail, key=key)
+
+    def there():
+        return next((d.at for d in provider.book.deliveries if d.mark == mail.mark), None)
+    return provider.name, wait_for(there, 60, f"{mail.mark} at its MX") - began

@@ -1,0 +1,93 @@
+"""What becomes of mail at hosts with manners: in clear where TLS breaks, and suppressed only where the address is bad."""
+import json
+
+from blackbox.gateway import KEY
+from blackbox.machine import wait_for
+from blackbox.smtp import Refused, Smtp
+from mailhost import Manner
+from post import SENDER, Mail, copies, hand_in
+from scene import certificate, require, scene
+
+BROKEN = ["garbage", "closes", "refused"]
+ENDED_WITHIN = 30
+GOES_ON = "going on without"  # what the log says where a handshake broke
+
+
+def show(gateway, message):
+    return json.loads(gateway.cli("queue", "show", message, "--json"))
+
+
+def ended(gateway, message):
+    """The record of a message once nothing more is to be tried."""
+    def done():
+        record = show(gateway, message)
+        return record if all(r["next_attempt_at"] is None for r in record["recipients"]) else None
+    return wait_for(done, ENDED_WITHIN, f"{message} to have ended")
+
+
+def tls(_chosen):
+    """STARTTLS that is offered and breaks: mail goes in clear, and that is told; where it works, mail goes under it."""
+    with scene("tls") as at:
+        shown = certificate(at.folder)
+        providers = {how: at.provider(f"{how}.test", [f"to.{how}.test"], 1, Manner(tls=how), shown) for how in [*BROKEN, "good", "none"]}
+        mails = {how: Mail(f"tls-{how}", (f"someone@to.{how}.test",)) for how in providers}
+        gateway = at.gateway().start()
+        ids = dict(zip(mails, hand_in(gateway.port, *mails.values())))
+        at.drain(gateway, copies(mails.values()), ENDED_WITHIN)
+        wrong = [judged(how, provider, gateway, show(gateway, ids[how])) for how, provider in providers.items()]
+        return require(wrong, f"STARTTLS {', '.join(BROKEN)}: delivered in clear; good: under TLS; none: in clear; each recorded so")
+
+
+def judged(how, provider, gateway, record):
+    """What is wrong with one delivery."""
+    deliveries, taken_up = provider.book.deliveries, provider.book.offers[how]
+    if [d.is_tls for d in deliveries] != [how == "good"]:
+        return f"{how}: {deliveries}"
+    if how != "none" and not taken_up:
+        return f"{how}: STARTTLS was not tried"
+    told = [attempt["tls"] for attempt in record.get("attempts", []) if attempt.get("tls")]
+    if not told:  # it says nothing of attempts: then the log does
+        return None if how not in BROKEN or gateway.said(GOES_ON) >= len(BROKEN) - 1 else f"{how}: nothing tells of it"
+    if not told[-1].startswith("TLSv1" if how == "good" else "clear"):
+        return f"{how}: the record tells of {told[-1]!r}"
+    return None
+
+
+# By recipient: what RCPT is answered, and whether the address is suppressed by it.
+REPLIES = {
+    "gone": ("550 5.1.1 <gone@to.strict.test>: Recipient address rejected: User unknown", True),
+    "blocked": ("550 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.example.org", False),
+    "full": ("552 5.2.2 mailbox full", False),
+}
+
+
+def suppress(_chosen):
+    """Only a reply that says that the address is bad suppresses it, and then the next mail to it is refused at the dot."""
+    with scene("suppress") as at:
+        refuse = {name: reply for name, (reply, _) in REPLIES.items()}
+        strict = at.provider("strict.test", ["to.strict.test"], 1, Manner(refuse=refuse))
+        at.nameserver.null_mx("mute.test")
+        gateway = at.gateway().start()
+        wrong = [fate(gateway, f"{name}@to.strict.test", *expected) for name, expected in REPLIES.items()]
+        wrong.append(fate(gateway, "someone@mute.test", "556 5.1.10", True))
+        wrong.append(fate(gateway, "someone@nowhere.test", "550 5.1.2", True))
+        mixed = Mail("mixed", ("gone@to.strict.test", "someone@to.strict.test"))
+        hand_in(gateway.port, mixed)
+        wait_for(lambda: ("mixed", "someone@to.strict.test") in strict.book.copies(), ENDED_WITHIN, "the other recipient's copy")
+        return require(wrong, "550 5.1.1 at RCPT, null MX, no such domain: suppressed, and then 550 5.7.1 at the dot; blocked using, "
+                              "mailbox full: not suppressed")
+
+
+def fate(gateway, address, reply, suppressed):
+    """What is wrong with what became of a mail to it, and of the next one."""
+    first, = hand_in(gateway.port, Mail(f"first-{address}", (address,)))
+    recipient, = ended(gateway, first)["recipients"]
+    if recipient["status"] != "bounced" or not recipient["last_reply"].startswith(reply[:10]):
+        return f"{address}: {recipient}"
+    try:
+        with Smtp(gateway.port, KEY) as smtp:
+            smtp.send(SENDER, [address], Mail(f"second-{address}", (address,)).octets())
+    except Refused as refused:
+        told = str(refused)
+        return None if suppressed and told.startswith("dot: 550 5.7.1 ") else f"{address}: the next mail was refused: {told}"
+    return f"{address} is not suppressed" if suppressed else None
