@@ -7,10 +7,10 @@ from post import Mail, Post, copies
 from scene import require, scene, shape
 
 CONNECTIONS = 6
-PER_SECOND, CLIENTS = 40, 4
+PER_SECOND, CLIENTS = 20, 4
 NAMES = ("engine-1.test", "engine-2.test")
 SHARED_WITHIN = 40  # seconds until a second engine has its share
-WATCHED = 5
+WATCHED = 3  # seconds of traffic to both
 DEAD_WITHIN = 60  # seconds until the other finds it dead, and has taken over
 OUT_WITHIN = 90
 SILENT, DEAD, LATE = "engines fell silent", "epoch was found dead", "outcomes came too late"
@@ -19,12 +19,12 @@ SILENT, DEAD, LATE = "engines fell silent", "epoch was found dead", "outcomes ca
 def engines(_chosen):
     """One takes mail in and two deliver it; one of these stands still until the other has taken over, and goes on."""
     with scene("engines", on_postgres=True) as at:
-        wide = at.provider("wide.test", [f"wide{n}.test" for n in range(5)], manner=Manner(dot=0.1))
+        wide = at.provider("wide.test", [f"wide{n}.test" for n in range(5)], manner=Manner(dot=0.2))
         single = at.provider("single.test", ["single.test"], manner=Manner(dot=0.05))
         shapes = [shape("mx:*.wide.test", connections=CONNECTIONS), shape("mx:*.single.test", connections=1)]
         door = at.gateway("door", roles=["smtp", "http"]).start()
         pair = [engine(at, name, shapes) for name in NAMES]
-        mails = [Mail(f"m-{n}", (f"reader{n}@{'single' if n % 5 == 0 else f'wide{n % 5}'}.test",)) for n in range(PER_SECOND * 600)]
+        mails = [Mail(f"m-{n}", (f"reader{n}@{'single' if n % 10 == 0 else f'wide{n % 5}'}.test",)) for n in range(PER_SECOND * 600)]
         with Post(door.port, mails, clients=CLIENTS, per_second=PER_SECOND) as post:
             wait_for(lambda: all(carried(wide, name) for name in NAMES), SHARED_WITHIN, "both engines to deliver")
             time.sleep(WATCHED)

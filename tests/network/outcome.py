@@ -53,6 +53,38 @@ def judged(how, provider, gateway, record):
     return None
 
 
+# By domain: how the record of its recipient begins once the nameserver has been asked.
+NAMES = {
+    "many.test": "delivered 250 2.0.0",  # its answer comes by TCP
+    "plain.test": "delivered 250 2.0.0",  # an address and no MX: RFC 5321 section 5.1
+    "mute.test": "bounced 556 5.1.10",
+    "nowhere.test": "bounced 550 5.1.2",
+    "failing.test": "queued 451 4.4.3",
+    "silent.test": "queued 451 4.4.3",
+}
+
+
+def names(_chosen):
+    """What the nameserver says, or does not, decides: delivered, bounced, or tried again later."""
+    with scene("names") as at:
+        many = at.provider("hosts-with-a-name-of-some-length.test", ["many.test"], 20)
+        at.nameserver.address("plain.test", many.hosts[0].address)
+        at.nameserver.null_mx("mute.test")
+        at.nameserver.servfail("failing.test")
+        at.nameserver.says_nothing_about("silent.test")
+        gateway = at.gateway(**{"delivery.dns.timeout": "2s", "delivery.retry.schedule": ["1h"]}).start()
+        ids = hand_in(gateway.port, *(Mail(f"names-{domain}", (f"someone@{domain}",)) for domain in NAMES))
+
+        def told():
+            return [f"{r['status']} {r['last_reply']}" for message in ids for r in show(gateway, message)["recipients"]]
+        wait_for(lambda: all(len(words.split()) > 1 for words in told()), ENDED_WITHIN, "the first attempt at each")
+        wrong = [f"{domain}: {words}" for domain, words in zip(NAMES, told()) if not words.startswith(NAMES[domain])]
+        if not at.nameserver.asked_by_stream:
+            wrong.append("nothing was asked by TCP")
+        return require(wrong, "a large answer by TCP, an address without MX: delivered; null MX, no such domain: bounced; SERVFAIL, "
+                              "silence: later")
+
+
 # By recipient: what RCPT is answered, and whether the address is suppressed by it.
 REPLIES = {
     "gone": ("550 5.1.1 <gone@to.strict.test>: Recipient address rejected: User unknown", True),
@@ -66,16 +98,12 @@ def suppress(_chosen):
     with scene("suppress") as at:
         refuse = {name: reply for name, (reply, _) in REPLIES.items()}
         strict = at.provider("strict.test", ["to.strict.test"], 1, Manner(refuse=refuse))
-        at.nameserver.null_mx("mute.test")
         gateway = at.gateway().start()
         wrong = [fate(gateway, f"{name}@to.strict.test", *expected) for name, expected in REPLIES.items()]
-        wrong.append(fate(gateway, "someone@mute.test", "556 5.1.10", True))
-        wrong.append(fate(gateway, "someone@nowhere.test", "550 5.1.2", True))
         mixed = Mail("mixed", ("gone@to.strict.test", "someone@to.strict.test"))
         hand_in(gateway.port, mixed)
         wait_for(lambda: ("mixed", "someone@to.strict.test") in strict.book.copies(), ENDED_WITHIN, "the other recipient's copy")
-        return require(wrong, "550 5.1.1 at RCPT, null MX, no such domain: suppressed, and then 550 5.7.1 at the dot; blocked using, "
-                              "mailbox full: not suppressed")
+        return require(wrong, "550 5.1.1 at RCPT: suppressed, and then 550 5.7.1 at the dot; blocked using, mailbox full: not suppressed")
 
 
 def fate(gateway, address, reply, suppressed):
