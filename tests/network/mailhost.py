@@ -76,8 +76,7 @@ class Wire(asyncio.StreamReaderProtocol):
         self.session = asyncio.ensure_future(Session(self, reader, writer).run())
 
     def connection_made(self, transport):
-        if not self.is_open:  # it is made twice where TLS begins
-            self.is_open, self.number = True, self.host.book.opens()
+        self.is_open, self.number = True, self.host.book.opens()
         super().connection_made(transport)
 
     def eof_received(self):
