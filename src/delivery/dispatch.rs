@@ -1,6 +1,7 @@
 //! From a claim to its attempt, and from the attempt to its outcomes.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::routing::RouteName;
 use crate::config::{Config, Delivery};
 use crate::delivery::attempts::InFlight;
-use crate::delivery::fate::Fate;
+use crate::delivery::fate::{Fate, Fates};
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
 use crate::delivery::mx::Unroutable;
@@ -18,6 +19,7 @@ use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::peers::Peers;
 use crate::delivery::places::Place;
+use crate::delivery::postmaster::{self, Postmaster};
 use crate::delivery::queue::{Pushed, PutOff, Queue};
 use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
@@ -38,6 +40,7 @@ pub struct Dispatch {
     queues: Queues,
     pub(super) gate: Arc<Gate>,
     ledger: Ledger,
+    postmaster: Arc<Postmaster>,
     schedule: Schedule,
     pub(super) trials: Trials,
     pub(super) clock: Clock,
@@ -56,12 +59,14 @@ impl Dispatch {
     /// Attempts by `routes`, under `gate`, settled by `ledger`. Must be called within the runtime that runs the attempts.
     pub fn new(routes: Routes, config: &Config, pace: &Pace, gate: Arc<Gate>, ledger: Ledger, clock: Clock) -> Self {
         let delivery = &config.delivery;
+        let postmaster = Postmaster::new(ledger.store().clone(), config, pace, clock.clone());
         let trials = Trials::new(ledger.store().clone(), routes.attempts().clone());
         Self {
             routes,
             queues: Queues::default(),
             gate,
             ledger,
+            postmaster: Arc::new(postmaster),
             schedule: Schedule::new(&delivery.retry),
             trials,
             clock,
@@ -132,7 +137,7 @@ impl Dispatch {
             match unroutable {
                 Unroutable::Never(reply) => {
                     let fates = vec![Fate::Refused(reply); claim.recipients.len()];
-                    self.conclude(part(claim, None), fates, None);
+                    self.conclude(part(claim, None), fates.into());
                 }
                 Unroutable::Later(reply) => self.onwards(part(claim, None), Away::Unreachable(reply)),
             }
@@ -168,7 +173,7 @@ impl Dispatch {
     fn release(&self, Parcel { claim, place, .. }: Parcel) {
         let outcomes = vec![Outcome::Released; claim.recipients.len()];
         let _runtime = self.runtime.enter();
-        self.ledger.settle(settlement(&claim, outcomes), place, None);
+        self.ledger.settle(ready(settlement(&claim, outcomes)), place, None);
     }
 
     /// What found no room comes back later; unless it has waited for all its time.
@@ -180,8 +185,7 @@ impl Dispatch {
             Outcome::PutOff { until: now.plus(wait), why }
         };
         let outcomes = vec![outcome; claim.recipients.len()];
-        let _runtime = self.runtime.enter();
-        self.ledger.settle(settlement(&claim, outcomes), place, None);
+        self.settle(claim, outcomes, false, place, None);
     }
 
     /// What can't go by one way goes by the next of its course; after the last it waits.
@@ -190,15 +194,30 @@ impl Dispatch {
             Some(course) => self.send(Parcel { course, service: None, ..parcel }),
             None => {
                 let fates = vec![Fate::Later(away.reply().clone()); parcel.claim.recipients.len()];
-                self.conclude(parcel, fates, None);
+                self.conclude(parcel, fates.into());
             }
         }
     }
 
-    pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Vec<Fate>, attempt: Option<InFlight>) {
+    pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Fates) {
         let acted = *course.way() == RouteName::Capture;
-        let outcomes = claim.recipients.iter().zip(fates).map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
-        self.ledger.settle(settlement(&claim, outcomes), place, attempt);
+        let each = claim.recipients.iter().zip(fates.each);
+        let outcomes = each.map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
+        if acted {
+            return self.ledger.settle(ready(settlement(&claim, outcomes)), place, fates.in_flight);
+        }
+        self.settle(claim, outcomes, fates.passed_on, place, fates.in_flight);
+    }
+
+    /// Has the outcomes written, and with them what the sender asked to be told of.
+    fn settle(&self, claim: Claim, outcomes: Vec<Outcome>, passed_on: bool, place: Arc<Place>, attempt: Option<InFlight>) {
+        let _runtime = self.runtime.enter();
+        let settlement = settlement(&claim, outcomes);
+        if !postmaster::is_asked(&claim, &settlement, passed_on) {
+            return self.ledger.settle(ready(settlement), place, attempt);
+        }
+        let postmaster = self.postmaster.clone();
+        self.ledger.settle(async move { postmaster.tell(&claim, settlement, passed_on).await }, place, attempt);
     }
 
     /// `acted`: nothing was sent, so that nothing is known of any address.

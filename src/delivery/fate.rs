@@ -1,5 +1,6 @@
 //! What one attempt came to for one recipient, before anyone asks how often it may be tried again.
 
+use crate::delivery::attempts::InFlight;
 use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::reply::ServerReply;
 use crate::delivery::client::transaction::Answer;
@@ -22,6 +23,24 @@ pub enum Fate {
     Held(Reply),
     /// Not attempted: no attempt may start any more.
     Released,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub struct Fates {
+    /// In the order of the claim's recipients.
+    pub each: Vec<Fate>,
+    /// Whoever took it was told what the sender asks to be told of: success is for them to tell (RFC 3461 section 5.2.2).
+    pub passed_on: bool,
+    /// The attempt is in flight until these are durable.
+    pub in_flight: Option<InFlight>,
+}
+
+impl From<Vec<Fate>> for Fates {
+    /// Of what nobody was told.
+    fn from(each: Vec<Fate>) -> Self {
+        Self { each, passed_on: false, in_flight: None }
+    }
 }
 
 impl Fate {

@@ -37,11 +37,14 @@ impl Ledger {
 
     /// Has the outcomes written, without waiting (`attempt` is over when they are durable): they join the next shared commit while the caller goes on. The place is given back
     /// once they are durable; there are never more of them on their way than there are places.
-    pub fn settle(&self, settlement: Settlement, place: Arc<Place>, attempt: Option<InFlight>) {
+    pub fn settle<S>(&self, settlement: S, place: Arc<Place>, attempt: Option<InFlight>)
+    where
+        S: Future<Output = Settlement> + Send + 'static,
+    {
         let ledger = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = ledger.write(settlement, place) => {}
+                () = async { ledger.write(settlement.await, place).await } => {}
                 () = ledger.shutdown.aborted() => {}
             }
             drop(attempt);

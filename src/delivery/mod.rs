@@ -26,6 +26,7 @@ pub mod parcel;
 pub mod peers;
 pub mod places;
 pub mod poison;
+pub mod postmaster;
 pub mod queue;
 pub mod queues;
 pub mod retry;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::delivery::attempts::InFlight;
 use crate::delivery::dispatch::Dispatch;
-use crate::delivery::fate::Fate;
+use crate::delivery::fate::{Fate, Fates};
 use crate::delivery::parcel::Parcel;
 use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
@@ -58,9 +58,9 @@ impl Runner {
             false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None)).await,
         };
         match carried {
-            Ok(Carried::Fates(fates, in_flight)) => {
-                self.call(self.queue.done(&parcel, sign(&self.destination, &fates), began));
-                self.dispatch.conclude(parcel, fates, in_flight);
+            Ok(Carried::Fates(fates)) => {
+                self.call(self.queue.done(&parcel, sign(&self.destination, &fates.each), began));
+                self.dispatch.conclude(parcel, fates);
             }
             Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began),
             Err(Panicked) => {
@@ -69,7 +69,7 @@ impl Runner {
                 }
                 let fates = self.after_panic(&parcel.claim).await;
                 self.call(self.queue.done(&parcel, None, began));
-                self.dispatch.conclude(parcel, fates, None);
+                self.dispatch.conclude(parcel, fates.into());
             }
         }
         true
@@ -100,7 +100,7 @@ impl Runner {
         let in_flight: Option<InFlight> = trial.in_flight.take();
         if trial.is_convicted {
             trials.relent(&claim.message, &mut trial).await;
-            return Ok(Carried::Fates(vec![held(); claim.recipients.len()], in_flight));
+            return Ok(Carried::Fates(Fates { in_flight, ..vec![held(); claim.recipients.len()].into() }));
         }
         let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight)));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
@@ -114,7 +114,7 @@ impl Runner {
             }
         };
         match &carried {
-            Ok(Carried::Fates(fates, _)) if !fates.contains(&Fate::Released) => trials.acquit(&claim.message, &mut trial).await,
+            Ok(Carried::Fates(fates)) if !fates.each.contains(&Fate::Released) => trials.acquit(&claim.message, &mut trial).await,
             _ => trials.relent(&claim.message, &mut trial).await,
         }
         carried

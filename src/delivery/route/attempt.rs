@@ -1,9 +1,10 @@
 //! One attempt at a claim: what has been told of its recipients so far, and the message as the next hop takes it.
 
+use crate::delivery::attempts::InFlight;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::transaction::Answer;
-use crate::delivery::fate::{Fate, classify, is_one_too_many, was_accepted};
+use crate::delivery::fate::{Fate, Fates, classify, is_one_too_many, was_accepted};
 use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::delivery::verp::ReturnPath;
@@ -22,6 +23,8 @@ pub struct Attempt<'a> {
     signing: Option<Signing>,
     /// In the order of the claim's recipients.
     told: Vec<Option<Fate>>,
+    /// So far, as in [`Fates`].
+    passed_on: bool,
     /// The message made fit for a next hop that offers this, and signed: once, however many transactions it takes.
     stamped: Option<(Extensions, Result<Stamped, Reply>)>,
 }
@@ -51,6 +54,7 @@ impl<'a> Attempt<'a> {
             reach,
             signing,
             told: vec![None; claim.recipients.len()],
+            passed_on: true,
             stamped: None,
         })
     }
@@ -61,8 +65,9 @@ impl<'a> Attempt<'a> {
     }
 
     /// Each recipient's fate; `rest` is that of those who were not told any.
-    pub fn fates(self, rest: &Fate) -> Vec<Fate> {
-        self.told.into_iter().map(|told| told.unwrap_or_else(|| rest.clone())).collect()
+    pub fn fates(self, rest: &Fate, in_flight: Option<InFlight>) -> Fates {
+        let each = self.told.into_iter().map(|told| told.unwrap_or_else(|| rest.clone())).collect();
+        Fates { each, passed_on: self.passed_on, in_flight }
     }
 
     /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
@@ -83,7 +88,8 @@ impl<'a> Attempt<'a> {
         let stamped = stamped.ok()?;
         let only = if let [only] = places[..] { Some(self.claim.recipients[only].index) } else { None };
         let (reverse_path, notify) = self.sender.of_transaction(self.claim, only);
-        (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, stamped })
+        let passes_on = offered.dsn && notify.is_none();
+        (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, passes_on, stamped })
     }
 
     /// The message as such a next hop can take it.
@@ -107,12 +113,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Tells the fates of the recipients at `places`. Returns those the next hop takes in another transaction: it had room for some,
+    /// Tells the fates of the recipients that went. Returns those the next hop takes in another transaction: it had room for some,
     /// so that there is an end to it.
-    pub fn tell(&mut self, places: &[usize], answers: &[Answer]) -> Vec<usize> {
+    pub fn tell(&mut self, goes: &Goes<'_>, answers: &[Answer]) -> Vec<usize> {
         let progress = answers.iter().any(was_accepted);
+        self.passed_on &= goes.passes_on || !progress;
         let mut again = Vec::new();
-        for (&place, answer) in places.iter().zip(answers) {
+        for (&place, answer) in goes.places.iter().zip(answers) {
             if progress && is_one_too_many(answer) {
                 again.push(place);
             } else {
@@ -146,6 +153,8 @@ pub struct Goes<'a> {
     paths: Vec<&'a ForwardPath>,
     reverse_path: Option<Address>,
     notify: Option<DsnNotify>,
+    /// The next hop is told what the sender asks to be told of.
+    passes_on: bool,
     stamped: Stamped,
 }
 

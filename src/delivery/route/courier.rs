@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::{ClientError, Connection, Step};
-use crate::delivery::fate::{Fate, explain};
+use crate::delivery::fate::{Fate, Fates, explain};
 use crate::delivery::gate::Gate;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
@@ -66,8 +66,7 @@ enum Ended {
 /// What became of an attempt.
 #[derive(Debug)]
 pub enum Carried {
-    /// In the order of the claim's recipients. The attempt is in flight until these are durable.
-    Fates(Vec<Fate>, Option<InFlight>),
+    Fates(Fates),
     /// The next hop took no connection, so that nothing was attempted.
     Away(Away),
 }
@@ -132,14 +131,14 @@ impl Courier {
                     Some(begun) => begun,
                     None => self.attempts.begin(claim.message.stream).await,
                 };
-                return Carried::Fates(capture.carry(claim), Some(in_flight));
+                return Carried::Fates(Fates { in_flight: Some(in_flight), ..capture.carry(claim).into() });
             }
             Line::Relay(relay) => relay.reach(),
             Line::Direct(direct) => direct.reach(),
         };
         match self.prepare(claim, reach).await {
             Ok(attempt) => self.send(attempt, service, gate, in_flight).await,
-            Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
+            Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()].into()),
         }
     }
 
@@ -184,11 +183,11 @@ impl Courier {
                 }
             }
         }
-        let mut fates = attempt.fates(&rest);
+        let mut fates = attempt.fates(&rest, in_flight);
         if matches!(self.line, Line::Direct(_)) {
-            fates.iter_mut().for_each(Fate::arrive);
+            fates.each.iter_mut().for_each(Fate::arrive);
         }
-        Carried::Fates(fates, in_flight)
+        Carried::Fates(fates)
     }
 
     /// One transaction for the recipients in `group`. Returns those for whom there was no room in it. An error: nothing was sent.
@@ -217,7 +216,7 @@ impl Courier {
             match connection.send(&goes.mail(attempt)).await {
                 Ok(answers) => {
                     self.keep(connection, service);
-                    return Ok(attempt.tell(&goes.places, &answers));
+                    return Ok(attempt.tell(&goes, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
                 Err(_) if reused => {}

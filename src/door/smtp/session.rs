@@ -61,6 +61,8 @@ pub struct Session {
     framing: Framing,
     waiting: Waiting,
     tally: Tally,
+    /// It has handed in mail under the null reverse-path, as mail systems do.
+    sends_null: bool,
     draining: bool,
 }
 
@@ -84,6 +86,7 @@ impl Session {
             framing: Framing::Line,
             waiting: Waiting::Nothing,
             tally: Tally::default(),
+            sends_null: false,
             draining: false,
         }
     }

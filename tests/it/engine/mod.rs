@@ -8,6 +8,7 @@ mod outage;
 mod outcomes;
 mod returning;
 mod signing;
+mod telling;
 mod wake;
 
 use std::collections::BTreeMap;

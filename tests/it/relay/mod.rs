@@ -91,7 +91,7 @@ async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
 
 async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
     match courier.carry(claim, None, gate, None).await {
-        Carried::Fates(fates, _) => fates,
+        Carried::Fates(fates) => fates.each,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
     }
 }

@@ -43,7 +43,7 @@ impl Session {
     /// What is offered at this moment. BINARYMIME is not: every hop after this one would have to take it too.
     fn extensions(&self) -> Vec<String> {
         let mut lines = vec!["PIPELINING".to_owned(), format!("SIZE {}", self.settings.max_message_size)];
-        lines.extend(["8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES"].map(str::to_owned));
+        lines.extend(["8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"].map(str::to_owned));
         if matches!(self.peer.tls, Tls::Offered { .. } | Tls::Broken) {
             lines.push("STARTTLS".to_owned());
         }

@@ -8,6 +8,7 @@ use super::transaction::{Addressed, Transaction};
 use super::{Action, NotBegun, Session, Tls};
 use crate::door::keyring::Denied;
 use crate::door::smtp::replies;
+use crate::model::envelope::DsnNotify;
 use crate::model::key::ApiKey;
 use crate::model::refusal::{Code, Refusal};
 use crate::wire::command::{MailFrom, RcptTo};
@@ -65,6 +66,7 @@ impl Session {
             Ok(key) => {
                 self.login = self.login.renewed(key.clone());
                 let login_stream = self.login.stream();
+                self.sends_null |= mail.reverse_path.is_none();
                 self.stage = Stage::Mail(Box::new(Transaction { key, login_stream, mail: *mail }));
                 self.say(&replies::sender_ok());
             }
@@ -135,7 +137,11 @@ impl Session {
         }
     }
 
-    fn address(&mut self, stage: Stage, rcpt: RcptTo) -> Option<Action> {
+    fn address(&mut self, stage: Stage, mut rcpt: RcptTo) -> Option<Action> {
+        // RFC 3461 section 4.1: what says nothing means failures. A mail system relies on it; other clients learn of them by event.
+        if self.sends_null {
+            rcpt.parameters.notify.get_or_insert(DsnNotify { failure: true, ..DsnNotify::default() });
+        }
         self.stage = match stage {
             Stage::Mail(transaction) => Stage::Rcpt(Box::new(Addressed::new(*transaction, rcpt))),
             Stage::Rcpt(mut addressed) => {

@@ -1,0 +1,130 @@
+//! What senders are told by mail, and when nobody is told.
+
+use posthouse::mime::report::Report;
+use posthouse::mime::report::delivery::{Action, RecipientReport};
+use posthouse::model::envelope::DsnNotify;
+use posthouse::model::key::{DsnChoice, KeyRights, Secret};
+use posthouse::store::keys::NewKey;
+
+use super::returning::team_of;
+use super::*;
+use crate::support::dns::{Dns, Records};
+use crate::support::sink::{Act, Received, Script};
+use crate::support::stores::on_every_engine;
+
+const OWN: &str = "a@example.test";
+
+async fn key(store: &Store, team: Id, dsn: DsnChoice) -> Option<Id> {
+    let rights = KeyRights { dsn, ..KeyRights::default() };
+    let new = NewKey { team, name: format!("{dsn:?}"), secret: Secret::generate(), rights, expires_at: None };
+    Some(store.create_key(new).await.expect("a key").id)
+}
+
+/// A message from `from` whose recipients are to be told of as said.
+async fn ask(store: &Store, team: Id, key: Option<Id>, from: &str, to: &[&str], notify: Option<&str>) -> Id {
+    let mut acceptance = nouns::acceptance(team, to);
+    let message = std::sync::Arc::make_mut(&mut acceptance.message);
+    (message.key, message.reverse_path, message.envid) = (key, Some(from.to_owned()), Some("E 1".to_owned()));
+    for recipient in &mut acceptance.recipients {
+        recipient.path.notify = notify.and_then(DsnNotify::parse);
+    }
+    accept(store, acceptance).await
+}
+
+/// Knows nobody whose name is `gone`.
+fn picky(offers: &[&str]) -> Script {
+    Script::on(|turn| turn.line.starts_with("RCPT TO:<gone@").then(|| Act::say("550 5.1.1 no such user"))).offering(offers)
+}
+
+/// What a notification tells of its one recipient; it must be one, to whom it may concern and from nobody.
+fn told(received: &Received) -> RecipientReport {
+    assert!(received.rcpt.len() == 1 && received.rcpt[0].starts_with("RCPT TO:<a@example.test>"), "{:?}", received.rcpt);
+    let Some(Report::Delivery(report)) = Report::read(&received.content) else { panic!("no report") };
+    assert_eq!((report.envelope_id.as_deref(), report.reporting_mta.as_deref()), (Some("E 1"), Some("post.test")));
+    let [recipient] = &report.recipients[..] else { panic!("not one recipient") };
+    recipient.clone()
+}
+
+fn of_recipient(told: &RecipientReport) -> (&str, Action, Option<&str>) {
+    (&told.final_recipient, told.action, told.reply.enhanced.as_deref())
+}
+
+/// By `config`, a refusal and a success are told of, each once.
+async fn both_are_told(store: &Store, sink: &Sink, config: Config, clock: &Clock, success: Action) {
+    let mut config = config;
+    config.smtp.hostname = "post.test".to_owned();
+    let team = team_of(store, "example.test", false).await;
+    let key = key(store, team, DsnChoice::Auto).await;
+    let engine = Running::start(store, &config, clock);
+    ask(store, team, key, OWN, &["gone@dest.test", "fine@dest.test"], Some("FAILURE,SUCCESS")).await;
+    let received = sink.wait_received(3).await;
+    until("all have ended", || async { store.queued(team).await == Ok(0) }).await;
+    engine.stop().await;
+    assert_eq!(sink.received().len(), 3, "nothing is told twice, nor of what tells");
+    let letters: Vec<_> = received.iter().filter(|r| r.mail.starts_with("MAIL FROM:<>")).map(told).collect();
+    let mut actions: Vec<_> = letters.iter().map(of_recipient).collect();
+    actions.sort_by_key(|(recipient, ..)| *recipient);
+    assert_eq!(actions, [("fine@dest.test", success, Some("2.0.0")), ("gone@dest.test", Action::Failed, Some("5.1.1"))]);
+}
+
+#[test]
+fn who_relays_tells_what_was_refused_and_what_was_passed_on() {
+    on_every_engine(|book| async move {
+        let sink = Sink::start(picky(&["PIPELINING", "8BITMIME"])).await;
+        both_are_told(&book.store, &sink, config(&sink), &book.clock, Action::Relayed).await;
+    });
+}
+
+#[test]
+fn who_delivers_tells_what_was_refused_and_what_was_delivered() {
+    on_every_engine(|book| async move {
+        let sink = Sink::start(picky(&["PIPELINING", "8BITMIME"])).await;
+        let records = Records::default().mx("dest.test", 10, "mx.dest.test").mx("example.test", 10, "mx.dest.test");
+        let dns = Dns::start(records.address("mx.dest.test", direct::here(1))).await;
+        both_are_told(&book.store, &sink, direct::config(&dns, &sink), &book.clock, Action::Delivered).await;
+    });
+}
+
+#[test]
+fn a_next_hop_that_was_asked_tells_of_success_itself() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::start(picky(&["DSN"])).await);
+        let team = team_of(store, "example.test", false).await;
+        let key = key(store, team, DsnChoice::Auto).await;
+        let engine = Running::start(store, &config(&sink), &book.clock);
+        let id = ask(store, team, key, OWN, &["fine@dest.test"], Some("SUCCESS")).await;
+        until_all(store, &[id], RecipientState::Sent).await;
+        assert_eq!(store.queued(team).await, Ok(0), "nothing more is to be told");
+        engine.stop().await;
+        let [passed] = &sink.received()[..] else { panic!("not one message") };
+        assert!(passed.mail.ends_with(" ENVID=E+201"), "{}", passed.mail);
+        assert_eq!(passed.rcpt, ["RCPT TO:<fine@dest.test> NOTIFY=SUCCESS"]);
+    });
+}
+
+#[test]
+fn nobody_else_is_told_anything() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::start(picky(&["PIPELINING"])).await);
+        let team = team_of(store, "example.test", false).await;
+        let them = store.create_team("them").await.expect("a team").id;
+        store.trust_domain(them, "theirs.test").await.expect("trusted");
+        let auto = key(store, team, DsnChoice::Auto).await;
+        let never = key(store, team, DsnChoice::Never).await;
+        let (to, failure) = (["gone@dest.test"], Some("FAILURE"));
+        let ids = [
+            ask(store, team, auto, "a@foreign.test", &to, failure).await,
+            ask(store, team, auto, "a@theirs.test", &to, failure).await,
+            ask(store, team, never, OWN, &to, failure).await,
+            ask(store, team, None, OWN, &to, failure).await,
+            ask(store, team, auto, OWN, &to, Some("NEVER")).await,
+            ask(store, team, auto, OWN, &to, Some("SUCCESS")).await,
+            ask(store, team, auto, OWN, &to, None).await,
+        ];
+        let engine = Running::start(store, &config(&sink), &book.clock);
+        until_all(store, &ids, RecipientState::Bounced).await;
+        assert_eq!(store.queued(team).await, Ok(0), "a letter is there as soon as its outcome");
+        engine.stop().await;
+        assert_eq!(sink.received(), []);
+    });
+}
