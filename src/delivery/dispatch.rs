@@ -54,9 +54,16 @@ const CAPTURE_RUNNERS: usize = 4;
 
 impl Dispatch {
     /// Attempts by `routes`, under `gate`, settled by `ledger`. Must be called within the runtime that runs the attempts.
-    pub fn new(routes: Routes, config: &Config, pace: &Pace, gate: Arc<Gate>, ledger: Ledger, clock: Clock) -> Self {
+    pub fn new(
+        routes: Routes,
+        config: &Config,
+        pace: &Pace,
+        gate: Arc<Gate>,
+        ledger: Ledger,
+        trials: Trials,
+        clock: Clock,
+    ) -> Self {
         let delivery = &config.delivery;
-        let trials = Trials::new(ledger.store().clone(), routes.attempts().clone());
         Self {
             routes,
             queues: Queues::default(),

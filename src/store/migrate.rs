@@ -13,6 +13,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (4, "dkim", include_str!("../../migrations/0004_dkim.sql")),
     (5, "pace", include_str!("../../migrations/0005_pace.sql")),
     (6, "returns", include_str!("../../migrations/0006_returns.sql")),
+    (7, "flights", include_str!("../../migrations/0007_flights.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];

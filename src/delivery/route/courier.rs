@@ -130,7 +130,7 @@ impl Courier {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
                     Some(begun) => begun,
-                    None => self.attempts.begin(claim.message.stream).await,
+                    None => self.attempts.begin(&claim.message).await,
                 };
                 return Carried::Fates(capture.carry(claim), Some(in_flight));
             }
@@ -145,6 +145,7 @@ impl Courier {
 
     /// An attempt, with what signs its message and where it returns to at hand. Keys that can't be read are no reason to send unsigned.
     async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach) -> Result<Attempt<'c>, Fate> {
+        let _touched = self.attempts.touch(claim.message.id);
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
             Some(signer) => signer.of(&claim.message).await.map_err(later)?,
@@ -203,10 +204,10 @@ impl Courier {
         loop {
             let mut connection = self.connection(service).await?;
             let reused = connection.transactions() > 0;
-            let goes = attempt.fit(group, connection.extensions());
             if in_flight.is_none() {
-                *in_flight = Some(self.attempts.begin(attempt.claim.message.stream).await);
+                *in_flight = Some(self.attempts.begin(&attempt.claim.message).await);
             }
+            let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);
             let Some(goes) = goes.filter(|_| !shut) else {
