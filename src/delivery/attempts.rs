@@ -58,9 +58,8 @@ impl Attempts {
         Self { flights: Some(flights), ..self }
     }
 
-    /// The house is at work on the message, though no attempt has begun: what it does may be its end.
-    pub fn touch(&self, message: Id) -> Option<Flight> {
-        self.flights.as_ref().map(|flights| flights.begin(message))
+    fn record(&self, message: Id) -> Option<Arc<Flight>> {
+        self.flights.as_ref().map(|flights| Arc::new(flights.begin(message)))
     }
 
     /// Waits until another attempt may begin.
@@ -71,14 +70,14 @@ impl Attempts {
             Stream::Transactional => None,
         };
         let all = self.all.clone().acquire_owned().await.ok();
-        InFlight { _flight: self.touch(message.id).map(Arc::new), _all: all, _broadcast: broadcast }
+        InFlight { _flight: self.record(message.id), _all: all, _broadcast: broadcast }
     }
 
     /// Waits until an attempt may begin alone: no other is in flight while the second value lives.
     pub async fn begin_alone(&self, message: &Message) -> (InFlight, Others) {
         let mut others = self.all.clone().acquire_many_owned(self.most).await.ok();
         let own = others.as_mut().and_then(|all| all.split(1));
-        let flight = self.touch(message.id).map(Arc::new);
+        let flight = self.record(message.id);
         (InFlight { _flight: flight.clone(), _all: own, _broadcast: None }, Others { _kept: others, alone: flight })
     }
 }

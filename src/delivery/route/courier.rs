@@ -137,15 +137,14 @@ impl Courier {
             Line::Relay(relay) => relay.reach(),
             Line::Direct(direct) => direct.reach(),
         };
-        match self.prepare(claim, reach).await {
+        match self.prepare(claim, reach, in_flight.is_some()).await {
             Ok(attempt) => self.send(attempt, service, gate, in_flight).await,
             Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()], None),
         }
     }
 
     /// An attempt, with what signs its message and where it returns to at hand. Keys that can't be read are no reason to send unsigned.
-    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach) -> Result<Attempt<'c>, Fate> {
-        let _touched = self.attempts.touch(claim.message.id);
+    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, begun: bool) -> Result<Attempt<'c>, Fate> {
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
             Some(signer) => signer.of(&claim.message).await.map_err(later)?,
@@ -156,6 +155,8 @@ impl Courier {
             Some(paths) => paths.of(&claim.message).await.map_err(unknown)?,
             None => None,
         };
+        // What comes of reading it counts as well; dialling, which may take minutes, does not.
+        let _reading = if begun { None } else { Some(self.attempts.begin(&claim.message).await) };
         Attempt::new(claim, reach, signing, path.map(|path| Returning { path, notify: self.line.notify() }))
     }
 
