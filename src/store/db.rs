@@ -238,7 +238,7 @@ impl Tx {
 
 /// What it waits for, unless that takes too long; the connection in use is closed then.
 pub(super) async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(patience, answer).await {
+    match timeout(patience, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(StoreError::Unavailable("it does not answer".to_owned())),
     }

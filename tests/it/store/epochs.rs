@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use posthouse::id::Id;
 use posthouse::store::Location;
 use posthouse::store::claim::Lane;
 
