@@ -67,7 +67,10 @@ impl House {
         signals::reload_on_hangup(&certificates)?;
         let teams = store.teams().await.context("the teams can't be read")?;
         let engine = config.has(Role::Delivery).then(|| Engine::new(store.clone(), &config, &teams, Clock::System));
-        let engine = engine.transpose().map_err(anyhow::Error::msg)?.map(|engine| engine.seated(lock::seat(&config.data_dir)));
+        let engine = engine
+            .transpose()
+            .map_err(anyhow::Error::msg)?
+            .map(|engine| engine.seated(lock::seat(&config.data_dir)).recorded_in(&config.data_dir));
         let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
         let watch = watches.then(|| Watch::new(store.clone(), &config, Clock::System));
         let watch = watch.transpose().map_err(anyhow::Error::msg)?;

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::delivery::flights::{Flight, Flights};
+use crate::id::Id;
+use crate::model::message::Message;
 use crate::model::stream::Stream;
 
 /// The attempts of an engine. Clones share them.
@@ -13,11 +16,15 @@ pub struct Attempts {
     all: Arc<Semaphore>,
     /// Broadcast can't take the last quarter.
     broadcast: Arc<Semaphore>,
+    /// `None`: nothing is on record for the next life.
+    flights: Option<Arc<Flights>>,
 }
 
 /// An attempt in flight: from before anything is said of the message until its outcome is durable.
 #[derive(Debug)]
 pub struct InFlight {
+    /// Given up first, so that there are no more flights on record than attempts.
+    _flight: Option<Arc<Flight>>,
     _all: Option<OwnedSemaphorePermit>,
     _broadcast: Option<OwnedSemaphorePermit>,
 }
@@ -26,6 +33,16 @@ pub struct InFlight {
 #[derive(Debug)]
 pub struct Others {
     _kept: Option<OwnedSemaphorePermit>,
+    alone: Option<Arc<Flight>>,
+}
+
+impl Others {
+    /// Lets them begin, since the one that was alone has done no harm for long.
+    pub fn relent(self) {
+        if let Some(flight) = &self.alone {
+            flight.has_been_long();
+        }
+    }
 }
 
 impl Attempts {
@@ -33,37 +50,53 @@ impl Attempts {
     pub fn new(most: usize) -> Self {
         let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
         let semaphore = |permits: u32| Arc::new(Semaphore::new(permits as usize));
-        Self { most, all: semaphore(most), broadcast: semaphore((most - most / 4).max(1)) }
+        Self { most, all: semaphore(most), broadcast: semaphore((most - most / 4).max(1)), flights: None }
+    }
+
+    /// The same, with a record of what is in flight.
+    pub fn recorded(self, flights: Arc<Flights>) -> Self {
+        Self { flights: Some(flights), ..self }
+    }
+
+    fn record(&self, message: Id) -> Option<Arc<Flight>> {
+        self.flights.as_ref().map(|flights| Arc::new(flights.begin(message)))
     }
 
     /// Waits until another attempt may begin.
-    pub async fn begin(&self, stream: Stream) -> InFlight {
+    pub async fn begin(&self, message: &Message) -> InFlight {
         // Neither semaphore is ever closed.
-        let broadcast = match stream {
+        let broadcast = match message.stream {
             Stream::Broadcast => self.broadcast.clone().acquire_owned().await.ok(),
             Stream::Transactional => None,
         };
-        InFlight { _all: self.all.clone().acquire_owned().await.ok(), _broadcast: broadcast }
+        let all = self.all.clone().acquire_owned().await.ok();
+        InFlight { _flight: self.record(message.id), _all: all, _broadcast: broadcast }
     }
 
     /// Waits until an attempt may begin alone: no other is in flight while the second value lives.
-    pub async fn begin_alone(&self) -> (InFlight, Others) {
+    pub async fn begin_alone(&self, message: &Message) -> (InFlight, Others) {
         let mut others = self.all.clone().acquire_many_owned(self.most).await.ok();
         let own = others.as_mut().and_then(|all| all.split(1));
-        (InFlight { _all: own, _broadcast: None }, Others { _kept: others })
+        let flight = self.record(message.id);
+        (InFlight { _flight: flight.clone(), _all: own, _broadcast: None }, Others { _kept: others, alone: flight })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::delivery::fixture;
     use std::time::Duration;
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
     async fn broadcast_leaves_a_quarter_to_others() {
         let attempts = Attempts::new(4);
-        let begun = async |stream| timeout(Duration::from_secs(1), attempts.begin(stream)).await;
+        let begun = async |stream| {
+            let message = Message { stream, ..fixture::message(Timestamp(0)) };
+            timeout(Duration::from_secs(1), attempts.begin(&message)).await
+        };
         let mut held = Vec::new();
         for _ in 0..3 {
             held.push(begun(Stream::Broadcast).await.expect("room for three"));

@@ -57,10 +57,17 @@ const CAPTURE_RUNNERS: usize = 4;
 
 impl Dispatch {
     /// Attempts by `routes`, under `gate`, settled by `ledger`. Must be called within the runtime that runs the attempts.
-    pub fn new(routes: Routes, config: &Config, pace: &Pace, gate: Arc<Gate>, ledger: Ledger, clock: Clock) -> Self {
+    pub fn new(
+        routes: Routes,
+        config: &Config,
+        pace: &Pace,
+        gate: Arc<Gate>,
+        ledger: Ledger,
+        trials: Trials,
+        clock: Clock,
+    ) -> Self {
         let delivery = &config.delivery;
         let postmaster = Postmaster::new(ledger.store().clone(), config, pace, clock.clone());
-        let trials = Trials::new(ledger.store().clone(), routes.attempts().clone());
         Self {
             routes,
             queues: Queues::default(),

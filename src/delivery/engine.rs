@@ -1,5 +1,6 @@
 //! The engine as a whole: built of its parts, run until the house closes, ended so that nothing is sent twice.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -8,6 +9,7 @@ use crate::delivery::boottime::Boottime;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::dispatch::Dispatch;
 use crate::delivery::feeder::{Bell, Feeder};
+use crate::delivery::flights::{Flights, Wreck};
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
 use crate::delivery::pace::Pace;
@@ -16,6 +18,7 @@ use crate::delivery::route::Routes;
 use crate::delivery::scheduler::HandOver;
 use crate::delivery::signing::Signer;
 use crate::delivery::tenure::Tenure;
+use crate::delivery::trial::Trials;
 use crate::delivery::verp::ReturnPaths;
 use crate::model::team::Team;
 use crate::shutdown::Shutdown;
@@ -34,6 +37,7 @@ pub struct Engine {
     routes: Routes,
     boottime: Boottime,
     seat: Option<String>,
+    wreck: Option<(Arc<Flights>, Wreck)>,
 }
 
 impl Engine {
@@ -59,7 +63,7 @@ impl Engine {
             "" => routes,
             _ => routes.returning_by(ReturnPaths::new(store.clone())),
         };
-        Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default(), seat: None })
+        Ok(Self { store, config: config.clone(), clock, pace, routes, boottime: Boottime::default(), seat: None, wreck: None })
     }
 
     /// With another clock for the freshness of its epoch.
@@ -72,6 +76,22 @@ impl Engine {
         Self { seat, ..self }
     }
 
+    /// With a record in `data_dir` of what is in flight, for the next who has the same seat; to be called when seated.
+    pub fn recorded_in(mut self, data_dir: &Path) -> Self {
+        let Some(seat) = &self.seat else { return self };
+        match Flights::open(data_dir, seat) {
+            Ok((flights, wreck)) => {
+                let flights = Arc::new(flights);
+                self.routes = self.routes.recorded(flights.clone());
+                self.wreck = Some((flights, wreck));
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "what is in flight can't be recorded: no message will be suspected of killing the process");
+            }
+        }
+        self
+    }
+
     /// Delivers until closing begins, then finishes what is in flight, gives back the rest, and closes its epoch.
     pub async fn run(self, shutdown: Shutdown) {
         let gate = Arc::new(Gate::new(self.boottime.clone()));
@@ -79,7 +99,9 @@ impl Engine {
         let bell = Arc::new(Bell::default());
         let ledger = Ledger::new(self.store.clone(), gate.clone(), self.pace.clone(), shutdown.clone());
         let routes = self.routes;
-        let dispatch = Arc::new(Dispatch::new(routes, &self.config, &self.pace, gate.clone(), ledger, self.clock.clone()));
+        let trials = Trials::new(self.store.clone(), routes.attempts().clone(), self.wreck);
+        let dispatch =
+            Arc::new(Dispatch::new(routes, &self.config, &self.pace, gate.clone(), ledger, trials, self.clock.clone()));
         let hand_over = HandOver::new(gate.clone(), places.clone(), bell.clone(), &dispatch, self.clock.clone());
         self.store.attach(Arc::new(hand_over));
         let tenure = Tenure {

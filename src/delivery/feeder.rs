@@ -1,5 +1,6 @@
 //! Reads back what waits in the store: what found no place at its insertion, what is due again, and what dead engines left.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::delivery::gate::Gate;
 use crate::delivery::pace::Pace;
 use crate::delivery::places::Places;
 use crate::delivery::queue::{order, stream_of};
+use crate::id::Id;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use crate::store::handover::{Claim, Epoch};
@@ -149,7 +151,11 @@ impl Feeder {
                 Some(dead) => self.store.claim_from_dead(epoch, dead, lane, limit).await?,
                 None => self.store.claim(epoch, lane, limit).await?,
             };
-            if self.start(claims, dead.is_some()) == 0 {
+            let suspects = match dead {
+                Some(_) if !claims.is_empty() => self.dispatch.trials.suspects(&claims).await,
+                _ => BTreeSet::new(),
+            };
+            if self.start(claims, &suspects) == 0 {
                 return Ok(false);
             }
         }
@@ -185,12 +191,13 @@ impl Feeder {
         Ok(())
     }
 
-    /// Starts what was claimed; what a dead engine left is `suspect` of its death. Returns how many recipients that were.
-    fn start(&self, claims: Vec<Claim>, suspect: bool) -> usize {
+    /// Starts what was claimed. Returns how many recipients that were.
+    fn start(&self, claims: Vec<Claim>, suspects: &BTreeSet<Id>) -> usize {
         let mut recipients = 0;
         for claim in claims {
             recipients += claim.recipients.len();
             let place = self.places.admit(claim.message.id, claim.message.stream, claim.body.len());
+            let suspect = suspects.contains(&claim.message.id);
             self.dispatch.start(claim, place, suspect);
         }
         recipients

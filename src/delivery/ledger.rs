@@ -30,11 +30,6 @@ impl Ledger {
         Self { store, gate, pace, shutdown }
     }
 
-    /// The book it is kept in.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// Has the outcomes written, without waiting (`attempt` is over when they are durable): they join the next shared commit while the caller goes on. The place is given back
     /// once they are durable; there are never more of them on their way than there are places.
     pub fn settle<S>(&self, settlement: S, place: Arc<Place>, attempt: Option<InFlight>)

@@ -16,6 +16,7 @@ pub mod fate;
 pub mod feeder;
 #[cfg(test)]
 mod fixture;
+pub mod flights;
 pub mod gate;
 pub mod guard;
 pub mod ledger;

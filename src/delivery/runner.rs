@@ -96,26 +96,27 @@ impl Runner {
     async fn carry_suspect(&mut self, parcel: &Parcel) -> Result<Carried, Panicked> {
         let claim = &parcel.claim;
         let trials = &self.dispatch.trials;
-        let mut trial = trials.begin(claim).await;
-        let in_flight: Option<InFlight> = trial.in_flight.take();
-        if trial.is_convicted {
-            trials.relent(&claim.message, &mut trial).await;
-            return Ok(Carried::Fates(Fates { in_flight, ..vec![held(); claim.recipients.len()].into() }));
+        if trials.is_convicted(&claim.message).await {
+            return Ok(Carried::Fates(vec![held(); claim.recipients.len()].into()));
         }
+        let mut trial = trials.begin(&claim.message).await;
+        let in_flight: Option<InFlight> = trial.in_flight.take();
         let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight)));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {
-                trials.relent(&claim.message, &mut trial).await;
+                trial.relent();
                 if self.queue.move_file_on(claim.message.id) {
                     Self::start(self.dispatch.clone(), self.destination.clone(), self.queue.clone());
                 }
                 carrying.await
             }
         };
-        match &carried {
-            Ok(Carried::Fates(fates)) if !fates.each.contains(&Fate::Released) => trials.acquit(&claim.message, &mut trial).await,
-            _ => trials.relent(&claim.message, &mut trial).await,
+        drop(trial);
+        if let Ok(Carried::Fates(fates)) = &carried
+            && !fates.each.contains(&Fate::Released)
+        {
+            trials.acquit(&claim.message).await;
         }
         carried
     }

@@ -52,8 +52,9 @@ impl Tenure {
         }
     }
 
-    /// A new epoch; an earlier life's is over without waiting for its silence.
+    /// A new epoch; an earlier life's is over without waiting for its silence, and what it died with is charged before it is claimed.
     async fn begin(&self) -> Result<Epoch, StoreError> {
+        self.dispatch.trials.charge().await?;
         if self.sole && self.store.bury_namesakes(&self.name).await? > 0 {
             tracing::info!("this engine's earlier life ended without closing; what it held is taken over");
         }

@@ -11,7 +11,7 @@ use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
 use crate::model::quirk::Quirk;
 use crate::store::commit::{Desk, Work};
-use crate::store::db::Tx;
+use crate::store::db::{Tx, within};
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
@@ -58,6 +58,9 @@ pub struct Idempotency {
 /// How long a key is kept.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a caller waits: the client behind it must hear something well before it runs out of patience, whatever the store does.
+const ACCEPT_WITHIN: Duration = Duration::from_secs(12);
+
 /// What became of an acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -77,11 +80,14 @@ pub(super) struct Placed {
 }
 
 impl Store {
-    /// Writes the message in the next shared commit, and returns when that is durable.
+    /// Writes the message in the next shared commit, and returns when that is durable. When the store does not answer in time, or the
+    /// caller goes away, it may be written or not: what no committer has taken up by then is not, and offered again with the same
+    /// idempotency key it is found if it was.
     pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, StoreError> {
         // A recipient's rows count too: a batch is bounded in all that it writes.
         let octets = acceptance.body.len() + acceptance.recipients.len() * 256;
-        self.submit(octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply }).await
+        let written = self.submit(octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply });
+        within(ACCEPT_WITHIN, written).await
     }
 }
 

@@ -28,7 +28,7 @@ const LONG: Duration = Duration::from_millis(50);
 /// How often a batch that collided with another transaction is tried again.
 const REPEATS: usize = 5;
 
-/// Where an answer goes. The asker may be gone; the work is done all the same.
+/// Where an answer goes. The asker may be gone: the work is done all the same, but for an acceptance that was not begun by then.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One piece of work for a committer.
@@ -155,6 +155,8 @@ impl Batch {
         let mut batch = Self::default();
         for item in work {
             match item {
+                // Whoever offered it was told to come again, or left without a word.
+                Work::Accept { reply, .. } if reply.is_closed() => {}
                 Work::Accept { acceptance, reply } => batch.accepts.push((acceptance, reply)),
                 Work::Settle { settlement, reply } => batch.settles.push((settlement, reply)),
                 Work::Claim { request, reply } => batch.claims.push((request, reply)),
@@ -240,7 +242,8 @@ impl Batch {
 /// Writes a batch, halving it for as long as it fails by what may be the fault of one row.
 async fn write(desk: &Desk, batch: Batch) {
     let mut open = vec![batch];
-    while let Some(batch) = open.pop() {
+    // All askers of a batch may be gone.
+    while let Some(batch) = open.pop().filter(|batch| batch.len() > 0) {
         match write_whole(desk, &batch).await {
             Ok(written) => batch.answer(written, desk),
             Err(error) if error.may_be_one_rows_fault() && batch.len() > 1 => open.extend(batch.halve().into_iter().rev()),

@@ -27,6 +27,12 @@ fn answered<T, E: From<sqlx::Error>>(
     async { answer.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into())) }
 }
 
+/// How long PostgreSQL may take for a read, a connection included: a server that stands still closes no connection, and whoever waits for
+/// the answer has a client of its own.
+const READ_WITHIN: Duration = Duration::from_secs(12);
+/// The same for a look-up, which may have to wait for the one before it.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(6);
+
 /// Connections to one of the engines: for writing, for the look-ups that each message makes, and for all other reading.
 #[derive(Clone, Debug)]
 pub(super) enum Db {
@@ -71,7 +77,10 @@ impl Db {
     pub async fn fetch_rows<R: Record>(&self, sql: &Sql, scalars: Vec<Value>, rows: &[Vec<Value>]) -> Result<Vec<R>, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => records(&sql.sqlite(&scalars, rows).fetch_all(readers).await?)?,
-            Self::Postgres { readers, .. } => records(&answered(sql.postgres(&scalars, rows).fetch_all(readers)).await?)?,
+            Self::Postgres { readers, .. } => {
+                let query = sql.postgres(&scalars, rows);
+                records(&within(READ_WITHIN, async { Ok(query.fetch_all(readers).await?) }).await?)?
+            }
         })
     }
 
@@ -79,7 +88,9 @@ impl Db {
     pub async fn ask<R: Record>(&self, sql: &Sql, rows: &[Vec<Value>]) -> Result<Vec<R>, StoreError> {
         match self {
             Self::Sqlite { asker, .. } => Tx::Sqlite(asker.take().await?).fetch(sql, &[], rows).await,
-            Self::Postgres { asker, .. } => Tx::Postgres(asker.take().await?).fetch(sql, &[], rows).await,
+            Self::Postgres { asker, .. } => {
+                within(LOOK_UP_WITHIN, async { Tx::Postgres(asker.take().await?).fetch(sql, &[], rows).await }).await
+            }
         }
     }
 
@@ -124,7 +135,9 @@ impl Db {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { readers, .. } => sqlx::query("SELECT 1").execute(readers).await.map(|_| ())?,
-            Self::Postgres { readers, .. } => answered(sqlx::query("SELECT 1").execute(readers)).await.map(|_| ())?,
+            Self::Postgres { readers, .. } => {
+                within(READ_WITHIN, async { Ok(sqlx::query("SELECT 1").execute(readers).await?) }).await?;
+            }
         }
         Ok(())
     }
@@ -224,6 +237,14 @@ impl Tx {
             Self::Sqlite(mut seat) => seat.commit().await,
             Self::Postgres(mut seat) => answered(seat.commit()).await,
         }
+    }
+}
+
+/// What it waits for, unless that takes too long; the connection in use is closed then.
+pub(super) async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::Unavailable("it does not answer".to_owned())),
     }
 }
 

@@ -108,7 +108,7 @@ impl Store {
         Ok(self.db().fetch::<EpochRow>(&LIVE, Vec::new()).await?.into_iter().map(|row| row.epoch).collect())
     }
 
-    /// Every dead epoch whose rows are not all taken over yet. What was in flight alone when one of them died is charged with it.
+    /// Every dead epoch whose rows are not all taken over yet.
     pub async fn dead_epochs(&self) -> Result<Vec<Epoch>, StoreError> {
         let mut holding = Vec::new();
         for row in self.db().fetch::<DeadRow>(&DEAD, values![2 * millis(DEAD_AFTER)]).await? {
@@ -118,9 +118,6 @@ impl Store {
                 // Cold: a commit that was on its way when the epoch died can't come any more (statements and idle transactions end after 30 s).
                 self.db().write(&EMPTY, values![row.epoch]).await?;
             }
-        }
-        if !holding.is_empty() {
-            self.charge_suspects().await?;
         }
         Ok(holding)
     }

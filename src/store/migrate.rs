@@ -14,6 +14,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (5, "pace", include_str!("../../migrations/0005_pace.sql")),
     (6, "returns", include_str!("../../migrations/0006_returns.sql")),
     (7, "waits", include_str!("../../migrations/0007_waits.sql")),
+    (8, "flights", include_str!("../../migrations/0008_flights.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];

@@ -34,8 +34,9 @@ def crashed(store, times, _seed):
 
 def frozen(store, times, _seed):
     """PostgreSQL stands still for longer than an engine lives without a sign, and goes on where it was, under two gateways. Then both
-    may take the other for dead, and what was in flight may come twice. It ends before a client at its dot has run out of patience."""
-    return away(store, [freeze] * times, gateways=2, duplicates=2 * IN_FLIGHT * times, seconds=DEAD_AFTER + 5)
+    may take the other for dead, and what was in flight may come twice. More than once: for longer than a client at its dot has patience."""
+    seconds = DEAD_AFTER + 5 if times == 1 else 60
+    return away(store, [freeze] * times, gateways=2, duplicates=2 * IN_FLIGHT * times, seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -71,7 +72,7 @@ def freeze(at):
 
 
 def away(store, outages, gateways=1, duplicates=0, seconds=None):
-    """Each outage lasts until clients were told of it, or so many `seconds`."""
+    """Each outage lasts until clients were told of it, and for so many `seconds` at least."""
     with scene("away", store) as at, at.sink():
         for number in range(1, gateways):
             at.beside(f"gateway-{number + 1}")
@@ -99,7 +100,8 @@ def through(at, outage, number, load, seconds):
     wait_for(lambda: len(load.fates) > taken + 50, 30, "traffic")
     with outage(at):
         began, used = time.monotonic(), [gateway.cpu() for gateway in at.gateways]
-        time.sleep(seconds) if seconds else told(load)
+        told(load)
+        time.sleep(max(0, began + (seconds or 0) - time.monotonic()))
         idle(at, began, used)
     ended = time.monotonic()
     for place, gateway in enumerate(at.gateways):

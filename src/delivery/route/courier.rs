@@ -129,21 +129,21 @@ impl Courier {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
                     Some(begun) => begun,
-                    None => self.attempts.begin(claim.message.stream).await,
+                    None => self.attempts.begin(&claim.message).await,
                 };
                 return Carried::Fates(Fates { in_flight: Some(in_flight), ..capture.carry(claim).into() });
             }
             Line::Relay(relay) => relay.reach(),
             Line::Direct(direct) => direct.reach(),
         };
-        match self.prepare(claim, reach).await {
+        match self.prepare(claim, reach, in_flight.is_some()).await {
             Ok(attempt) => self.send(attempt, service, gate, in_flight).await,
             Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()].into()),
         }
     }
 
     /// An attempt, with what signs its message and where it returns to at hand. Keys that can't be read are no reason to send unsigned.
-    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach) -> Result<Attempt<'c>, Fate> {
+    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, begun: bool) -> Result<Attempt<'c>, Fate> {
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
             Some(signer) => signer.of(&claim.message).await.map_err(later)?,
@@ -154,6 +154,8 @@ impl Courier {
             Some(paths) => paths.of(&claim.message).await.map_err(unknown)?,
             None => None,
         };
+        // What comes of reading it counts as well; dialling, which may take minutes, does not.
+        let _reading = if begun { None } else { Some(self.attempts.begin(&claim.message).await) };
         Attempt::new(claim, reach, signing, path.map(|path| Returning { path, notify: self.line.notify() }))
     }
 
@@ -202,10 +204,10 @@ impl Courier {
         loop {
             let mut connection = self.connection(service).await?;
             let reused = connection.transactions() > 0;
-            let goes = attempt.fit(group, connection.extensions());
             if in_flight.is_none() {
-                *in_flight = Some(self.attempts.begin(attempt.claim.message.stream).await);
+                *in_flight = Some(self.attempts.begin(&attempt.claim.message).await);
             }
+            let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);
             let Some(goes) = goes.filter(|_| !shut) else {

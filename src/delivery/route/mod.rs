@@ -16,6 +16,7 @@ use crate::config::routing::RouteName;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
+use crate::delivery::flights::Flights;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
 use crate::delivery::signing::Signer;
@@ -87,6 +88,11 @@ impl Routes {
     /// With reverse-paths that are ours, for mail that leaves.
     pub fn returning_by(self, return_paths: ReturnPaths) -> Self {
         Self { return_paths: Some(Arc::new(return_paths)), ..self }
+    }
+
+    /// The same, with a record of what is in flight.
+    pub fn recorded(self, flights: Arc<Flights>) -> Self {
+        Self { attempts: self.attempts.recorded(flights), ..self }
     }
 
     /// The attempts of this engine.

@@ -1,7 +1,9 @@
 //! Engines' lives: who is found dead, and who takes over.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use posthouse::id::Id;
 use posthouse::store::Location;
 use posthouse::store::claim::Lane;
 
@@ -63,30 +65,22 @@ fn only_who_was_renewed_lately_finds_others_dead() {
 }
 
 #[test]
-fn a_death_is_charged_to_what_was_in_flight_alone_and_to_nothing_else() {
+fn the_first_death_is_charged_to_all_that_were_in_flight_and_others_to_what_was_alone() {
     on_every_engine(|book| async move {
-        let team = book.store.create_team("t").await.unwrap().id;
-        let offers = [acceptance(team, &["b@example.test"]), acceptance(team, &["b@example.test"])];
-        let [alone, other] = [offers[0].message.id, offers[1].message.id];
-        for offered in offers {
-            book.store.accept(offered).await.unwrap();
+        let [alone, other, stranger] = [1, 2, 3].map(|n| Id([n; 16]));
+        for _ in 0..2 {
+            book.store.note_death(&BTreeSet::from([alone, other]), false).await.unwrap();
         }
-        let mut epoch = book.store.open_epoch("test").await.unwrap();
-        assert_eq!(book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().len(), 2);
-        for deaths in 0..3 {
-            assert_eq!(book.store.begin_trial(epoch, other).await, Ok(0));
-            book.store.end_trial(other).await.unwrap();
-            assert_eq!(book.store.begin_trial(epoch, alone).await, Ok(deaths));
-            book.store.close_epoch(epoch).await.unwrap();
-            let next = book.store.open_epoch("test").await.unwrap();
-            assert_eq!(book.store.dead_epochs().await, Ok(vec![epoch]));
-            assert_eq!(book.store.dead_epochs().await, Ok(vec![epoch]), "it is charged once");
-            assert_eq!(book.store.claim_from_dead(next, epoch, Lane::FreshTransactional, 10).await.unwrap().len(), 2);
-            epoch = next;
-        }
-        assert_eq!(book.store.note_fault(alone).await, Ok(4), "a panic counts as well");
+        let faults = async |id| book.store.faults(id).await.unwrap();
+        assert_eq!([faults(alone).await, faults(other).await, faults(stranger).await], [1, 1, 0]);
+        book.store.note_death(&BTreeSet::from([alone]), true).await.unwrap();
+        assert_eq!([faults(alone).await, faults(other).await], [2, 1]);
+        assert_eq!(book.store.suspected([alone, stranger, other].into_iter()).await, Ok(BTreeSet::from([alone, other])));
+        assert_eq!(book.store.note_fault(alone).await, Ok(3), "a panic counts as well");
         book.store.acquit(alone).await.unwrap();
-        assert_eq!(book.store.begin_trial(epoch, alone).await, Ok(0));
+        assert_eq!(faults(alone).await, 0);
+        book.store.note_death(&BTreeSet::from([alone]), true).await.unwrap();
+        assert_eq!(faults(alone).await, 1, "the first death counts for one alone, too");
     });
 }
 
