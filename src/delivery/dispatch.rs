@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::routing::RouteName;
@@ -28,6 +29,7 @@ use crate::delivery::route::direct::{Direct, Service};
 use crate::delivery::route::{Destination, Routes};
 use crate::delivery::runner::Runner;
 use crate::delivery::trial::Trials;
+use crate::model::hop::Hop;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Bounce, Outcome, Reply};
 use crate::store::handover::{Claim, Epoch};
@@ -124,13 +126,17 @@ impl Dispatch {
             RouteName::Relay(name) => self.enqueue(Destination::Relay(name), parcel),
             RouteName::Direct => match self.routes.direct() {
                 Some(direct) => drop(self.runtime.spawn(self.clone().find_hosts(direct.clone(), parcel))),
-                None => self.onwards(parcel, Away::Unreachable(Reply::fault("there is no direct route"))),
+                None => {
+                    let hop = nowhere(&parcel, Duration::ZERO);
+                    self.onwards(parcel, Away::Unreachable(Reply::fault("there is no direct route")), hop);
+                }
             },
         }
     }
 
     /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
+        let began = Instant::now();
         let Parcel { claim, place, course, suspect, .. } = parcel;
         let part = |claim, service| Parcel { claim, place: place.clone(), course: course.clone(), service, suspect };
         let plan = tokio::select! {
@@ -141,12 +147,14 @@ impl Dispatch {
             self.enqueue(Destination::Hosts(service.destination.clone()), part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {
+            let parcel = part(claim, None);
+            let hop = nowhere(&parcel, began.elapsed());
             match unroutable {
                 Unroutable::Never(reply) => {
-                    let fates = vec![Fate::Refused(reply); claim.recipients.len()];
-                    self.conclude(part(claim, None), fates.into());
+                    let fates = vec![Fate::Refused(reply); parcel.claim.recipients.len()];
+                    self.conclude(parcel, fates.into(), hop);
                 }
-                Unroutable::Later(reply) => self.onwards(part(claim, None), Away::Unreachable(reply)),
+                Unroutable::Later(reply) => self.onwards(parcel, Away::Unreachable(reply), hop),
             }
         }
     }
@@ -184,7 +192,8 @@ impl Dispatch {
     }
 
     /// What found no room comes back later; unless it has waited for all its time.
-    pub(super) fn put_off(&self, Parcel { claim, place, .. }: Parcel, PutOff { wait, why }: PutOff) {
+    pub(super) fn put_off(&self, Parcel { claim, place, service, .. }: Parcel, PutOff { wait, why }: PutOff) {
+        let why = service.map_or_else(|| why.clone(), |service| format!("{}: {why}", service.destination));
         let now = self.clock.now();
         let outcome = if self.schedule.is_over(&claim.message, now) {
             Outcome::Failed(Reply::fault(format!("given up: {why}")))
@@ -192,34 +201,35 @@ impl Dispatch {
             Outcome::PutOff { until: now.plus(wait), why }
         };
         let outcomes = vec![outcome; claim.recipients.len()];
-        self.settle(claim, outcomes, false, place, None);
+        let settlement = settlement(&claim, outcomes);
+        self.settle(claim, settlement, false, place, None);
     }
 
-    /// What can't go by one way goes by the next of its course; after the last it waits.
-    pub(super) fn onwards(self: &Arc<Self>, parcel: Parcel, away: Away) {
+    /// What can't go by one way, as `hop` found, goes by the next of its course; after the last it waits.
+    pub(super) fn onwards(self: &Arc<Self>, parcel: Parcel, away: Away, hop: Hop) {
         match parcel.course.onwards() {
             Some(course) => self.send(Parcel { course, service: None, ..parcel }),
             None => {
                 let fates = vec![Fate::Later(away.reply().clone()); parcel.claim.recipients.len()];
-                self.conclude(parcel, fates.into());
+                self.conclude(parcel, fates.into(), hop);
             }
         }
     }
 
-    pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Fates) {
+    pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Fates, hop: Hop) {
         let acted = *course.way() == RouteName::Capture;
         let each = claim.recipients.iter().zip(fates.each);
         let outcomes = each.map(|(r, fate)| self.outcome(&claim.message, r, fate, acted)).collect();
+        let settlement = Settlement { hop: Some(hop), ..settlement(&claim, outcomes) };
         if acted {
-            return self.ledger.settle(ready(settlement(&claim, outcomes)), place, fates.in_flight);
+            return self.ledger.settle(ready(settlement), place, fates.in_flight);
         }
-        self.settle(claim, outcomes, fates.passed_on, place, fates.in_flight);
+        self.settle(claim, settlement, fates.passed_on, place, fates.in_flight);
     }
 
     /// Has the outcomes written, and with them what the sender asked to be told of.
-    fn settle(&self, claim: Claim, outcomes: Vec<Outcome>, passed_on: bool, place: Arc<Place>, attempt: Option<InFlight>) {
+    fn settle(&self, claim: Claim, settlement: Settlement, passed_on: bool, place: Arc<Place>, attempt: Option<InFlight>) {
         let _runtime = self.runtime.enter();
-        let settlement = settlement(&claim, outcomes);
         if !postmaster::is_asked(&claim, &settlement, passed_on) {
             return self.ledger.settle(ready(settlement), place, attempt);
         }
@@ -253,6 +263,11 @@ fn relay_connections(delivery: &Delivery) -> BTreeMap<Option<Arc<str>>, usize> {
     named.chain([(None, delivery.relay.max_connections)]).collect()
 }
 
+/// The way of an attempt that found no host to try.
+fn nowhere(parcel: &Parcel, took: Duration) -> Hop {
+    Hop { route: parcel.course.way().to_string(), peer: None, took }
+}
+
 /// The outcomes of a claim's recipients, in their order.
 fn settlement(claim: &Claim, outcomes: Vec<Outcome>) -> Settlement {
     let outcomes = claim.recipients.iter().zip(outcomes);
@@ -260,6 +275,7 @@ fn settlement(claim: &Claim, outcomes: Vec<Outcome>) -> Settlement {
         epoch: claim.epoch,
         team: claim.message.team,
         message: claim.message.id,
+        hop: None,
         outcomes: outcomes.map(|(r, outcome)| Settled { index: r.index, attempt: r.attempts, outcome }).collect(),
         notices: Vec::new(),
     }

@@ -15,6 +15,7 @@ use crate::delivery::route::Destination;
 use crate::delivery::route::courier::{Away, Carried, Courier};
 use crate::delivery::shape::manner::{Sign, asks_for_less};
 use crate::delivery::trial::ALONE_AT_MOST;
+use crate::model::hop::Hop;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -57,26 +58,27 @@ impl Runner {
             true => self.carry_suspect(&parcel).await,
             false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None)).await,
         };
+        let hop = Hop { route: parcel.course.way().to_string(), peer: self.courier.reached(), took: began.elapsed() };
         match carried {
             Ok(Carried::Fates(fates)) => {
                 self.call(self.queue.done(&parcel, sign(&self.destination, &fates.each), began));
-                self.dispatch.conclude(parcel, fates);
+                self.dispatch.conclude(parcel, fates, hop);
             }
-            Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began),
+            Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began, hop),
             Err(Panicked) => {
                 if let Some(fresh) = self.dispatch.routes.courier(&self.destination) {
                     self.courier = fresh;
                 }
                 let fates = self.after_panic(&parcel.claim).await;
                 self.call(self.queue.done(&parcel, None, began));
-                self.dispatch.conclude(parcel, fates.into());
+                self.dispatch.conclude(parcel, fates.into(), hop);
             }
         }
         true
     }
 
     /// The next hop took no connection. False: others serve it well enough, and this runner goes.
-    fn stayed_away(&self, parcel: Parcel, away: Away, began: Instant) -> bool {
+    fn stayed_away(&self, parcel: Parcel, away: Away, began: Instant, hop: Hop) -> bool {
         let parcel = match &away {
             Away::TurnedUs(_) => match self.queue.turned_away(parcel) {
                 None => return false,
@@ -88,7 +90,7 @@ impl Runner {
         for (parcel, put_off) in self.queue.put_off(self.dispatch.clock.now()) {
             self.dispatch.put_off(parcel, put_off);
         }
-        self.dispatch.onwards(parcel, away);
+        self.dispatch.onwards(parcel, away, hop);
         true
     }
 

@@ -6,6 +6,7 @@ pub mod dkim;
 pub mod domain;
 pub mod envelope;
 pub mod event;
+pub mod hop;
 pub mod key;
 pub mod message;
 pub mod outcome;

@@ -145,7 +145,7 @@ impl Store {
         tracing::error!(%message, recipients = places.len(), why, "given up");
         let outcome = Outcome::Failed(Reply::fault(why));
         let outcomes = places.iter().map(|&(index, attempt)| Settled { index, attempt, outcome: outcome.clone() });
-        let settlement = Settlement { epoch, team, message, outcomes: outcomes.collect(), notices: Vec::new() };
+        let settlement = Settlement { epoch, team, message, hop: None, outcomes: outcomes.collect(), notices: Vec::new() };
         if let Err(failure) = self.settle(settlement).await {
             tracing::warn!(%message, %failure, "what can't be read can't be given up, either; it is claimed again");
         }

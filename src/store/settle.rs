@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::hop::Hop;
 use crate::model::outcome::{Bounce, Outcome, RecipientState};
 use crate::model::suppression::Suppression;
 use crate::store::accept::{self, Acceptance};
@@ -21,6 +22,8 @@ pub struct Settlement {
     pub epoch: Epoch,
     pub team: Id,
     pub message: Id,
+    /// Of the attempt, when one was begun.
+    pub hop: Option<Hop>,
     pub outcomes: Vec<Settled>,
     /// What the sender is told by mail, by the recipient's place: accepted in the transaction that writes the outcome, and not at all when
     /// the recipient is fenced.
@@ -215,6 +218,9 @@ fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk,
     if let Some(kind) = settled.outcome.event() {
         let reply = settled.outcome.reply().map(|r| r.line());
         let mut detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
+        if let Some(hop) = &settlement.hop {
+            hop.tell(&mut detail);
+        }
         if let Outcome::Bounced(bounce) = &settled.outcome {
             detail["class"] = bounce.class.as_str().into();
             sheet.suppressions.extend(bad_address(settlement.team, settlement.message, bounce, now));

@@ -2,9 +2,18 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
 
+use posthouse::clock::Clock;
+use posthouse::id::Id;
+use posthouse::model::hop::{Hop, Peer};
+use posthouse::model::outcome::{Outcome, Reply};
+use posthouse::store::claim::Lane;
+use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::{Location, Store};
 use serde_json::json;
 
+use crate::support::nouns::acceptance;
 use crate::support::program::{Program, Ran};
 
 #[test]
@@ -185,4 +194,56 @@ fn migrate_makes_the_store_and_refuses_while_another_has_it() {
     assert!(refused.stderr.contains(&format!("pid {}", std::process::id())), "{}", refused.stderr);
     drop(lock);
     program.run(&["migrate"]).answer();
+}
+
+#[test]
+fn a_message_tells_why_it_waits_and_how_it_was_attempted() {
+    let program = Program::new();
+    program.run(&["migrate"]).answer();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let id = runtime.block_on(deferred_once(&program)).to_string();
+
+    let record = records(&program.run(&["queue", "show", &id, "--json"])).remove(0);
+    let waits = &record["recipients"][0]["waits_for"];
+    assert_eq!((&waits["kind"], waits["until"].is_string()), (&json!("retry"), true), "{record}");
+    let attempt = &record["attempts"][0];
+    let seen = ["outcome", "attempt", "route", "host", "address", "tls", "took_ms", "reply"].map(|name| attempt[name].clone());
+    let want = ["deferred", "1", "direct", "mx.example.test", "192.0.2.1", "clear", "1250", "451 later"];
+    assert_eq!(seen.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)), want);
+
+    let shown = program.run(&["queue", "show", &id]);
+    let shown = shown.answer();
+    assert!(shown.contains("you@example.test: retry at ") && shown.contains(", after 1 attempt: 451 later\n"), "{shown}");
+    assert!(shown.contains("mx.example.test [192.0.2.1]  1250 ms  clear"), "{shown}");
+    assert!(!shown.contains("events:"), "an attempt is told once: {shown}");
+    program.run(&["queue", "hold", &id]).answer();
+    assert!(program.run(&["queue", "show", &id]).answer().contains("held: by an operator"));
+    program.run(&["queue", "release", &id]).answer();
+    assert!(program.run(&["queue", "show", &id]).answer().contains("ready: "));
+    let stats = records(&program.run(&["queue", "stats", "--json"])).remove(0);
+    assert_eq!(stats["lanes"], json!({ "transactional-retried": 1 }));
+    assert_eq!(stats["domains"], json!([{ "domain": "example.test", "recipients": 1 }]));
+    program.run(&["queue", "cancel", &id]).answer();
+    assert!(program.run(&["queue", "show", &id]).answer().contains("events:\n"));
+}
+
+/// A message in the program's store that was attempted once, and waits.
+async fn deferred_once(program: &Program) -> Id {
+    let location = Location::Sqlite(program.dir.path().join("data/posthouse.db"));
+    let store = Store::open(&location, Clock::System).await.expect("the book opens");
+    let team = store.create_team("t").await.expect("a team").id;
+    let offered = acceptance(team, &["you@example.test"]);
+    let id = offered.message.id;
+    store.accept(offered).await.expect("accepted");
+    let epoch = store.open_epoch("test").await.expect("an epoch");
+    assert_eq!(store.claim(epoch, Lane::FreshTransactional, 1).await.expect("a claim").len(), 1);
+    let peer = Peer { host: "mx.example.test".into(), address: Some([192, 0, 2, 1].into()), protection: Some("clear".into()) };
+    let hop = Hop { route: "direct".into(), peer: Some(peer), took: Duration::from_millis(1250) };
+    let until = Clock::System.now().plus(Duration::from_secs(600));
+    let outcome = Outcome::Deferred { reply: Reply::new(451, None, "later"), until };
+    let outcomes = vec![Settled { index: 0, attempt: 0, outcome }];
+    let settlement = Settlement { epoch, team, message: id, hop: Some(hop), outcomes, notices: vec![] };
+    assert_eq!(store.settle(settlement).await, Ok(0));
+    store.close().await;
+    id
 }

@@ -11,11 +11,14 @@ use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::reply::{self, ServerReply};
 use crate::delivery::client::stream::{Heard, Stream};
 use crate::delivery::security::Protection;
+use crate::model::hop::Peer;
 
 /// An open connection to a next hop.
 #[derive(Debug)]
 pub struct Connection {
     stream: Stream,
+    /// The name that was dialled.
+    pub(super) host: String,
     /// What came and was not read yet.
     inbox: Vec<u8>,
     /// What is to be written in one go; kept for its capacity.
@@ -35,6 +38,7 @@ impl Connection {
     pub fn new(stream: Stream, deadlines: Arc<Deadlines>) -> Self {
         Self {
             stream,
+            host: String::new(),
             inbox: Vec::with_capacity(512),
             outbox: Vec::with_capacity(1024),
             deadlines,
@@ -59,6 +63,11 @@ impl Connection {
     /// Whether the peer is on this machine.
     pub fn is_loopback(&self) -> bool {
         self.stream.peer().is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
+    /// The peer, as the record of an attempt names it.
+    pub fn peer(&self) -> Peer {
+        Peer { host: self.host.clone(), address: self.peer_address(), protection: Some(self.protection.to_string()) }
     }
 
     /// The address of the peer.

@@ -43,7 +43,10 @@ impl Hop {
         let mut last = self.unreachable("it has no address");
         for address in self.addresses().await? {
             match self.dial_address(address).await {
-                Ok(connection) => return Ok(connection),
+                Ok(mut connection) => {
+                    connection.host.clone_from(&self.host);
+                    return Ok(connection);
+                }
                 // Another address of the same host would say the same, and might count a failed login.
                 Err(refusal @ ClientError::Refused(Step::Auth, _)) => return Err(refusal),
                 Err(failure) => last = failure,

@@ -16,6 +16,7 @@ use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::mime::parts::Reach;
 use crate::model::envelope::DsnNotify;
+use crate::model::hop::Peer;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -47,6 +48,8 @@ pub struct Courier {
     /// `None`: what comes back is heard nowhere, and every reverse-path stays.
     return_paths: Option<Arc<ReturnPaths>>,
     kept: Option<Kept>,
+    /// By the attempt under way, or the last one.
+    reached: Option<Peer>,
 }
 
 /// A connection that is kept for what comes next.
@@ -109,7 +112,7 @@ impl From<&ClientError> for Away {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, return_paths: None, kept: None }
+        Self { line, attempts, signer: None, return_paths: None, kept: None, reached: None }
     }
 
     /// With somebody to sign what it carries.
@@ -122,9 +125,15 @@ impl Courier {
         Self { return_paths, ..self }
     }
 
+    /// Whom the last attempt reached, or meant to reach; told once.
+    pub fn reached(&mut self) -> Option<Peer> {
+        self.reached.take()
+    }
+
     /// Attempts the claim, which may be `in_flight` already and goes to `service` when it goes directly; what the gate shuts out before it
     /// is sent is released.
     pub async fn carry(&mut self, claim: &Claim, service: Option<&Service>, gate: &Gate, in_flight: Option<InFlight>) -> Carried {
+        self.reached = None;
         let reach = match &self.line {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
@@ -203,6 +212,7 @@ impl Courier {
     ) -> Result<Vec<usize>, Ended> {
         loop {
             let mut connection = self.connection(service).await?;
+            self.reached = Some(connection.peer());
             let reused = connection.transactions() > 0;
             if in_flight.is_none() {
                 *in_flight = Some(self.attempts.begin(&attempt.claim.message).await);
@@ -241,9 +251,15 @@ impl Courier {
             kept.connection.quit().await;
         }
         match (&self.line, service) {
-            (Line::Relay(relay), _) => relay.dial().await.map_err(Ended::Failed),
+            (Line::Relay(relay), _) => relay.dial().await.map_err(|failure| {
+                self.reached = Some(Peer::unreached(relay.host()));
+                Ended::Failed(failure)
+            }),
             (Line::Direct(direct), Some(service)) => direct.dial(&service.targets).await.map_err(|undialled| match undialled {
-                Undialled::Failed(failure) => Ended::Failed(failure),
+                Undialled::Failed { host, failure } => {
+                    self.reached = Some(Peer::unreached(host));
+                    Ended::Failed(failure)
+                }
                 Undialled::Unroutable(unroutable) => Ended::Unroutable(unroutable),
             }),
             _ => Err(Ended::Failed(ClientError::Insecure("nothing leaves by this line".to_owned()))),

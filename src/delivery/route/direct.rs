@@ -56,7 +56,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub enum Undialled {
     /// The last host that was tried.
-    Failed(ClientError),
+    Failed { host: String, failure: ClientError },
     /// No host could be tried.
     Unroutable(Unroutable),
 }
@@ -166,7 +166,7 @@ impl Direct {
         let address = dialled.as_ref().ok().and_then(Connection::peer_address);
         let session = Session { targets, host, requirement: &requirement, address };
         self.totals.count(&session, dialled.as_ref().map(Connection::protection));
-        dialled.map_err(Undialled::Failed)
+        dialled.map_err(|failure| Undialled::Failed { host: host.name.clone(), failure })
     }
 }
 
@@ -187,7 +187,7 @@ fn is_a_loop(reply: &Reply) -> bool {
 /// Of two failures, the one that leaves more hope; of equals the later.
 fn worth_more(before: Option<Undialled>, now: Undialled) -> Undialled {
     match (&before, &now) {
-        (Some(Undialled::Failed(_)), Undialled::Unroutable(_)) => before.unwrap_or(now),
+        (Some(Undialled::Failed { .. }), Undialled::Unroutable(_)) => before.unwrap_or(now),
         (Some(Undialled::Unroutable(Unroutable::Later(_))), Undialled::Unroutable(Unroutable::Never(_))) => before.unwrap_or(now),
         _ => now,
     }

@@ -57,6 +57,11 @@ impl Relay {
         self.reach
     }
 
+    /// The host's name, as configured.
+    pub fn host(&self) -> &str {
+        &self.hop.host
+    }
+
     /// A connection, unless it was found out a moment ago that there is none to be had.
     pub async fn dial(&self) -> Result<Connection, ClientError> {
         if let Some((since, failure)) = self.outage().as_ref()

@@ -119,3 +119,27 @@ fn what_the_dns_does_not_answer_waits() {
         assert!(recipient.last_reply.starts_with("451 4.4.3 "), "{}", recipient.last_reply);
     });
 }
+
+#[test]
+fn each_attempt_is_kept_with_where_it_went_and_how() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let records = Records::default()
+            .mx("one.example", 10, "mx.one.example")
+            .mx("two.example", 10, "mx.two.example")
+            .address("mx.one.example", here(1))
+            .address("mx.two.example", here(9));
+        let dns = Dns::start(records).await;
+        let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+        let id = accept(&book.store, numbered(team(&book.store).await, 1, &["a@one.example", "b@two.example"])).await;
+        until("both were attempted", || async { book.store.events(id).await.expect("read").len() == 2 }).await;
+        engine.stop().await;
+        let events = book.store.events(id).await.expect("read");
+        let of = |place: i64| &events.iter().find(|event| event.recipient == Some(place)).expect("an event").detail;
+        let (reached, unreached) = (of(0), of(1));
+        let seen = ["route", "host", "address", "tls"].map(|name| reached[name].as_str().expect("a text"));
+        assert_eq!(seen, ["direct", "mx.one.example", "127.0.0.1", "clear"]);
+        assert!(reached["took_ms"].is_u64() && unreached["took_ms"].is_u64());
+        assert_eq!((&unreached["host"], unreached.get("address")), (&serde_json::json!("mx.two.example"), None));
+    });
+}

@@ -28,6 +28,7 @@ fn settlement(claim: &Claim, outcome: &Outcome) -> Settlement {
         epoch: claim.epoch,
         team: claim.message.team,
         message: claim.message.id,
+        hop: None,
         outcomes: outcomes.collect(),
         notices: vec![],
     }
