@@ -114,7 +114,9 @@ impl Runner {
             }
         };
         match &carried {
-            Ok(Carried::Fates(fates)) if !fates.each.contains(&Fate::Released) => trials.acquit(&claim.message, &mut trial).await,
+            Ok(Carried::Fates(fates)) if fates.each.iter().all(Fate::is_attempted) => {
+                trials.acquit(&claim.message, &mut trial).await
+            }
             _ => trials.relent(&claim.message, &mut trial).await,
         }
         carried
@@ -145,6 +147,6 @@ fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
     let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });
     match slow {
         Some(reply) => Some(Sign::SlowDown(reply)),
-        None => fates.iter().any(|fate| *fate != Fate::Released).then_some(Sign::Took),
+        None => fates.iter().any(Fate::is_attempted).then_some(Sign::Took),
     }
 }
