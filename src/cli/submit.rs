@@ -60,6 +60,7 @@ impl Way<'_> {
             host,
             port,
             addresses: Vec::new(),
+            sources: Vec::new(),
             terms: Terms::Relay(tls),
             login: self.login(config),
             hello: own_name(config),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::routing::RouteName;
 use crate::config::{Config, Delivery};
 use crate::delivery::attempts::InFlight;
@@ -194,15 +194,17 @@ impl Dispatch {
     /// What found no room comes back later; unless it has waited for all its time.
     pub(super) fn put_off(&self, Parcel { claim, place, service, .. }: Parcel, PutOff { wait, why }: PutOff) {
         let why = service.map_or_else(|| why.clone(), |service| format!("{}: {why}", service.destination));
-        let now = self.clock.now();
-        let outcome = if self.schedule.is_over(&claim.message, now) {
-            Outcome::Failed(Reply::fault(format!("given up: {why}")))
-        } else {
-            Outcome::PutOff { until: now.plus(wait), why }
-        };
+        let outcome = self.wait(&claim.message, self.clock.now().plus(wait), why);
         let outcomes = vec![outcome; claim.recipients.len()];
         let settlement = settlement(&claim, outcomes);
         self.settle(claim, settlement, false, place, None);
+    }
+
+    fn wait(&self, message: &Message, until: Timestamp, why: String) -> Outcome {
+        match self.schedule.is_over(message, self.clock.now()) {
+            true => Outcome::Failed(Reply::fault(format!("given up: {why}"))),
+            false => Outcome::PutOff { until, why },
+        }
     }
 
     /// What can't go by one way, as `hop` found, goes by the next of its course; after the last it waits.
@@ -249,6 +251,7 @@ impl Dispatch {
             }
             Fate::Failed(reply) => Outcome::Failed(reply),
             Fate::Held(reply) => Outcome::Held(reply),
+            Fate::PutOff { until, why } => self.wait(message, until, why),
             Fate::Released => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {
                 Some(until) => Outcome::Deferred { reply, until },

@@ -16,7 +16,6 @@ use crate::delivery::pace::Pace;
 use crate::delivery::places::Places;
 use crate::delivery::route::Routes;
 use crate::delivery::scheduler::HandOver;
-use crate::delivery::signing::Signer;
 use crate::delivery::tenure::Tenure;
 use crate::delivery::trial::Trials;
 use crate::delivery::verp::ReturnPaths;
@@ -56,8 +55,7 @@ impl Engine {
         pace: Pace,
         deadlines: Deadlines,
     ) -> Result<Self, String> {
-        let signer = Signer::new(store.clone(), clock.clone());
-        let routes = Routes::new(config, teams, deadlines, &pace, signer, clock.clone())?;
+        let routes = Routes::new(config, teams, deadlines, &pace, &store, clock.clone())?;
         // What would come back to nobody had better go to the sender.
         let routes = match config.inbound.address.as_str() {
             "" => routes,

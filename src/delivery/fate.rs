@@ -1,5 +1,6 @@
 //! What one attempt came to for one recipient, before anyone asks how often it may be tried again.
 
+use crate::clock::Timestamp;
 use crate::delivery::attempts::InFlight;
 use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::reply::ServerReply;
@@ -21,6 +22,8 @@ pub enum Fate {
     Failed(Reply),
     /// Not before an operator says so.
     Held(Reply),
+    /// Not attempted, nor to be before then; why, in words.
+    PutOff { until: Timestamp, why: String },
     /// Not attempted: no attempt may start any more.
     Released,
 }
@@ -44,6 +47,11 @@ impl From<Vec<Fate>> for Fates {
 }
 
 impl Fate {
+    /// Whether anything was tried, so that there is something to learn of it.
+    pub fn is_attempted(&self) -> bool {
+        !matches!(self, Self::PutOff { .. } | Self::Released)
+    }
+
     /// The next hop was the last: what it took is where it should be.
     pub fn arrive(&mut self) {
         if let Self::Sent(reply) = self {
@@ -86,6 +94,11 @@ fn is_552_for_too_many(reply: &ServerReply) -> bool {
 /// Whether the peer takes this recipient in another transaction, since this one has enough.
 pub fn is_one_too_many(answer: &Answer) -> bool {
     matches!(answer, Ok((Step::Rcpt, reply)) if reply.code == 452 || is_552_for_too_many(reply))
+}
+
+/// Whether the peer may have the content.
+pub fn may_have_it(answer: &Answer) -> bool {
+    !matches!(answer, Ok((Step::Mail | Step::Rcpt | Step::Data, _)))
 }
 
 /// Whether the recipient was accepted, whatever became of the message afterwards.

@@ -30,6 +30,11 @@ impl Ledger {
         Self { store, gate, pace, shutdown }
     }
 
+    /// Where it is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Has the outcomes written, without waiting (`attempt` is over when they are durable): they join the next shared commit while the caller goes on. The place is given back
     /// once they are durable; there are never more of them on their way than there are places.
     pub fn settle<S>(&self, settlement: S, place: Arc<Place>, attempt: Option<InFlight>)

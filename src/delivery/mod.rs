@@ -5,10 +5,12 @@
 //! each with its own connection, and have the [`ledger`] write the outcomes. A message is held from the moment its [`places`]
 //! entry is given until its settle is durable.
 
+pub mod allowance;
 pub mod attempts;
 pub mod boottime;
 pub mod bounce;
 pub mod client;
+pub mod departure;
 pub mod dispatch;
 pub mod dns;
 pub mod engine;

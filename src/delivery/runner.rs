@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::delivery::attempts::InFlight;
 use crate::delivery::dispatch::Dispatch;
-use crate::delivery::fate::{Fate, Fates};
+use crate::delivery::fate::Fate;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
@@ -116,7 +116,7 @@ impl Runner {
         };
         drop(trial);
         if let Ok(Carried::Fates(fates)) = &carried
-            && !fates.each.contains(&Fate::Released)
+            && fates.each.iter().all(Fate::is_attempted)
         {
             trials.acquit(&claim.message).await;
         }
@@ -148,6 +148,6 @@ fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
     let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });
     match slow {
         Some(reply) => Some(Sign::SlowDown(reply)),
-        None => fates.iter().any(|fate| *fate != Fate::Released).then_some(Sign::Took),
+        None => fates.iter().any(Fate::is_attempted).then_some(Sign::Took),
     }
 }

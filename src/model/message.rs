@@ -83,6 +83,13 @@ pub struct Message {
     pub created_at: Timestamp,
 }
 
+impl Message {
+    /// The domain of the From mailbox: A-labels, lower case; empty when there is none.
+    pub fn sender_domain(&self) -> &str {
+        self.from.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
 /// One forward-path of a message, with its own fate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {

@@ -165,6 +165,7 @@ async fn dial(sink: &Sink, requirement: Requirement, anchor: &str) -> Result<Con
         host: "mx.signed".to_owned(),
         port: sink.address.port(),
         addresses: vec![sink.address],
+        sources: Vec::new(),
         terms: Terms::Direct(requirement),
         login: None,
         hello: "client.example".to_owned(),

@@ -1,5 +1,6 @@
 //! A connection in conversation: commands out, replies in, each within its bounds and its deadline.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Connection {
     broken: bool,
     transactions: u64,
     pub(super) protection: Protection,
+    /// What our end was bound to.
+    pub(super) source: Option<IpAddr>,
 }
 
 impl Connection {
@@ -47,6 +50,7 @@ impl Connection {
             broken: false,
             transactions: 0,
             protection: Protection::default(),
+            source: None,
         }
     }
 
@@ -71,8 +75,13 @@ impl Connection {
     }
 
     /// The address of the peer.
-    pub fn peer_address(&self) -> Option<std::net::IpAddr> {
+    pub fn peer_address(&self) -> Option<IpAddr> {
         self.stream.peer().ok().map(|peer| peer.ip().to_canonical())
+    }
+
+    /// The address our end was bound to; `None`: the system chose one.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
     /// Whether TLS is spoken.

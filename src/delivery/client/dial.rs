@@ -1,10 +1,11 @@
 //! From a host's name to a connection that is ready for mail: addresses, greeting, EHLO, STARTTLS, AUTH.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::config::RelayTls;
@@ -29,6 +30,8 @@ pub struct Hop {
     pub port: u16,
     /// Where the host is, checked already; empty: its name is looked up by the system.
     pub addresses: Vec<SocketAddr>,
+    /// Our own end's address, at most one of each family; where none is given the system chooses.
+    pub sources: Vec<IpAddr>,
     pub terms: Terms,
     pub login: Option<Login>,
     /// The name in EHLO; empty: the address literal of our end (RFC 5321 section 4.1.4).
@@ -45,6 +48,7 @@ impl Hop {
             match self.dial_address(address).await {
                 Ok(mut connection) => {
                     connection.host.clone_from(&self.host);
+                    connection.source = self.source(address);
                     return Ok(connection);
                 }
                 // Another address of the same host would say the same, and might count a failed login.
@@ -89,11 +93,7 @@ impl Hop {
     }
 
     async fn converse(&self, address: SocketAddr, may_encrypt: bool) -> Result<Connection, ClientError> {
-        let tcp = match timeout(self.deadlines.connect, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => tcp,
-            Ok(Err(e)) => return Err(self.unreachable(&e.to_string())),
-            Err(_) => return Err(self.unreachable("it did not answer in time")),
-        };
+        let tcp = self.connect(address).await?;
         let _ = tcp.set_nodelay(true);
         let mut connection = if self.terms.is_implicit() {
             self.encrypt(tcp, Requirement::Certified, self.deadlines.clone()).await?
@@ -109,6 +109,26 @@ impl Hop {
             connection.authenticate(login).await?;
         }
         Ok(connection)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, ClientError> {
+        let connecting = async {
+            let Some(source) = self.source(address) else { return TcpStream::connect(address).await };
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            let named = |e: io::Error| io::Error::new(e.kind(), format!("from {source}: {e}"));
+            socket.bind(SocketAddr::new(source, 0)).map_err(named)?;
+            socket.connect(address).await.map_err(named)
+        };
+        match timeout(self.deadlines.connect, connecting).await {
+            Ok(Ok(tcp)) => Ok(tcp),
+            Ok(Err(e)) => Err(self.unreachable(&e.to_string())),
+            Err(_) => Err(self.unreachable("it did not answer in time")),
+        }
+    }
+
+    /// What a connection to this address is bound to.
+    fn source(&self, address: SocketAddr) -> Option<IpAddr> {
+        self.sources.iter().copied().find(|source| source.is_ipv4() == address.is_ipv4())
     }
 
     /// With a password to keep, opportunistic off this machine means required.
@@ -168,7 +188,7 @@ impl Hop {
 }
 
 /// A handshake fails by the judge's will, or on its own.
-fn refusal(judge: &Judge, failure: &std::io::Error) -> ClientError {
+fn refusal(judge: &Judge, failure: &io::Error) -> ClientError {
     match judge.found() {
         Some(Err((result, cause))) => ClientError::Untrusted(*result, cause.clone()),
         _ => ClientError::Tls(failure.to_string()),
@@ -214,8 +234,8 @@ impl Connection {
     /// RFC 5321 section 4.1.3.
     fn own_literal(&self) -> String {
         match self.stream().local().map(|end| end.ip().to_canonical()) {
-            Ok(std::net::IpAddr::V6(address)) => format!("[IPv6:{address}]"),
-            Ok(std::net::IpAddr::V4(address)) => format!("[{address}]"),
+            Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+            Ok(IpAddr::V4(address)) => format!("[{address}]"),
             Err(_) => "localhost".to_owned(),
         }
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::{ClientError, Connection, Step};
-use crate::delivery::fate::{Fate, Fates, explain};
+use crate::delivery::departure::Departure;
+use crate::delivery::fate::{Fate, Fates, explain, may_have_it};
 use crate::delivery::gate::Gate;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
@@ -17,6 +19,7 @@ use crate::delivery::verp::ReturnPaths;
 use crate::mime::parts::Reach;
 use crate::model::envelope::DsnNotify;
 use crate::model::hop::Peer;
+use crate::model::message::Message;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -47,6 +50,8 @@ pub struct Courier {
     signer: Option<Arc<Signer>>,
     /// `None`: what comes back is heard nowhere, and every reverse-path stays.
     return_paths: Option<Arc<ReturnPaths>>,
+    /// `None`: what it carries needs nobody's leave.
+    allowance: Option<Arc<Allowance>>,
     kept: Option<Kept>,
     /// By the attempt under way, or the last one.
     reached: Option<Peer>,
@@ -62,8 +67,10 @@ struct Kept {
 
 /// Why there was no transaction.
 enum Ended {
-    Failed(ClientError),
-    Unroutable(Unroutable),
+    Away(Away),
+    /// There is nobody to send to, for good.
+    Unroutable(Reply),
+    Denied(Denied),
 }
 
 /// What became of an attempt.
@@ -112,7 +119,7 @@ impl From<&ClientError> for Away {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, return_paths: None, kept: None, reached: None }
+        Self { line, attempts, signer: None, return_paths: None, allowance: None, kept: None, reached: None }
     }
 
     /// With somebody to sign what it carries.
@@ -128,6 +135,11 @@ impl Courier {
     /// Whom the last attempt reached, or meant to reach; told once.
     pub fn reached(&mut self) -> Option<Peer> {
         self.reached.take()
+    }
+
+    /// With somebody to ask for leave before each transaction.
+    pub fn with_leave_of(self, allowance: Option<Arc<Allowance>>) -> Self {
+        Self { allowance, ..self }
     }
 
     /// Attempts the claim, which may be `in_flight` already and goes to `service` when it goes directly; what the gate shuts out before it
@@ -183,13 +195,9 @@ impl Courier {
             let group: Vec<usize> = waiting.drain(..waiting.len().min(most)).collect();
             match self.transact(&mut attempt, service, gate, &group, &mut in_flight).await {
                 Ok(too_many) => waiting.extend(too_many),
-                Err(Ended::Unroutable(Unroutable::Never(reply))) => {
-                    rest = Fate::Refused(reply);
-                    break;
-                }
-                Err(ended) if attempt.is_untold() => return Carried::Away(ended.away()),
+                Err(Ended::Away(away)) if attempt.is_untold() => return Carried::Away(away),
                 Err(ended) => {
-                    rest = Fate::Later(ended.away().reply().clone());
+                    rest = ended.fate();
                     break;
                 }
             }
@@ -210,8 +218,9 @@ impl Courier {
         group: &[usize],
         in_flight: &mut Option<InFlight>,
     ) -> Result<Vec<usize>, Ended> {
+        let mut departure = self.departure(&attempt.claim.message, service).await.map_err(Ended::Denied)?;
         loop {
-            let mut connection = self.connection(service).await?;
+            let mut connection = self.connection(service, &departure).await?;
             self.reached = Some(connection.peer());
             let reused = connection.transactions() > 0;
             if in_flight.is_none() {
@@ -225,15 +234,29 @@ impl Courier {
                 attempt.release(group);
                 return Ok(Vec::new());
             };
+            let peer = connection.peer_address();
+            departure.spend(peer, true);
             match connection.send(&goes.mail(attempt)).await {
                 Ok(answers) => {
+                    departure.spend(peer, answers.iter().any(may_have_it));
                     self.keep(connection, service);
                     return Ok(attempt.tell(&goes, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
-                Err(_) if reused => {}
-                Err(failure) => return Err(Ended::Failed(failure)),
+                Err(_) if reused => departure.spend(peer, false),
+                Err(failure) => {
+                    departure.spend(peer, false);
+                    return Err(failure.into());
+                }
             }
+        }
+    }
+
+    /// Leave for one transaction.
+    async fn departure(&self, message: &Message, service: Option<&Service>) -> Result<Departure, Denied> {
+        match &self.allowance {
+            Some(allowance) => allowance.departure(message, service.map(|service| &*service.destination)).await,
+            None => Ok(Departure::default()),
         }
     }
 
@@ -241,10 +264,10 @@ impl Courier {
         self.kept = Some(Kept { connection, service: service.cloned() });
     }
 
-    /// The connection that is kept, when it is still good for this service, or a new one.
-    async fn connection(&mut self, service: Option<&Service>) -> Result<Connection, Ended> {
+    /// The connection that is kept, when it is still good for this service and leaves from where it should, or a new one.
+    async fn connection(&mut self, service: Option<&Service>, departure: &Departure) -> Result<Connection, Ended> {
         if let Some(mut kept) = self.kept.take() {
-            if kept.serves(service) && kept.connection.is_usable().await {
+            if kept.serves(service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
                 return Ok(kept.connection);
             }
             // The destination may count connections: this one is over before another begins.
@@ -253,16 +276,15 @@ impl Courier {
         match (&self.line, service) {
             (Line::Relay(relay), _) => relay.dial().await.map_err(|failure| {
                 self.reached = Some(Peer::unreached(relay.host()));
-                Ended::Failed(failure)
+                failure.into()
             }),
-            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets).await.map_err(|undialled| match undialled {
-                Undialled::Failed { host, failure } => {
+            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets, departure).await.map_err(|undialled| {
+                if let Undialled::Failed { host, .. } = &undialled {
                     self.reached = Some(Peer::unreached(host));
-                    Ended::Failed(failure)
                 }
-                Undialled::Unroutable(unroutable) => Ended::Unroutable(unroutable),
+                undialled.into()
             }),
-            _ => Err(Ended::Failed(ClientError::Insecure("nothing leaves by this line".to_owned()))),
+            _ => Err(ClientError::Insecure("nothing leaves by this line".to_owned()).into()),
         }
     }
 
@@ -275,6 +297,12 @@ impl Courier {
 }
 
 impl Kept {
+    /// Whether it was made from where this may leave.
+    fn leaves_by(&self, departure: &Departure) -> bool {
+        let peer = self.connection.peer_address();
+        peer.is_none_or(|peer| departure.allows(peer, self.connection.source()))
+    }
+
     /// Whether it takes another message for this service.
     fn serves(&self, wanted: Option<&Service>) -> bool {
         match (&self.service, wanted) {
@@ -287,10 +315,29 @@ impl Kept {
 }
 
 impl Ended {
-    fn away(&self) -> Away {
+    /// The fate of those of whom nothing was told.
+    fn fate(self) -> Fate {
         match self {
-            Self::Failed(failure) => Away::from(failure),
-            Self::Unroutable(unroutable) => Away::Unreachable(unroutable.reply().clone()),
+            Self::Away(away) => Fate::Later(away.reply().clone()),
+            Self::Unroutable(reply) => Fate::Refused(reply),
+            Self::Denied(denied) => denied.fate(),
+        }
+    }
+}
+
+impl From<ClientError> for Ended {
+    fn from(failure: ClientError) -> Self {
+        Self::Away(Away::from(&failure))
+    }
+}
+
+impl From<Undialled> for Ended {
+    fn from(undialled: Undialled) -> Self {
+        match undialled {
+            Undialled::Denied(denied) => Self::Denied(denied),
+            Undialled::Failed { failure, .. } => failure.into(),
+            Undialled::Unroutable(Unroutable::Never(reply)) => Self::Unroutable(reply),
+            Undialled::Unroutable(Unroutable::Later(reply)) => Self::Away(Away::Unreachable(reply)),
         }
     }
 }

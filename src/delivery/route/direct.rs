@@ -1,14 +1,17 @@
 //! Straight to the hosts that take mail for each recipient's domain (RFC 5321 section 5.1).
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::allowance::Denied;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection};
+use crate::delivery::departure::Departure;
 use crate::delivery::dns::Resolver;
 use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
 use crate::delivery::route::hello_name;
@@ -55,6 +58,8 @@ pub struct Plan {
 /// Why there is no connection.
 #[derive(Clone, Debug)]
 pub enum Undialled {
+    /// The hosts may be tried another day only.
+    Denied(Denied),
     /// The last host that was tried.
     Failed { host: String, failure: ClientError },
     /// No host could be tried.
@@ -124,11 +129,12 @@ impl Direct {
         }
     }
 
-    /// A connection to the first of the hosts that speaks to us on the terms that hold for it.
-    pub async fn dial(&self, targets: &Targets) -> Result<Connection, Undialled> {
+    /// A connection to the first of the hosts that speaks to us on the terms that hold for it, from where leave was
+    /// given.
+    pub async fn dial(&self, targets: &Targets, departure: &Departure) -> Result<Connection, Undialled> {
         let mut last = None;
         for host in targets.in_order().into_iter().take(HOSTS_MAX) {
-            match self.dial_host(targets, host).await {
+            match self.dial_host(targets, host, departure).await {
                 Ok(connection) => return Ok(connection),
                 // RFC 5321 section 5.1: hosts that are no better than ourselves are not to be tried.
                 Err(Undialled::Unroutable(Unroutable::Never(reply))) if is_a_loop(&reply) => {
@@ -142,7 +148,7 @@ impl Direct {
         Err(last.unwrap_or_else(none))
     }
 
-    async fn dial_host(&self, targets: &Targets, host: &MxHost) -> Result<Connection, Undialled> {
+    async fn dial_host(&self, targets: &Targets, host: &MxHost, departure: &Departure) -> Result<Connection, Undialled> {
         let found = self.directory.addresses(host).await.map_err(Undialled::Unroutable)?;
         let requirement = match self.directory.requirement(targets, host, &found).await {
             Ok(requirement) => requirement,
@@ -155,7 +161,8 @@ impl Direct {
         let hop = Hop {
             host: host.name.clone(),
             port: self.port,
-            addresses: found.records,
+            addresses: open(host, found.records, departure)?,
+            sources: departure.sources(),
             terms: Terms::Direct(requirement.clone()),
             login: None,
             hello: self.hello.clone(),
@@ -179,6 +186,21 @@ impl Service {
     }
 }
 
+/// Those of a host's addresses that may be connected to.
+fn open(host: &MxHost, found: Vec<SocketAddr>, departure: &Departure) -> Result<Vec<SocketAddr>, Undialled> {
+    let (open, closed): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| departure.opens(address.ip()));
+    if !open.is_empty() {
+        return Ok(open);
+    }
+    Err(match closed.iter().find_map(|address| departure.denied(address.ip())) {
+        Some(denied) => Undialled::Denied(denied),
+        None => {
+            let cause = "delivery.source has no address of its family".to_owned();
+            Undialled::Failed { host: host.name.clone(), failure: ClientError::Unreachable { peer: host.name.clone(), cause } }
+        }
+    })
+}
+
 /// RFC 3463 section 3.5: X.4.6, routing loop detected.
 fn is_a_loop(reply: &Reply) -> bool {
     reply.enhanced.as_deref() == Some("5.4.6")
@@ -187,7 +209,8 @@ fn is_a_loop(reply: &Reply) -> bool {
 /// Of two failures, the one that leaves more hope; of equals the later.
 fn worth_more(before: Option<Undialled>, now: Undialled) -> Undialled {
     match (&before, &now) {
-        (Some(Undialled::Failed { .. }), Undialled::Unroutable(_)) => before.unwrap_or(now),
+        (Some(Undialled::Failed { .. }), Undialled::Denied(_) | Undialled::Unroutable(_)) => before.unwrap_or(now),
+        (Some(Undialled::Denied(_)), Undialled::Unroutable(_)) => before.unwrap_or(now),
         (Some(Undialled::Unroutable(Unroutable::Later(_))), Undialled::Unroutable(Unroutable::Never(_))) => before.unwrap_or(now),
         _ => now,
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::routing::RouteName;
+use crate::delivery::allowance::Allowance;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
@@ -23,6 +24,7 @@ use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::model::message::Recipient;
 use crate::model::team::Team;
+use crate::store::Store;
 use crate::store::handover::Claim;
 use capture::Capture;
 use courier::{Courier, Line};
@@ -51,17 +53,19 @@ pub struct Routes {
     attempts: Attempts,
     signer: Arc<Signer>,
     return_paths: Option<Arc<ReturnPaths>>,
+    /// `None`: no message has to ask for leave.
+    allowance: Option<Arc<Allowance>>,
     bounces: bounce::Rules,
 }
 
 impl Routes {
-    /// From the configuration; reads the certificates it names. `teams` are those that its rules may name.
+    /// From the configuration; reads the certificates it names. Keys and budgets are those of `store`. `teams` are those that its rules may name.
     pub fn new(
         config: &Config,
         teams: &[Team],
         deadlines: Deadlines,
         pace: &Pace,
-        signer: Signer,
+        store: &Store,
         clock: Clock,
     ) -> Result<Self, String> {
         let delivery = &config.delivery;
@@ -71,6 +75,8 @@ impl Routes {
         for (name, settings) in &delivery.relays {
             relays.insert(Some(name.as_str().into()), relay(settings, &format!("delivery.relays.{name}"))?);
         }
+        let signer = Arc::new(Signer::new(store.clone(), clock.clone()));
+        let allowance = Allowance::new(delivery, store.clone(), clock.clone());
         let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), clock));
         Ok(Self {
             rules: Rules::new(delivery, teams)?,
@@ -79,7 +85,8 @@ impl Routes {
             relays,
             direct: direct.transpose()?.map(Arc::new),
             attempts: Attempts::new(delivery.workers),
-            signer: Arc::new(signer),
+            signer,
+            allowance,
             return_paths: None,
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
@@ -134,7 +141,7 @@ impl Routes {
         let facts = Facts {
             stream: message.stream,
             team: message.team,
-            sender_domain: message.from.rsplit_once('@').map_or("", |(_, domain)| domain),
+            sender_domain: message.sender_domain(),
             recipient_domain: &recipient.path.address.ascii_domain(),
         };
         self.rules.chain(&facts, rand::random)
@@ -147,7 +154,8 @@ impl Routes {
             Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
             Destination::Hosts(_) => Line::Direct(self.direct.clone()?),
         };
-        Some(Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).returning_by(self.return_paths.clone()))
+        let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone());
+        Some(courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone()))
     }
 }
 

@@ -43,6 +43,7 @@ impl Relay {
             host: relay.host.clone(),
             port: relay.port,
             addresses: Vec::new(),
+            sources: Vec::new(),
             terms: Terms::Relay(relay.tls),
             login,
             hello: hello_name(config),

@@ -21,6 +21,21 @@ pub enum Choice<'a> {
     Spent { until: Timestamp },
 }
 
+/// A kind of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// The family of this one.
+    pub fn of(address: IpAddr) -> Self {
+        // An IPv4 address may be written as an IPv6 one.
+        if address.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
 /// An address that mail leaves from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
@@ -45,13 +60,13 @@ impl Origins {
         Self(sources.iter().map(origin).collect())
     }
 
-    /// Where to connect from to reach `to`: an address that warms up while its budget lasts, else one that is warm.
+    /// Where to connect from to reach an address of this family: an address that warms up while its budget lasts, else one that is warm.
     ///
     /// What has the same `key` (a destination and a sender domain, say) comes from the same address as long as it can: who greylists
     /// wants to see it again.
-    pub fn choose(&self, stream: Stream, to: IpAddr, key: &str, budgets: &Budgets, now: Timestamp) -> Choice<'_> {
+    pub fn choose(&self, stream: Stream, to: Family, key: &str, budgets: &Budgets, now: Timestamp) -> Choice<'_> {
         let carries = |origin: &&Origin| origin.streams.is_empty() || origin.streams.contains(&stream);
-        let fits = |origin: &&Origin| carries(origin) && origin.address.is_ipv4() == to.is_ipv4();
+        let fits = |origin: &&Origin| carries(origin) && Family::of(origin.address) == to;
         if !self.0.iter().any(|origin| carries(&origin)) {
             return Choice::Any;
         }
@@ -75,15 +90,15 @@ mod tests {
     use crate::delivery::shape::warmup::Leave;
 
     const NOW: Timestamp = Timestamp(100 * 86_400_000);
-    const V4: &str = "198.51.100.7";
+    const V4: Family = Family::V4;
 
     fn source(address: &str, streams: &[Stream], warming: bool) -> Source {
         let warmup = warming.then_some(Ramp { since: Day(100), start: 5, growth: 2.0, until: 1000 });
         Source { address: address.parse().unwrap(), streams: streams.to_vec(), warmup }
     }
 
-    fn chosen(origins: &Origins, stream: Stream, to: &str, key: &str, budgets: &Budgets) -> String {
-        match origins.choose(stream, to.parse().unwrap(), key, budgets, NOW) {
+    fn chosen(origins: &Origins, stream: Stream, to: Family, key: &str, budgets: &Budgets) -> String {
+        match origins.choose(stream, to, key, budgets, NOW) {
             Choice::From(origin) => origin.address.to_string(),
             other => format!("{other:?}"),
         }
@@ -95,10 +110,10 @@ mod tests {
             Origins::new(&[source("192.0.2.1", &[Stream::Broadcast], false), source("2001:db8::1", &[Stream::Broadcast], false)]);
         let budgets = Budgets::default();
         assert_eq!(chosen(&origins, Stream::Broadcast, V4, "k", &budgets), "192.0.2.1");
-        assert_eq!(chosen(&origins, Stream::Broadcast, "2001:db8::7", "k", &budgets), "2001:db8::1");
+        assert_eq!(chosen(&origins, Stream::Broadcast, Family::V6, "k", &budgets), "2001:db8::1");
         assert_eq!(chosen(&origins, Stream::Transactional, V4, "k", &budgets), "Any");
         let single = Origins::new(&[source("192.0.2.1", &[], false)]);
-        assert_eq!(chosen(&single, Stream::Transactional, "2001:db8::7", "k", &budgets), "OtherFamily");
+        assert_eq!(chosen(&single, Stream::Transactional, Family::V6, "k", &budgets), "OtherFamily");
     }
 
     #[test]
@@ -107,7 +122,7 @@ mod tests {
         let (mut budgets, mut stock, mut sent) = (Budgets::default(), 5, [0, 0]);
         for n in 0..20 {
             loop {
-                let choice = origins.choose(Stream::Broadcast, V4.parse().unwrap(), &n.to_string(), &budgets, NOW);
+                let choice = origins.choose(Stream::Broadcast, V4, &n.to_string(), &budgets, NOW);
                 let Choice::From(origin) = choice else { panic!("{choice:?}") };
                 match origin.warming.as_ref().map(|warming| budgets.spend(warming, NOW)) {
                     None => sent[0] += 1,

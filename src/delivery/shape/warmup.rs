@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use crate::clock::Timestamp;
-use crate::config::Delivery;
 use crate::config::warmup::{Day, Ramp, Sender};
 
 /// The part of a day's budget that is drawn at once.
@@ -38,8 +37,8 @@ pub enum Leave {
     Given,
     /// First draw, and tell what was given ([`Budgets::drawn`]); then ask again.
     Draw(Draw),
-    /// Nothing is left before then.
-    Spent { until: Timestamp },
+    /// Nothing of the day's budget is left before then.
+    Spent { until: Timestamp, budget: u64 },
 }
 
 /// What this engine has drawn today and not spent.
@@ -61,31 +60,43 @@ impl Budgets {
     pub fn spend(&mut self, warming: &Warming, now: Timestamp) -> Leave {
         let day = Day::of(now);
         let Some(budget) = warming.ramp.budget(day) else { return Leave::Given };
-        match self.purses.get_mut(&warming.account).filter(|purse| purse.day == day) {
-            Some(purse) if purse.left > 0 => {
+        if let Some(draw) = self.wants(warming, now) {
+            return Leave::Draw(draw);
+        }
+        match self.purses.get_mut(&warming.account).filter(|purse| purse.left > 0) {
+            Some(purse) => {
                 purse.left -= 1;
                 Leave::Given
             }
-            Some(Purse { dry_at: Some(dry_at), .. }) if *dry_at >= budget => Leave::Spent { until: day.end() },
-            _ => {
-                let wanted = (budget / PARTS).clamp(1, DRAWN_AT_ONCE);
-                Leave::Draw(Draw { account: warming.account.clone(), day, budget, wanted })
-            }
+            None => Leave::Spent { until: day.end(), budget },
         }
+    }
+
+    /// What has to be drawn before another message is sent, if anything.
+    pub fn wants(&self, warming: &Warming, now: Timestamp) -> Option<Draw> {
+        let day = Day::of(now);
+        let budget = warming.ramp.budget(day)?;
+        let purse = self.purses.get(&warming.account).filter(|purse| purse.day == day);
+        let has_news = purse.is_some_and(|purse| purse.left > 0 || purse.dry_at.is_some_and(|dry_at| dry_at >= budget));
+        let wanted = (budget / PARTS).clamp(1, DRAWN_AT_ONCE);
+        (!has_news).then(|| Draw { account: warming.account.clone(), day, budget, wanted })
     }
 
     /// The store has given so many.
     pub fn drawn(&mut self, draw: &Draw, given: u64) {
-        let purse = self.purse(&draw.account, draw.day);
-        purse.left += given;
-        purse.dry_at = (given < draw.wanted).then_some(draw.budget);
+        if let Some(purse) = self.purse(&draw.account, draw.day) {
+            purse.left += given;
+            purse.dry_at = (given < draw.wanted).then_some(draw.budget);
+        }
     }
 
     /// A message for which leave was taken at `taken` was not sent after all.
     pub fn give_back(&mut self, warming: &Warming, taken: Timestamp) {
         let day = Day::of(taken);
-        if warming.ramp.budget(day).is_some() {
-            self.purse(&warming.account, day).left += 1;
+        if warming.ramp.budget(day).is_some()
+            && let Some(purse) = self.purse(&warming.account, day)
+        {
+            purse.left += 1;
         }
     }
 
@@ -99,20 +110,27 @@ impl Budgets {
         }
     }
 
-    /// The purse of that day; what was left of another day is gone.
-    fn purse(&mut self, account: &str, day: Day) -> &mut Purse {
+    /// The purse of that day, unless the day is over; what was left of an earlier one is gone.
+    fn purse(&mut self, account: &str, day: Day) -> Option<&mut Purse> {
         let fresh = Purse { day, left: 0, dry_at: None };
         let purse = self.purses.entry(account.to_owned()).or_insert(fresh);
-        if purse.day != day {
+        if purse.day < day {
             *purse = fresh;
         }
-        purse
+        (purse.day == day).then_some(purse)
+    }
+}
+
+impl Warming {
+    /// The address or the domain.
+    pub fn name(&self) -> &str {
+        self.account.split_once(':').map_or(&self.account, |(_, name)| name)
     }
 }
 
 /// How the domain of a From field warms up, by the narrowest entry that covers it; domains of one entry share its budget.
-pub fn of_sender(delivery: &Delivery, domain: &str) -> Option<Warming> {
-    let covering = delivery.sender.iter().filter(|sender| sender.domain.covers(domain));
+pub fn of_sender(senders: &[Sender], domain: &str) -> Option<Warming> {
+    let covering = senders.iter().filter(|sender| sender.domain.covers(domain));
     let Sender { domain, warmup } = covering.max_by_key(|sender| sender.domain.narrowness())?;
     Some(Warming { account: format!("domain:{domain}"), ramp: *warmup })
 }
@@ -120,7 +138,6 @@ pub fn of_sender(delivery: &Delivery, domain: &str) -> Option<Warming> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     const MORNING: Timestamp = Timestamp(100 * 86_400_000 + 1);
 
@@ -149,7 +166,7 @@ mod tests {
                         engine.drawn(&draw, given);
                         continue;
                     }
-                    Leave::Spent { until } => assert_eq!(until, Timestamp(101 * 86_400_000)),
+                    Leave::Spent { until, budget } => assert_eq!((until, budget), (Timestamp(101 * 86_400_000), 100)),
                 }
                 break;
             }
@@ -181,14 +198,18 @@ mod tests {
         assert!(matches!(budgets.spend(&warming(), MORNING), Leave::Spent { .. }));
         budgets.give_back(&warming(), MORNING);
         assert_eq!(budgets.spend(&warming(), MORNING), Leave::Given);
+        budgets.drawn(&Draw { day: Day(101), ..draw }, 1);
+        budgets.give_back(&warming(), MORNING);
+        let next = MORNING.plus(std::time::Duration::from_secs(86_400));
+        assert_eq!(budgets.spend(&warming(), next), Leave::Given);
+        assert!(matches!(budgets.spend(&warming(), next), Leave::Draw(_)), "what is given back late is of no use");
     }
 
     #[test]
     fn the_narrowest_sender_decides() {
-        let mut delivery = Config::defaults().delivery;
         let sender = |domain: &str| Sender { domain: domain.parse().unwrap(), warmup: warming().ramp };
-        delivery.sender = vec![sender("*.example.com"), sender("news.example.com")];
-        let account = |domain: &str| of_sender(&delivery, domain).map(|warming| warming.account);
+        let senders = [sender("*.example.com"), sender("news.example.com")];
+        let account = |domain: &str| of_sender(&senders, domain).map(|warming| warming.account);
         assert_eq!(account("news.example.com").as_deref(), Some("domain:news.example.com"));
         assert_eq!(account("a.example.com").as_deref(), Some("domain:*.example.com"));
         assert_eq!(account("example.com"), None);

@@ -8,6 +8,7 @@ mod outage;
 mod outcomes;
 mod returning;
 mod signing;
+mod sources;
 mod telling;
 mod wake;
 

@@ -99,7 +99,7 @@ async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate
 fn reply(fate: &Fate) -> &Reply {
     match fate {
         Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) | Fate::Held(r) => r,
-        Fate::Released => panic!("not attempted"),
+        Fate::PutOff { .. } | Fate::Released => panic!("not attempted"),
     }
 }
 
@@ -112,6 +112,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::Refused(_) => "refused",
         Fate::Failed(_) => "failed",
         Fate::Held(_) => "held",
+        Fate::PutOff { .. } => "put off",
         Fate::Released => "released",
     };
     fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()

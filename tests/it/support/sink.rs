@@ -1,6 +1,6 @@
 //! A next hop on port 0 that records what came, and misbehaves by script.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -113,7 +113,8 @@ pub struct Received {
 
 #[derive(Default)]
 struct Record {
-    connections: usize,
+    /// Where each came from.
+    connections: Vec<IpAddr>,
     open: usize,
     most_at_once: usize,
     lines: Vec<(usize, String)>,
@@ -159,7 +160,12 @@ impl Sink {
     }
 
     pub fn connections(&self) -> usize {
-        self.shared.record.lock().unwrap().connections
+        self.shared.record.lock().unwrap().connections.len()
+    }
+
+    /// Where this connection came from.
+    pub fn peer(&self, connection: usize) -> IpAddr {
+        self.shared.record.lock().unwrap().connections[connection]
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -205,13 +211,13 @@ impl Sink {
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut sessions = tokio::task::JoinSet::new();
-    while let Ok((tcp, _)) = listener.accept().await {
+    while let Ok((tcp, peer)) = listener.accept().await {
         let _ = tcp.set_nodelay(true);
         let connection = shared.note(|record| {
-            record.connections += 1;
+            record.connections.push(peer.ip());
             record.open += 1;
             record.most_at_once = record.most_at_once.max(record.open);
-            record.connections - 1
+            record.connections.len() - 1
         });
         let shared = shared.clone();
         sessions.spawn(async move {

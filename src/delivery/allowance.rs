@@ -1,0 +1,166 @@
+//! Leave to send: what warms up has a budget for the day, and each message is taken from it before it goes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::Delivery;
+use crate::config::warmup::Sender;
+use crate::delivery::departure::{Departure, End};
+use crate::delivery::fate::Fate;
+use crate::delivery::shape::sources::{Choice, Family, Origins};
+use crate::delivery::shape::warmup::{Budgets, Leave, Warming, of_sender};
+use crate::model::message::Message;
+use crate::model::outcome::Reply;
+use crate::store::{Store, StoreError};
+
+/// What finds a budget spent comes back within so long after the new day began: not all of it at once.
+const SPREAD: Duration = Duration::from_hours(6);
+
+/// What may leave from where today, in this engine's part of the budgets that all engines share.
+pub struct Allowance {
+    origins: Origins,
+    senders: Vec<Sender>,
+    budgets: Mutex<Budgets>,
+    /// One at a time draws from the store: more would draw what the first one brings already.
+    drawing: Semaphore,
+    store: Store,
+    clock: Clock,
+}
+
+/// One message's part of a budget. Dropped unspent, it goes back.
+pub struct Taken {
+    allowance: Arc<Allowance>,
+    warming: Warming,
+    at: Timestamp,
+    spent: bool,
+}
+
+/// Why a message may not leave.
+#[derive(Clone, Debug)]
+pub enum Denied {
+    /// No budget has anything left before then; why, in words.
+    Spent { until: Timestamp, why: String },
+    /// The budget can't be read.
+    Unknown(StoreError),
+}
+
+impl Allowance {
+    /// From the configuration; `None`: it has nothing that any message would have to be asked for.
+    pub fn new(delivery: &Delivery, store: Store, clock: Clock) -> Option<Arc<Self>> {
+        let is_needed = !(delivery.source.is_empty() && delivery.sender.is_empty());
+        is_needed.then(|| {
+            Arc::new(Self {
+                origins: Origins::new(&delivery.source),
+                senders: delivery.sender.clone(),
+                budgets: Mutex::default(),
+                drawing: Semaphore::new(1),
+                store,
+                clock,
+            })
+        })
+    }
+
+    /// Leave for one transaction of the message: as far as its sender's domain goes, and for an address to leave from when it goes
+    /// directly, to `destination`.
+    pub async fn departure(self: &Arc<Self>, message: &Message, destination: Option<&str>) -> Result<Departure, Denied> {
+        let domain = message.sender_domain();
+        let sender = match of_sender(&self.senders, domain) {
+            Some(warming) => Some(self.take(&warming).await?),
+            None => None,
+        };
+        let Some(destination) = destination else { return Ok(Departure { sender, ..Departure::default() }) };
+        let key = format!("{destination} {domain}");
+        let v4 = self.end(message, Family::V4, &key).await?;
+        let v6 = self.end(message, Family::V6, &key).await?;
+        Ok(Departure { sender, v4, v6 })
+    }
+
+    async fn end(self: &Arc<Self>, message: &Message, family: Family, key: &str) -> Result<End, Denied> {
+        loop {
+            let now = self.clock.now();
+            let origin = match self.origins.choose(message.stream, family, key, &self.budgets(), now) {
+                Choice::Any => return Ok(End::Any),
+                Choice::OtherFamily => return Ok(End::None),
+                Choice::Spent { until } => return Ok(End::Spent { until, stream: message.stream }),
+                Choice::From(origin) => origin,
+            };
+            let Some(warming) = &origin.warming else { return Ok(End::At(origin.address, None)) };
+            match self.take(warming).await {
+                Ok(taken) => return Ok(End::At(origin.address, Some(taken))),
+                // It is known to be spent now: the next choice is another.
+                Err(Denied::Spent { .. }) => {}
+                Err(unknown) => return Err(unknown),
+            }
+        }
+    }
+
+    /// Takes one message's part.
+    async fn take(self: &Arc<Self>, warming: &Warming) -> Result<Taken, Denied> {
+        loop {
+            let at = self.clock.now();
+            let leave = self.budgets().spend(warming, at);
+            match leave {
+                Leave::Given => return Ok(Taken { allowance: self.clone(), warming: warming.clone(), at, spent: false }),
+                Leave::Spent { until, budget } => {
+                    let why = format!("{} warms up: today's budget of {budget} is spent", warming.name());
+                    return Err(Denied::Spent { until, why });
+                }
+                Leave::Draw(_) => self.draw(warming).await.map_err(Denied::Unknown)?,
+            }
+        }
+    }
+
+    async fn draw(&self, warming: &Warming) -> Result<(), StoreError> {
+        // It is never closed.
+        let _turn = self.drawing.acquire().await;
+        let wanted = self.budgets().wants(warming, self.clock.now());
+        let Some(draw) = wanted else { return Ok(()) };
+        let given = self.store.draw_budget(&draw.account, draw.day.0, draw.budget, draw.wanted).await?;
+        self.budgets().drawn(&draw, given);
+        Ok(())
+    }
+
+    fn budgets(&self) -> MutexGuard<'_, Budgets> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Whether the message was sent.
+    pub fn spend(&mut self, spent: bool) {
+        self.spent = spent;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if !self.spent {
+            self.allowance.budgets().give_back(&self.warming, self.at);
+        }
+    }
+}
+
+impl Denied {
+    /// What that means for the recipients.
+    pub fn fate(self) -> Fate {
+        match self {
+            Self::Spent { until, why } => Fate::PutOff { until: until.plus(SPREAD.mul_f64(rand::random())), why },
+            Self::Unknown(failure) => Fate::Later(Reply::fault(format!("today's budget can't be read: {failure}"))),
+        }
+    }
+}
+
+impl std::fmt::Debug for Allowance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Allowance").field("origins", &self.origins).field("senders", &self.senders).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Taken").field("account", &self.warming.account).field("spent", &self.spent).finish_non_exhaustive()
+    }
+}
