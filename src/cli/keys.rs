@@ -133,6 +133,11 @@ fn row(record: Record) -> [String; 8] {
 async fn revoke(store: &Store, team: &TeamChoice, id_or_name: &str) -> anyhow::Result<()> {
     let team = team.find(store).await?.id;
     let key = store.key_by_name(team, id_or_name).await?.with_context(|| format!("the team has no key {id_or_name:?}"))?;
+    if id_or_name.parse() != Ok(key.id) {
+        let named = store.keys(team).await?.into_iter().filter(|k| k.name == key.name && k.revoked_at.is_none());
+        let named: Vec<_> = named.map(|k| format!("{} ({}...)", k.id, k.display)).collect();
+        anyhow::ensure!(named.len() == 1, "several keys are named {id_or_name:?}, name one by its id: {}", named.join(", "));
+    }
     anyhow::ensure!(store.revoke_key(team, key.id).await?, "the key {id_or_name:?} can't be revoked: it is revoked already");
     output::line(&format!("key {} ({}...) is revoked", output::clean(&key.name), key.display))
 }

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::error::DatabaseError;
 use sqlx::{ConnectOptions as _, Connection, Database, Executor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -141,11 +142,12 @@ impl<D: Engine> Seat<D> {
         self.connection.take().ok_or_else(|| StoreError::Unavailable("the connection was lost".to_owned()))
     }
 
-    /// Hands the connection back after its use came out so. One that is broken is closed, and with it all that lie idle: what ended it
+    /// Hands the connection back after its use came out so. One that is broken, or leads nowhere any more, is closed, and with it all that lie idle: what ended it
     /// has ended them too.
     pub fn put<T>(&mut self, connection: D::Connection, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         match &outcome {
-            Ok(_) | Err(sqlx::Error::Database(_)) => self.connection = Some(connection),
+            Ok(_) => self.connection = Some(connection),
+            Err(sqlx::Error::Database(error)) if !leads_nowhere(&**error) => self.connection = Some(connection),
             Err(_) => self.inner.free().clear(),
         }
         Ok(outcome?)
@@ -186,6 +188,12 @@ impl<D: Engine> Seat<D> {
         let said = connection.say(text).await;
         self.put(connection, said)
     }
+}
+
+/// Whether PostgreSQL has ended the connection with this error (shutdown, crash, a timeout), or the server behind it only reads any more
+/// (SQLSTATE 25006): another may have taken its place, and is found by connecting anew.
+fn leads_nowhere(error: &dyn DatabaseError) -> bool {
+    matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006"))
 }
 
 impl<D: Engine> Drop for Seat<D> {

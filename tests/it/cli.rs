@@ -80,6 +80,20 @@ fn a_key_is_shown_once_and_can_be_revoked() {
 }
 
 #[test]
+fn of_keys_with_one_name_none_is_revoked_by_it() {
+    let program = Program::new();
+    let make =
+        || records(&program.run(&["keys", "create", "--name", "shop", "--stream", "transactional", "--json"]))[0]["id"].clone();
+    let (first, second) = (make(), make());
+    let refused = program.run(&["keys", "revoke", "shop"]);
+    assert_eq!(refused.status, 1);
+    assert!([&first, &second].iter().all(|id| refused.stderr.contains(id.as_str().expect("an id"))), "{}", refused.stderr);
+    program.run(&["keys", "revoke", second.as_str().expect("an id")]).answer();
+    program.run(&["keys", "revoke", "shop"]).answer();
+    assert!(records(&program.run(&["keys", "list", "--json"])).iter().all(|key| key["status"] == "revoked"));
+}
+
+#[test]
 fn a_key_for_both_streams_says_how_to_choose() {
     let made = Program::new().run(&["keys", "create", "--name", "both", "--json"]);
     assert_eq!(records(&made)[0]["streams"], json!(["transactional", "broadcast"]));

@@ -5,6 +5,7 @@ mod budgets;
 mod claims;
 mod damage;
 mod epochs;
+mod failover;
 mod hand_over;
 mod idempotency;
 mod records;
