@@ -19,8 +19,12 @@ pub(super) const POSTGRES_COMMITTERS: usize = 3;
 const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
 /// Waits for PostgreSQL no longer than it may take: a peer that vanished without a word is otherwise waited for until TCP gives it up.
-async fn answered<T, E: From<sqlx::Error>>(asked: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    timeout(ANSWER_WITHIN, asked).await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))
+/// Boxed, since what is waited for would else lie in the caller's future twice.
+fn answered<T, E: From<sqlx::Error>>(
+    asked: impl Future<Output = Result<T, E>> + Send,
+) -> impl Future<Output = Result<T, E>> + Send {
+    let answer = timeout(ANSWER_WITHIN, Box::pin(asked));
+    async { answer.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into())) }
 }
 
 /// Connections to one of the engines: for writing, for the look-ups that each message makes, and for all other reading.
