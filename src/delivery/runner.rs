@@ -56,7 +56,9 @@ impl Runner {
         let began = Instant::now();
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
-            false => guarded(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None)).await,
+            false => {
+                guarded(Box::pin(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None))).await
+            }
         };
         let hop = Hop { route: parcel.course.way().to_string(), peer: self.courier.reached(), took: began.elapsed() };
         match carried {
@@ -103,7 +105,8 @@ impl Runner {
         }
         let mut trial = trials.begin(&claim.message).await;
         let in_flight: Option<InFlight> = trial.in_flight.take();
-        let mut carrying = pin!(guarded(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight)));
+        let mut carrying =
+            pin!(guarded(Box::pin(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight))));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {
