@@ -88,8 +88,9 @@ class Postgres:
         processes = self.processes()
         os.kill(processes[0], signal.SIGKILL)
         wait_for(lambda: not any(map(runs, processes)), 60, "what is left of PostgreSQL to end")
-        # Where nobody buries the dead, the next start would take the number in this file for a server that runs.
+        # Where nobody buries the dead, the next start would take the number in these files for a server that runs.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
     def pause(self):
         """SIGSTOP: it stands still, its connections open, until `resume`."""
