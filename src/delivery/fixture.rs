@@ -67,6 +67,7 @@ pub fn message(created_at: Timestamp) -> Message {
         message_id: "<a@example.com>".to_owned(),
         tags: Vec::new(),
         tracking: Tracking::default(),
+        template: None,
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,

@@ -95,6 +95,7 @@ fn row(about: &Message, notice: &Notice<'_>, body: &Body) -> Message {
         message_id: notice.message_id(),
         tags: Vec::new(),
         tracking: Tracking::default(),
+        template: None,
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,

@@ -147,8 +147,13 @@ impl Inner {
             Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await.map(Judged::Repeat),
         };
         let (acceptance, suppressed) = heavy::run(submission.mime.len(), || self.write_up(submission, &draft, ruling, now));
-        let receipt =
-            Receipt { id: acceptance.message.id, replay_of: None, suppressed, recipients: submission.envelope.recipients.len() };
+        let receipt = Receipt {
+            id: acceptance.message.id,
+            replay_of: None,
+            suppressed,
+            recipients: submission.envelope.recipients.len(),
+            record: Some(acceptance.message.clone()),
+        };
         Ok(Judged::Fit(Box::new(Fit { acceptance, receipt, place, _room: room })))
     }
 
@@ -237,7 +242,7 @@ impl Inner {
 /// The answer to a repeat: the first one's id.
 fn replay(id: Id, of: Replay, recipients: usize) -> Receipt {
     info!(message = %id, automatic = of.automatic, "a repeat of this message was not queued again");
-    Receipt { id, replay_of: Some(of), suppressed: Vec::new(), recipients }
+    Receipt { id, replay_of: Some(of), suppressed: Vec::new(), recipients, record: None }
 }
 
 /// The refusal for a store that failed; what a retry can't mend by itself is logged for the operator.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Inner, quirks, trace};
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -92,7 +94,8 @@ fn row(
         message_id: clipped(message_id, VALUE_KEPT),
         tags: controls.tags.clone(),
         tracking: controls.tracking,
-        variables: controls.variables.as_ref().map(ToString::to_string),
+        template: controls.template.as_deref().and_then(|id| id.parse().ok()),
+        variables: controls.variables.as_ref().map(|map| Value::Object(map.clone()).to_string()),
         ignore_unsubscribe: controls.ignore_unsubscribe,
         send_at: controls.send_at.filter(|at| *at > now),
         size: body.len() as u64,

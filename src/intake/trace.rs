@@ -50,6 +50,9 @@ mod tests {
              \tSat, 21 Nov 2026 01:01:07 +0000\r\n"
         );
         assert_eq!(Fields::split(field.as_bytes(), Bounds::STORED).list.len(), 1);
+        let field = received("mx.b.test", &Transport { protocol: "HTTP", tls: None }, Id([0; 16]), Timestamp(0));
+        let by_http = "Received: by mx.b.test with HTTP id 00000000000000000000000000;\r\n\tThu, 01 Jan 1970 00:00:00 +0000\r\n";
+        assert_eq!(field, by_http);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a sender meant, as 32 octets: the same for a mail that was built again, with another Date, Message-ID, boundary or
 //! encoding. One function for every door, so that one idempotency key works across them.
 
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::fields::Fields;
@@ -18,7 +19,7 @@ pub struct Meaning<'a> {
     pub envelope: &'a Envelope,
     pub tags: &'a [Tag],
     pub template: Option<&'a str>,
-    pub variables: Option<&'a serde_json::Value>,
+    pub variables: Option<&'a Map<String, Value>>,
     pub send_at: Option<Timestamp>,
 }
 
@@ -39,7 +40,7 @@ pub fn of(message: &[u8], fields: &Fields<'_>, meaning: &Meaning<'_>, reach: Rea
     tags.sort_unstable();
     print.list(&tags);
     print.text(meaning.template.unwrap_or_default());
-    print.text(&meaning.variables.map(ToString::to_string).unwrap_or_default());
+    print.text(&meaning.variables.map(|map| Value::Object(map.clone()).to_string()).unwrap_or_default());
     print.text(&meaning.send_at.map(|at| at.0.to_string()).unwrap_or_default());
     print.0.finalize().into()
 }

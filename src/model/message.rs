@@ -73,6 +73,8 @@ pub struct Message {
     pub message_id: String,
     pub tags: Vec<Tag>,
     pub tracking: Tracking,
+    /// The template that its subject and its bodies were made from.
+    pub template: Option<Id>,
     /// What a template is filled with: a JSON object's text.
     pub variables: Option<String>,
     pub ignore_unsubscribe: bool,

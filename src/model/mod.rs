@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bounce;
+pub mod controls;
 pub mod dkim;
 pub mod domain;
 pub mod envelope;

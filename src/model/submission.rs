@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::controls::Controls;
 use crate::model::envelope::Envelope;
 use crate::model::key::ApiKey;
-use crate::model::message::{Body, Source};
+use crate::model::message::{Body, Message, Source};
 use crate::model::quirk::Quirk;
 use crate::model::stream::Stream;
 
@@ -19,6 +20,8 @@ pub struct Submission {
     pub envelope: Envelope,
     /// The message, every line ended by CRLF.
     pub mime: Body,
+    /// What is asked for besides, where that was said apart from the message; `None`: its control fields say so.
+    pub controls: Option<Controls>,
     /// The stream that the login named (`apikey+broadcast`); a header goes before it.
     pub login_stream: Option<Stream>,
     pub transport: Transport,
@@ -45,6 +48,8 @@ pub struct Receipt {
     pub suppressed: Vec<String>,
     /// Forward-paths offered, the suppressed ones included.
     pub recipients: usize,
+    /// The row as it was accepted now; a repeat has none, since the first one's may have changed.
+    pub record: Option<Arc<Message>>,
 }
 
 /// The earlier submission that this one repeats.

@@ -6,7 +6,7 @@ use jiff::fmt::rfc2822;
 
 use crate::clock::Timestamp;
 use crate::mime::fields::{Field, Fields};
-use crate::model::message::{Tag, Tracking};
+use crate::model::controls::Controls;
 use crate::model::refusal::{Code, Refusal};
 use crate::model::stream::Stream;
 use crate::policy::{Draft, Facts, Verdict, invalid_header, quoted};
@@ -28,28 +28,8 @@ const KNOWN: [&str; 10] = [
     "ignore-unsubscribe",
 ];
 
-/// Octets; as over HTTP.
-const KEY_MAX: usize = 255;
-const TAGS_MAX: usize = 50;
-const TAG_NAME_MAX: usize = 64;
-const TAG_VALUE_MAX: usize = 256;
 /// Octets of any other value; JSON is bounded by the header section alone.
 const VALUE_MAX: usize = 998;
-
-/// What the control fields ask for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Controls {
-    pub stream: Option<Stream>,
-    pub tracking: Tracking,
-    pub tags: Vec<Tag>,
-    pub template: Option<String>,
-    /// A JSON object.
-    pub variables: Option<serde_json::Value>,
-    /// As it was asked for; a moment already past means now.
-    pub send_at: Option<Timestamp>,
-    pub idempotency_key: Option<String>,
-    pub ignore_unsubscribe: bool,
-}
 
 /// Whether a field is in our namespace.
 pub fn is_reserved(field: &Field<'_>) -> bool {
@@ -79,72 +59,62 @@ pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
     Verdict::Pass
 }
 
-impl Controls {
-    /// Reads every control field. A control given twice must say the same twice; tags add up.
-    pub fn read(fields: &Fields<'_>) -> Result<Self, Refusal> {
-        let mut controls = Self::default();
-        let mut seen: Vec<(&str, String)> = Vec::new();
-        for field in &fields.list {
-            let Some(suffix) = suffix(field).filter(|_| is_known(field)) else { continue };
-            let value = value(field, suffix)?;
-            if suffix.eq_ignore_ascii_case("tag") {
-                controls.tag(field.name, &value)?;
-                continue;
-            }
-            match seen.iter().find(|(name, _)| name.eq_ignore_ascii_case(suffix)) {
-                Some((_, first)) if *first == value => continue,
-                Some(_) => return Err(invalid_header(field.name, "stands twice with different values; send it once")),
-                None => {}
-            }
-            controls.set(field.name, &suffix.to_ascii_lowercase(), &value)?;
-            seen.push((suffix, value));
+/// Reads every control field. A control given twice must say the same twice; tags add up.
+pub fn read(fields: &Fields<'_>) -> Result<Controls, Refusal> {
+    let mut controls = Controls::default();
+    let mut seen: Vec<(&str, String)> = Vec::new();
+    for field in &fields.list {
+        let Some(suffix) = suffix(field).filter(|_| is_known(field)) else { continue };
+        let value = value(field, suffix)?;
+        if suffix.eq_ignore_ascii_case("tag") {
+            tag(&mut controls, field.name, &value)?;
+            continue;
         }
-        controls.settle_tracking(&seen);
-        Ok(controls)
+        match seen.iter().find(|(name, _)| name.eq_ignore_ascii_case(suffix)) {
+            Some((_, first)) if *first == value => continue,
+            Some(_) => return Err(invalid_header(field.name, "stands twice with different values; send it once")),
+            None => {}
+        }
+        set(&mut controls, field.name, &suffix.to_ascii_lowercase(), &value)?;
+        seen.push((suffix, value));
     }
+    settle_tracking(&mut controls, &seen);
+    Ok(controls)
+}
 
-    fn set(&mut self, name: &str, suffix: &str, value: &str) -> Result<(), Refusal> {
-        match suffix {
-            "stream" => self.stream = Some(stream(name, value)?),
-            "track" => _ = yes_or_no(name, value)?,
-            "track-opens" => self.tracking.opens = Some(yes_or_no(name, value)?),
-            "track-clicks" => self.tracking.clicks = Some(yes_or_no(name, value)?),
-            "template" => self.template = Some(value.to_owned()),
-            "variables" => self.variables = Some(variables(value)?),
-            "send-at" => self.send_at = Some(moment(name, value)?),
-            "idempotency-key" => self.idempotency_key = Some(idempotency_key(value)?),
-            _ => self.ignore_unsubscribe = yes_or_no(name, value)?,
+fn set(controls: &mut Controls, name: &str, suffix: &str, value: &str) -> Result<(), Refusal> {
+    match suffix {
+        "stream" => controls.stream = Some(stream(name, value)?),
+        "track" => _ = yes_or_no(name, value)?,
+        "track-opens" => controls.tracking.opens = Some(yes_or_no(name, value)?),
+        "track-clicks" => controls.tracking.clicks = Some(yes_or_no(name, value)?),
+        "template" => controls.template = Some(value.to_owned()),
+        "variables" => controls.variables = Some(variables(value)?),
+        "send-at" => controls.send_at = Some(moment(name, value)?),
+        "idempotency-key" => {
+            let refusal = |fault| Refusal::new(Code::InvalidIdempotencyKey, format!("{} {fault}", quoted(name)));
+            controls.idempotency_key(value).map_err(refusal)?;
         }
-        Ok(())
+        _ => controls.ignore_unsubscribe = yes_or_no(name, value)?,
     }
+    Ok(())
+}
 
-    /// `Track` sets both kinds where the kind's own field does not say otherwise.
-    fn settle_tracking(&mut self, seen: &[(&str, String)]) {
-        let Some((_, word)) = seen.iter().find(|(name, _)| name.eq_ignore_ascii_case("track")) else { return };
-        let both = word.eq_ignore_ascii_case("yes");
-        self.tracking.opens.get_or_insert(both);
-        self.tracking.clicks.get_or_insert(both);
-    }
+/// `Track` sets both kinds where the kind's own field does not say otherwise.
+fn settle_tracking(controls: &mut Controls, seen: &[(&str, String)]) {
+    let Some((_, word)) = seen.iter().find(|(name, _)| name.eq_ignore_ascii_case("track")) else { return };
+    let both = word.eq_ignore_ascii_case("yes");
+    controls.tracking.opens.get_or_insert(both);
+    controls.tracking.clicks.get_or_insert(both);
+}
 
-    /// `name: value` or `name=value`, split at the first of the two; a bare word is the tag `tag`. A later equal name wins.
-    fn tag(&mut self, field: &str, value: &str) -> Result<(), Refusal> {
-        let (name, value) = value.split_once([':', '=']).map_or(("tag", value), |(name, value)| (name.trim(), value.trim()));
-        if name.is_empty() || value.is_empty() {
-            return Err(invalid_header(field, "must be a word, name: value, or name=value"));
-        }
-        if name.chars().count() > TAG_NAME_MAX || value.chars().count() > TAG_VALUE_MAX {
-            let fault = format!("may hold a name of {TAG_NAME_MAX} and a value of {TAG_VALUE_MAX} characters; shorten it");
-            return Err(invalid_header(field, &fault));
-        }
-        if let Some(tag) = self.tags.iter_mut().find(|(other, _)| other == name) {
-            tag.1 = value.to_owned();
-        } else if self.tags.len() == TAGS_MAX {
-            return Err(invalid_header(field, &format!("stands more than {TAGS_MAX} times; send fewer tags")));
-        } else {
-            self.tags.push((name.to_owned(), value.to_owned()));
-        }
-        Ok(())
+/// `name: value` or `name=value`, split at the first of the two; a bare word is the tag `tag`.
+fn tag(controls: &mut Controls, field: &str, value: &str) -> Result<(), Refusal> {
+    let (name, value) = value.split_once([':', '=']).map_or(("tag", value), |(name, value)| (name.trim(), value.trim()));
+    if name.is_empty() || value.is_empty() {
+        return Err(invalid_header(field, "must be a word, name: value, or name=value"));
     }
+    controls.tag(name, value).map_err(|fault| invalid_header(field, &fault.to_string()))
 }
 
 /// The decoded value (RFC 2047 too); never empty, and bounded.
@@ -177,11 +147,9 @@ fn yes_or_no(name: &str, value: &str) -> Result<bool, Refusal> {
     Err(invalid_header(name, &format!("is {}; write yes or no", quoted(value))))
 }
 
-fn variables(value: &str) -> Result<serde_json::Value, Refusal> {
-    match serde_json::from_str(value) {
-        Ok(object @ serde_json::Value::Object(_)) => Ok(object),
-        _ => Err(Refusal::new(Code::TemplateError, "X-Krafter-Variables is not a JSON object; write {\"name\": \"value\"}")),
-    }
+fn variables(value: &str) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
+    let refusal = |_| Refusal::new(Code::TemplateError, "X-Krafter-Variables is not a JSON object; write {\"name\": \"value\"}");
+    serde_json::from_str(value).map_err(refusal)
 }
 
 /// RFC 3339, or the date-time of RFC 5322 section 3.3.
@@ -191,12 +159,4 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, Refusal> {
     moment
         .map(|moment| Timestamp(moment.as_millisecond()))
         .ok_or_else(|| invalid_header(name, &format!("is {}; write a time such as 2026-11-21T12:00:00Z", quoted(value))))
-}
-
-fn idempotency_key(value: &str) -> Result<String, Refusal> {
-    if value.is_empty() || value.len() > KEY_MAX {
-        let text = format!("X-Krafter-Idempotency-Key has {} octets; it must have 1 to {KEY_MAX}", value.len());
-        return Err(Refusal::new(Code::InvalidIdempotencyKey, text));
-    }
-    Ok(value.to_owned())
 }

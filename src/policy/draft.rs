@@ -1,16 +1,18 @@
 //! A submission, read once into the values that rules judge.
 
+use std::borrow::Cow;
+
 use crate::mime::fields::{Excess, Fields};
+use crate::model::controls::Controls;
 use crate::model::envelope::Envelope;
 use crate::model::key::ApiKey;
 use crate::model::message::Source;
 use crate::model::refusal::{Code, Refusal};
 use crate::model::stream::Stream;
 use crate::model::submission::Submission;
-use crate::policy::controls::Controls;
 use crate::policy::facts::Limits;
 use crate::policy::sender::Sender;
-use crate::policy::{reserved, sender};
+use crate::policy::{controls, reserved, sender};
 
 /// What is offered, in typed form. Borrowed from its submission.
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ pub struct Draft<'a> {
     /// Octets of the message.
     pub octets: u64,
     pub fields: Fields<'a>,
-    pub controls: Controls,
+    pub controls: Cow<'a, Controls>,
     pub sender: Sender,
 }
 
@@ -40,7 +42,10 @@ impl<'a> Draft<'a> {
             envelope: &submission.envelope,
             login_stream: submission.login_stream,
             octets: submission.mime.len() as u64,
-            controls: Controls::read(&fields)?,
+            controls: match &submission.controls {
+                Some(apart) => Cow::Borrowed(apart),
+                None => Cow::Owned(controls::read(&fields)?),
+            },
             sender: sender::read(&fields, &submission.key)?,
             fields,
         })

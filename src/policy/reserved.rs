@@ -1,5 +1,7 @@
 //! Fields that are ours, fields that may stand once, and the trace of a loop.
 
+use std::borrow::Cow;
+
 use crate::mime::fields::{Field, Fields};
 use crate::model::refusal::{Code, Refusal};
 use crate::policy::controls;
@@ -31,7 +33,9 @@ const REMOVED: [&str; 3] = ["Bcc", "Resent-Bcc", "Return-Path"];
 
 /// Refuses fields that only we may write.
 pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
-    match draft.fields.list.iter().find(|field| is_forbidden(field)) {
+    // Controls that were given apart are no fields: then the whole namespace is ours.
+    let by_fields = matches!(draft.controls, Cow::Owned(_));
+    match draft.fields.list.iter().find(|field| is_forbidden(field, by_fields)) {
         Some(field) => {
             let text = format!("{} is reserved; remove it", quoted(field.name));
             Refusal::new(Code::ForbiddenHeader, text).into()
@@ -40,8 +44,9 @@ pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
     }
 }
 
-fn is_forbidden(field: &Field<'_>) -> bool {
-    field.is("DKIM-Signature") || field.is("Authorization") || (controls::is_reserved(field) && !controls::is_known(field))
+fn is_forbidden(field: &Field<'_>, controls_by_fields: bool) -> bool {
+    let is_control = controls_by_fields && controls::is_known(field);
+    field.is("DKIM-Signature") || field.is("Authorization") || (controls::is_reserved(field) && !is_control)
 }
 
 /// Refuses what has gone in circles.

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::id::Id;
 use crate::model::address::Address;
+use crate::model::controls::Controls;
 use crate::model::domain::DomainStanding;
 use crate::model::envelope::Envelope;
 use crate::model::key::{ApiKey, KeyRights, StreamWord};
@@ -22,6 +23,7 @@ pub struct Case {
     pub rights: KeyRights,
     pub recipients: Vec<&'static str>,
     pub reverse_path: Option<&'static str>,
+    pub controls: Option<Controls>,
     pub login_stream: Option<Stream>,
     pub limits: Limits,
     pub standing: Option<DomainStanding>,
@@ -36,6 +38,7 @@ impl Case {
             rights: KeyRights { streams: vec![StreamWord(Stream::Transactional)], ..KeyRights::default() },
             recipients: vec!["r@c.test"],
             reverse_path: Some("bounce@b.test"),
+            controls: None,
             login_stream: None,
             limits: Limits { verified_domain: true, ..Limits::new(&Config::defaults()) },
             standing: Some(DomainStanding::Verified),
@@ -66,6 +69,7 @@ impl Case {
                 ..Envelope::default()
             },
             mime: Body::free(message.replace('\n', "\r\n").into_bytes()),
+            controls: self.controls.clone(),
             login_stream: self.login_stream,
             transport: Transport::default(),
             quirks: Vec::new(),

@@ -1,6 +1,7 @@
 use super::testing::{Case, NOW};
 use super::*;
 use crate::clock::Timestamp;
+use crate::model::controls::Controls;
 use crate::model::domain::DomainStanding;
 use crate::model::key::{KeyRights, Quota, StreamWord};
 
@@ -176,12 +177,28 @@ fn scope_size_and_null_sender() {
     assert_eq!(case.refused("Subject: x"), Some(Code::InsufficientScope));
 }
 
+#[test]
+fn controls_given_apart_are_obeyed_and_then_no_field_is_one() {
+    let controls = Controls { stream: Some(Stream::Broadcast), ..Controls::default() };
+    let both = Stream::ALL.map(StreamWord).to_vec();
+    let case = Case {
+        rights: KeyRights { streams: both, ..KeyRights::default() },
+        controls: Some(controls),
+        login_stream: Some(Stream::Transactional),
+        ..Case::new()
+    };
+    assert_eq!(case.judge("Subject: x").map(|ruling| ruling.stream), Ok(Stream::Broadcast));
+    for header in ["X-Krafter-Stream: broadcast", "x-krafter-tag: a", "X-Krafter-Stream: nonsense"] {
+        assert_eq!(case.refused(header), Some(Code::ForbiddenHeader), "{header}");
+    }
+}
+
 /// What the controls of `header` say.
-fn controls(header: &str) -> Result<controls::Controls, Code> {
+fn controls(header: &str) -> Result<Controls, Code> {
     let rights = KeyRights { may_ignore_unsubscribe: true, ..Case::new().rights };
     let case = Case { rights, ..Case::new() };
     case.refused(header);
-    case.with_draft(header, |draft, facts| judge(draft, facts).map(|_| draft.controls.clone())).map_err(|r| r.code)
+    case.with_draft(header, |draft, facts| judge(draft, facts).map(|_| draft.controls.clone().into_owned())).map_err(|r| r.code)
 }
 
 #[test]

@@ -171,6 +171,7 @@ fn stand_in(id: Id, team: &[u8]) -> Message {
         message_id: String::new(),
         tags: Vec::new(),
         tracking: Tracking::default(),
+        template: None,
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,

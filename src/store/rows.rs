@@ -103,6 +103,8 @@ struct Details<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clicks: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     variables: Option<std::borrow::Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ignore_unsubscribe: bool,
@@ -127,6 +129,7 @@ pub(super) fn details(message: &Message) -> String {
         tags: message.tags.clone(),
         opens: message.tracking.opens,
         clicks: message.tracking.clicks,
+        template: message.template.map(|id| id.to_string()),
         variables: message.variables.as_deref().map(Into::into),
         ignore_unsubscribe: message.ignore_unsubscribe,
         smtputf8: message.smtputf8,
@@ -163,6 +166,7 @@ impl MessageRow {
             message_id: details.message_id.into_owned(),
             tags: details.tags,
             tracking: Tracking { opens: details.opens, clicks: details.clicks },
+            template: details.template.and_then(|id| id.parse().ok()),
             variables: details.variables.map(|v| v.into_owned()),
             ignore_unsubscribe: details.ignore_unsubscribe,
             send_at: self.send_at.map(Timestamp),

@@ -58,6 +58,7 @@ impl House {
                 ..Envelope::default()
             },
             mime: Body::free(mime.into()),
+            controls: None,
             login_stream: None,
             transport: Transport { protocol: "ESMTPA", tls: None },
             quirks: Vec::new(),

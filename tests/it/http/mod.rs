@@ -154,6 +154,7 @@ fn plain_message(team: Id, mime: &str) -> Message {
         message_id: "<1@example.com>".to_owned(),
         tags: Vec::new(),
         tracking: Tracking::default(),
+        template: None,
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,

@@ -57,6 +57,7 @@ pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
         message_id: "<1@example.test>".into(),
         tags: vec![("order".into(), "42".into())],
         tracking: Tracking::default(),
+        template: Some(Id([9; 16])),
         variables: Some("{\"name\":\"Ada\"}".into()),
         ignore_unsubscribe: false,
         send_at: None::<Timestamp>,

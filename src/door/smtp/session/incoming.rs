@@ -159,7 +159,7 @@ impl Incoming {
         let (key, login_stream, envelope) = self.addressed.into_parts();
         let mime = Body::held(self.body, std::sync::Arc::new(self.permit));
         let quirks = self.newlines.found().bare.map(|_| Quirk::BareLineEnd).into_iter().collect();
-        Ok(Submission { key, source: Source::Smtp, envelope, mime, login_stream, transport, quirks })
+        Ok(Submission { key, source: Source::Smtp, envelope, mime, controls: None, login_stream, transport, quirks })
     }
 
     /// Whether its envelope was given under SMTPUTF8.

@@ -75,7 +75,8 @@ impl Conversation {
                 Action::Submit(submission) => {
                     self.accepted.push(submission.mime.bytes().clone());
                     let recipients = submission.envelope.recipients.len();
-                    let receipt = Receipt { id: self.ids.next(), replay_of: None, suppressed: Vec::new(), recipients };
+                    let receipt =
+                        Receipt { id: self.ids.next(), replay_of: None, suppressed: Vec::new(), recipients, record: None };
                     self.session.submitted(Ok(receipt));
                 }
             }
