@@ -54,11 +54,14 @@ impl Send {
         let way = Way { server: self.server.as_deref(), key: self.key.as_deref(), stream: self.stream };
         let hop = way.hop(&config)?;
         let draft = Draft {
-            from: self.from.to_string(),
-            to: self.to.iter().map(ToString::to_string).collect(),
+            from: self.from.clone().into(),
+            to: self.to.iter().cloned().map(Into::into).collect(),
+            cc: Vec::new(),
+            reply_to: Vec::new(),
             subject: self.subject,
             text: Some(self.text),
             html: self.html,
+            attachments: Vec::new(),
             headers: self.headers,
         };
         let content = draft.compose().context("the message can't be written")?;

@@ -66,6 +66,20 @@ impl Mailbox {
         let address = std::str::from_utf8(&value[mailbox.address.clone()]).map_err(|_| Fault::Bytes)?;
         if address.contains("=?") { Err(Fault::EncodedAddress) } else { Ok(mailbox) }
     }
+
+    /// The display name as people read it, in the `value` that this was parsed from; empty when there is none.
+    pub fn name(&self, value: &[u8]) -> String {
+        let phrase = &value[self.phrase.clone().unwrap_or_default()];
+        let (mut name, mut end) = (Vec::new(), 0);
+        for token in tokens(phrase).unwrap_or_default() {
+            if token.range.start > end && !name.is_empty() {
+                name.push(b' ');
+            }
+            name.extend(unquoted(&phrase[token.range.clone()]));
+            end = token.range.end;
+        }
+        super::text::decode(&name)
+    }
 }
 
 /// `[display-name] "<" addr-spec ">"`.
@@ -164,6 +178,18 @@ fn is_blank(byte: u8) -> bool {
 /// Every octet that [`tokens`] has no other word for, so that each step goes on.
 fn is_atom(byte: u8) -> bool {
     !is_blank(byte) && !b"()<>[]:;@\\,\"".contains(&byte)
+}
+
+/// A quoted string's content (RFC 5322 section 3.2.4); other words as they are.
+pub(super) fn unquoted(word: &[u8]) -> Vec<u8> {
+    let Some(inner) = word.strip_prefix(b"\"") else { return word.to_vec() };
+    let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
+    let mut escaped = false;
+    let keep = |byte: &u8| {
+        escaped = *byte == b'\\' && !escaped;
+        !escaped
+    };
+    inner.iter().copied().filter(keep).collect()
 }
 
 /// Past the closing mark of what begins at `at`, quoted pairs minded.

@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod leaf;
 pub mod mailbox;
 pub mod parts;
+pub mod refill;
 pub mod report;
 pub mod text;
 pub mod view;

@@ -71,7 +71,7 @@ impl Part {
         self.sealed
             || self.kind.starts_with("message/")
             || (self.kind.starts_with("multipart/") && !self.multipart)
-            || is_pkcs7(self)
+            || self.is_pkcs7()
     }
 
     /// Whether it is what the message says, not something that comes with it.
@@ -79,14 +79,15 @@ impl Part {
         matches!(self.kind.as_str(), "text/plain" | "text/html") && !self.attachment && self.name.is_none()
     }
 
+    /// Whether it holds what is signed or encrypted by S/MIME (RFC 8551).
+    pub fn is_pkcs7(&self) -> bool {
+        matches!(self.kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+    }
+
     /// Whether it is text.
     pub fn is_text(&self) -> bool {
         self.kind.starts_with("text/")
     }
-}
-
-fn is_pkcs7(part: &Part) -> bool {
-    matches!(part.kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
 }
 
 /// An open multipart: its boundary, and its place among the parts.

@@ -1,7 +1,7 @@
 //! Fields of addresses (RFC 5322 section 3.4), taken apart leniently: what is written anew must only say the same in ASCII.
 
 use super::words;
-use crate::mime::mailbox::comment_end;
+use crate::mime::mailbox::{comment_end, unquoted};
 use crate::mime::text;
 use crate::model::address::ascii_domain;
 
@@ -84,18 +84,6 @@ fn address(spec: &[u8]) -> String {
         Some(domain) => format!("{}@{domain}", ascii(local)),
         None => ascii(&text),
     }
-}
-
-/// A quoted string's content (RFC 5322 section 3.2.4); other words as they are.
-fn unquoted(word: &[u8]) -> Vec<u8> {
-    let Some(inner) = word.strip_prefix(b"\"") else { return word.to_vec() };
-    let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
-    let mut escaped = false;
-    let keep = |byte: &u8| {
-        escaped = *byte == b'\\' && !escaped;
-        !escaped
-    };
-    inner.iter().copied().filter(keep).collect()
 }
 
 fn elements(value: &[u8]) -> Vec<Element<'_>> {

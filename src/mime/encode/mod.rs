@@ -58,6 +58,11 @@ pub fn needs_smtputf8(field: &Field<'_>) -> bool {
     !field.value.is_ascii() && is_one_of(field, &ADDRESSES) && address::needs_smtputf8(field.value)
 }
 
+/// Whether the field's grammar has a place for text beyond ASCII.
+pub fn takes_text(field: &Field<'_>) -> bool {
+    !is_one_of(field, &TOKENS)
+}
+
 /// The whole field in ASCII, line end included, folded.
 pub fn field(field: &Field<'_>) -> Vec<u8> {
     let pieces = if is_one_of(field, &ADDRESSES) {
