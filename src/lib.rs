@@ -1,7 +1,7 @@
 //! Posthouse: mail in by SMTP, one durable queue, mail out.
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
-//! `model` knows nothing but the foundations; `wire`, `mime`, `policy` and `store` know the model, and policies read `mime`;
+//! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `policy` and `store` know the model, and policies read `mime`;
 //! `intake` folds them; doors know intake; delivery knows wire, store and mime; `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
 
@@ -18,8 +18,9 @@ pub mod shutdown;
 // The nouns.
 pub mod model;
 
-// Bytes.
+// Bytes and texts.
 pub mod mime;
+pub mod template;
 pub mod wire;
 
 // In: a door turns bytes into a submission, intake judges it by the policies, the store commits it.
