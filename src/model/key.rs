@@ -79,8 +79,31 @@ impl Scope {
     pub const MAIL_SEND: &'static str = "mail:send";
     /// Read messages, events and statistics.
     pub const MAIL_READ: &'static str = "mail:read";
-    const KNOWN: [&'static str; 6] =
-        [Self::ALL, Self::MAIL_SEND, Self::MAIL_READ, "mail:webhooks", "domains:manage", "templates:manage"];
+    /// Manage webhooks.
+    pub const MAIL_WEBHOOKS: &'static str = "mail:webhooks";
+    /// Add, verify and remove domains.
+    pub const DOMAINS_MANAGE: &'static str = "domains:manage";
+    /// Manage templates.
+    pub const TEMPLATES_MANAGE: &'static str = "templates:manage";
+    /// Manage contacts, lists and what is sent to them.
+    pub const CONTACTS_MANAGE: &'static str = "contacts:manage";
+    const KNOWN: [&'static str; 7] = [
+        Self::ALL,
+        Self::MAIL_SEND,
+        Self::MAIL_READ,
+        Self::MAIL_WEBHOOKS,
+        Self::DOMAINS_MANAGE,
+        Self::TEMPLATES_MANAGE,
+        Self::CONTACTS_MANAGE,
+    ];
+    /// What other dialects, and older keys, call them.
+    const SPELLINGS: [(&'static str, &'static str); 5] = [
+        ("send", Self::MAIL_SEND),
+        ("read", Self::MAIL_READ),
+        ("webhooks:manage", Self::MAIL_WEBHOOKS),
+        ("newsletter", Self::CONTACTS_MANAGE),
+        ("contacts", Self::CONTACTS_MANAGE),
+    ];
 
     /// The scope's word.
     pub fn as_str(&self) -> &str {
@@ -91,9 +114,11 @@ impl Scope {
 impl FromStr for Scope {
     type Err = String;
 
+    /// Other spellings are taken for the scope's own word.
     fn from_str(text: &str) -> Result<Self, String> {
-        if Self::KNOWN.contains(&text) {
-            return Ok(Self(text.to_owned()));
+        let word = Self::SPELLINGS.iter().find(|(other, _)| *other == text).map_or(text, |(_, word)| *word);
+        if Self::KNOWN.contains(&word) {
+            return Ok(Self(word.to_owned()));
         }
         Err(format!("{text:?} is not a scope; known: {}", Self::KNOWN.join(", ")))
     }
