@@ -19,6 +19,8 @@ use crate::domains::watch::Watch;
 use crate::door::http::{self, Readiness};
 use crate::door::inbound::{self, Inbound};
 use crate::door::keyring::Keyring;
+use crate::door::logins::Logins;
+use crate::door::rest;
 use crate::door::smtp::door::Door;
 use crate::door::smtp::listener;
 use crate::door::smtp::tls::Certificates;
@@ -93,16 +95,16 @@ impl House {
             shutdown.spawn(watch.run(shutdown.clone()));
         }
         let readiness = Readiness::default();
+        let (smtp_door, api) = doors(&config, &store, &keyring, certificates);
         let smtp = bound.smtp_addresses().first().map(|(address, _)| *address);
         if let Some(socket) = bound.http {
-            let pages = http::Context::new(&config, store.clone(), keyring.clone(), Clock::System, readiness.clone());
+            let pages = http::Context::new(&config, api, readiness.clone());
             shutdown.spawn(http::run(socket, http::Context { smtp, ..pages }, shutdown.clone()));
         }
         if let (Some(socket), Some(inbound)) = (bound.inbound, inbound) {
             shutdown.spawn(inbound::listener::run(socket, inbound, shutdown.clone()));
         }
-        let door = smtp_door(&config, &store, &keyring, certificates);
-        shutdown.spawn(listener::run(bound.smtp, door, shutdown.clone()));
+        shutdown.spawn(listener::run(bound.smtp, smtp_door, shutdown.clone()));
         shutdown.spawn(forget(store.clone(), shutdown.clone()));
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
@@ -117,11 +119,15 @@ impl House {
     }
 }
 
-/// The SMTP door, with intake behind it.
-fn smtp_door(config: &Config, store: &Store, keyring: &Keyring, certificates: Certificates) -> Door {
+/// The SMTP door and the HTTP API. They hand in at one intake, so that allowances and room are counted once; they share one budget of
+/// message bytes, and count failed logins together.
+fn doors(config: &Config, store: &Store, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
     let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
-    Door::new(config, intake, keyring.clone(), Arc::default(), certificates, budget)
+    let logins: Arc<Logins> = Arc::default();
+    let smtp = Door::new(config, intake.clone(), keyring.clone(), logins.clone(), certificates, budget.clone());
+    let api = rest::Door::new(config, intake, store.clone(), keyring.clone(), logins, Clock::System, budget);
+    (smtp, api)
 }
 
 /// The inbound listener, with the engine's rules for what a bounce means.

@@ -1,4 +1,4 @@
-//! Posthouse: mail in by SMTP, one durable queue, mail out.
+//! Posthouse: mail in by SMTP and HTTP, one durable queue, mail out.
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `policy` and `store` know the model, and policies read `mime`;

@@ -87,6 +87,8 @@ pub struct Inbound {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
+    /// Requests to the HTTP API that a team may make in a minute; 0: any number.
+    pub requests_per_minute: u64,
     /// Messages a key may have accepted in a minute; 0: any number.
     pub messages_per_minute: u64,
     /// Messages a key may have accepted in a day (UTC); 0: any number.

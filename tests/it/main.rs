@@ -20,6 +20,7 @@ mod mutations;
 mod mx;
 mod poison;
 mod relay;
+mod rest;
 mod returns;
 mod security;
 mod serve;

@@ -1,20 +1,19 @@
-//! Who is asking: the login of the log page and the key of the API. A handler that takes one of these as an argument can't be
-//! reached without it.
+//! Who may see the log page. A handler that takes a [`Viewer`] as an argument can't be reached without a login.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, FORWARDED, HeaderName, VIA};
+use axum::extract::FromRequestParts;
+use axum::http::header::{FORWARDED, HeaderName, VIA};
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::context::Context;
-use super::{api, console, host};
+use super::{console, host};
+use crate::door::caller::{self, credentials, peer};
 use crate::door::keyring::Denied;
 use crate::id::Id;
-use crate::model::key::{ApiKey, Scope, Secret};
+use crate::model::key::{Scope, Secret};
 
 /// Somebody who may read the log page: everything, or one team's messages.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +31,7 @@ impl FromRequestParts<Arc<Context>> for Viewer {
             return if ours { Ok(Self { team: None }) } else { Err(console::Problem::Misdirected) };
         }
         let Some(secret) = basic_password(parts) else { return Err(console::Problem::LoginNeeded) };
-        match authenticate(context, parts, &secret).await {
+        match caller::authenticate(&context.keyring, &context.logins, parts, &secret).await {
             Ok(key) if key.may(Scope::MAIL_READ) => Ok(Self { team: Some(key.team) }),
             // A browser asks for another login only after 401.
             Ok(_) => Err(console::Problem::ScopeMissing),
@@ -40,42 +39,6 @@ impl FromRequestParts<Arc<Context>> for Viewer {
             Err(_) => Err(console::Problem::LoginWrong),
         }
     }
-}
-
-/// A program with a key that may read its team's mail.
-#[derive(Clone, Copy, Debug)]
-pub struct Reader {
-    pub team: Id,
-}
-
-impl FromRequestParts<Arc<Context>> for Reader {
-    type Rejection = api::Problem;
-
-    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Self::Rejection> {
-        let Some(secret) = credentials(parts, "Bearer").map(Secret::from_text) else { return Err(api::Problem::KeyInvalid) };
-        match authenticate(context, parts, &secret).await {
-            Ok(key) if key.may(Scope::MAIL_READ) => Ok(Self { team: key.team }),
-            Ok(_) => Err(api::Problem::ScopeMissing),
-            Err(Denied::Unavailable) => Err(api::Problem::Away),
-            Err(_) => Err(api::Problem::KeyInvalid),
-        }
-    }
-}
-
-async fn authenticate(context: &Context, parts: &Parts, secret: &Secret) -> Result<Arc<ApiKey>, Denied> {
-    let peer = peer(parts);
-    let found = context.keyring.authenticate(secret, peer).await;
-    if matches!(found, Err(Denied::Unknown | Denied::Expired | Denied::Network)) {
-        tracing::info!(%peer, "a key was refused over HTTP");
-        tokio::time::sleep(context.logins.failed(peer, secret.hash())).await;
-    }
-    found
-}
-
-/// The peer's address; a request of unknown origin counts as 0.0.0.0, which is neither loopback nor on a key's list.
-fn peer(parts: &Parts) -> IpAddr {
-    let known = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    known.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
 /// Whether whoever asks sits at this machine: the peer is loopback, and is not a proxy that asks for somebody else.
@@ -92,16 +55,13 @@ fn basic_password(parts: &Parts) -> Option<Secret> {
     Some(Secret::from_text(password))
 }
 
-/// What follows the scheme's name, which is known in any case (RFC 9110 section 11.1).
-fn credentials<'a>(parts: &'a Parts, scheme: &str) -> Option<&'a str> {
-    let (named, rest) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let rest = rest.trim();
-    (named.eq_ignore_ascii_case(scheme) && !rest.is_empty()).then_some(rest)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
     use axum::http::Request;
+    use axum::http::header::AUTHORIZATION;
 
     use super::*;
 

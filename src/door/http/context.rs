@@ -10,15 +10,17 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
+use crate::door::rest;
 use crate::mime::parts::Reach;
 use crate::store::Store;
 
 /// The parts of the house this door reads, and what the operator chose for it.
 #[derive(Clone, Debug)]
 pub struct Context {
+    /// The API, with what it needs; the rest of the door shares its store, keyring, logins and clock.
+    pub api: rest::Door,
     pub store: Store,
     pub keyring: Keyring,
-    /// Failed logins; other doors may count into the same.
     pub logins: Arc<Logins>,
     pub clock: Clock,
     pub readiness: Readiness,
@@ -34,12 +36,13 @@ pub struct Context {
 
 impl Context {
     /// The door's view of `config`.
-    pub fn new(config: &Config, store: Store, keyring: Keyring, clock: Clock, readiness: Readiness) -> Self {
+    pub fn new(config: &Config, api: rest::Door, readiness: Readiness) -> Self {
         Self {
-            store,
-            keyring,
-            logins: Arc::default(),
-            clock,
+            store: api.store.clone(),
+            keyring: api.keyring.clone(),
+            logins: api.logins.clone(),
+            clock: api.clock.clone(),
+            api,
             readiness,
             open_on_loopback: config.delivery.captures_all(),
             public_host: public_host(&config.public_url),

@@ -1,7 +1,6 @@
-//! The HTTP door: health, the log page, raw messages. It reads the book and changes nothing.
+//! The HTTP listener: health, the log page, and the API of [`rest`].
 
 mod access;
-mod api;
 mod armour;
 mod connections;
 mod console;
@@ -20,23 +19,26 @@ use axum::routing::get;
 pub use context::{Context, Readiness};
 pub use serve::run;
 
+use super::rest;
+
 /// All pages and resources of this door. Requests carry `ConnectInfo<SocketAddr>`; without it the peer counts as a stranger.
 ///
-/// No handler reads a request's body, so none is held in memory however long it is.
+/// Only `rest` reads a request's body, within its bounds: no other is held in memory, however long it is.
 pub fn router(context: Context) -> Router {
+    let api = rest::router(context.api.clone());
     Router::new()
         .merge(console::routes())
-        .merge(api::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown)
-        .layer(axum::middleware::map_response(armour::put_on))
         .with_state(Arc::new(context))
+        .merge(api)
+        .layer(axum::middleware::map_response(armour::put_on))
 }
 
 async fn unknown(request: Request) -> Response {
     if request.uri().path().starts_with("/api/") {
-        return api::Problem::NotFound.into_response();
+        return rest::not_found();
     }
     console::Problem::NotFound.into_response()
 }

@@ -1,8 +1,8 @@
 //! The HTTP door, on a real store: who may look, what is shown, what hostile mail can't do.
 
 mod access;
+mod bodies;
 mod pages;
-mod raw;
 mod serve;
 
 use std::net::SocketAddr;
@@ -16,7 +16,6 @@ use base64::Engine as _;
 use posthouse::clock::Clock;
 use posthouse::config::{Config, Route};
 use posthouse::door::http::{Context, Readiness, router};
-use posthouse::door::keyring::Keyring;
 use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
 use posthouse::model::key::{KeyRights, Secret};
@@ -27,6 +26,8 @@ use posthouse::store::keys::NewKey;
 use posthouse::store::{Location, Store};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+
+use crate::support::api::api;
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [192, 0, 2, 7];
@@ -72,8 +73,7 @@ impl House {
         let mut config = Config::defaults();
         config.delivery.route = route;
         config.public_url = "https://mail.example:8443/".to_owned();
-        let keyring = Keyring::new(store.clone(), Clock::System);
-        let context = Context::new(&config, store.clone(), keyring, Clock::System, Readiness::default());
+        let context = Context::new(&config, api(&config, &store), Readiness::default());
         Self {
             key: make_key(&store, ours, "*").await,
             foreign_key: make_key(&store, theirs, "mail:read").await,

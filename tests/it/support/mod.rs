@@ -1,5 +1,6 @@
 //! What several tests need, one concern a file.
 
+pub mod api;
 pub mod certificate;
 pub mod dialog;
 pub mod dialog_house;

@@ -1,0 +1,98 @@
+//! Who asks. Every request of a dialect passes [`admit`] first: the key, then the requests of the minute; a handler then names by
+//! its [`Caller`] the scope without which it can't be reached. So 401 goes before 429, and 429 before 403.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::door::Door;
+use super::problem::Problem;
+use crate::door::caller::{authenticate, credentials};
+use crate::door::keyring::Denied;
+use crate::id::Id;
+use crate::model::key::{ApiKey, Scope, Secret};
+
+/// The key that a request came under, as [`admit`] leaves it for extractors.
+#[derive(Clone, Debug)]
+struct Admitted(Arc<ApiKey>);
+
+/// Lets a request in whose key opens the door, and tells where its team stands on every answer.
+pub async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let key = match identify(&door, &parts).await {
+        Ok(key) => key,
+        Err(problem) => return problem.into_response(),
+    };
+    tracing::Span::current().record("team", tracing::field::display(key.team)).record("key", tracing::field::display(key.id));
+    let standing = door.windows.count(key.team, door.clock.now());
+    let mut response = match standing.and_then(|standing| standing.exceeded()) {
+        Some(wait) => Problem::TooManyRequests(wait).into_response(),
+        None => {
+            parts.extensions.insert(Admitted(key));
+            next.run(Request::from_parts(parts, body)).await
+        }
+    };
+    if let Some(standing) = standing {
+        standing.put_on(response.headers_mut());
+    }
+    response
+}
+
+async fn identify(door: &Door, parts: &Parts) -> Result<Arc<ApiKey>, Problem> {
+    let secret = Secret::from_text(credentials(parts, "Bearer").ok_or(Problem::KeyInvalid)?);
+    authenticate(&door.keyring, &door.logins, parts, &secret).await.map_err(|denied| match denied {
+        Denied::Unavailable => Problem::Away,
+        Denied::Unknown | Denied::Expired | Denied::Network => Problem::KeyInvalid,
+    })
+}
+
+/// A right that a handler asks for.
+pub trait Right {
+    const SCOPE: &'static str;
+}
+
+macro_rules! rights {
+    ($($name:ident = $scope:expr;)*) => {
+        $(
+            #[doc = concat!("The scope of [`", stringify!($scope), "`].")]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl Right for $name {
+                const SCOPE: &'static str = $scope;
+            }
+        )*
+    };
+}
+
+rights! {
+    MailSend = Scope::MAIL_SEND;
+    MailRead = Scope::MAIL_READ;
+}
+
+/// A program whose key has the right `R`.
+#[derive(Clone, Debug)]
+pub struct Caller<R> {
+    pub key: Arc<ApiKey>,
+    right: PhantomData<fn() -> R>,
+}
+
+impl<R> Caller<R> {
+    /// Whose records it may see.
+    pub fn team(&self) -> Id {
+        self.key.team
+    }
+}
+
+impl<R: Right, S: Sync> FromRequestParts<S> for Caller<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Admitted(key) = parts.extensions.get::<Admitted>().cloned().ok_or(Problem::KeyInvalid)?;
+        if key.may(R::SCOPE) { Ok(Self { key, right: PhantomData }) } else { Err(Problem::ScopeMissing) }
+    }
+}

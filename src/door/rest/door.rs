@@ -1,0 +1,43 @@
+//! What all requests of the API share.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::window::Windows;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::door::keyring::Keyring;
+use crate::door::logins::Logins;
+use crate::intake::Intake;
+use crate::store::Store;
+
+/// The door: whom it asks, and the bounds that its requests share. Clones share it all.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The way in for messages; everything else of them is only read.
+    pub intake: Intake,
+    pub store: Store,
+    pub keyring: Keyring,
+    pub logins: Arc<Logins>,
+    pub clock: Clock,
+    /// Message bytes, one permit an octet, that all doors and the engine hold together.
+    pub budget: Arc<Semaphore>,
+    pub(super) windows: Arc<Windows>,
+}
+
+impl Door {
+    /// The door of `config`. `intake`, `keyring`, `logins` and `budget` are shared with the other doors.
+    pub fn new(
+        config: &Config,
+        intake: Intake,
+        store: Store,
+        keyring: Keyring,
+        logins: Arc<Logins>,
+        clock: Clock,
+        budget: Arc<Semaphore>,
+    ) -> Self {
+        let windows = Arc::new(Windows::new(config.limits.requests_per_minute));
+        Self { intake, store, keyring, logins, clock, budget, windows }
+    }
+}

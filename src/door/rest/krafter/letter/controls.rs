@@ -1,0 +1,40 @@
+//! What is asked for besides the message.
+
+use crate::clock::Timestamp;
+use crate::door::rest::krafter::new_email::NewEmail;
+use crate::door::rest::problem::Details;
+use crate::model::controls::Controls;
+use crate::model::key::ApiKey;
+use crate::model::message::Tracking;
+
+/// Reads all but the idempotency key, which is no field.
+pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp) -> Controls {
+    let mut controls = Controls {
+        stream: email.stream.map(Into::into),
+        // A sandbox has one policy for all its mail.
+        tracking: email.tracking_enabled.filter(|_| !key.is_sandbox()).map(both).unwrap_or_default(),
+        template: email.template_id.clone(),
+        variables: email.variables.clone().map(|object| object.0),
+        send_at: email.scheduled_at.as_deref().and_then(|text| later(faults, text, now)),
+        ..Controls::default()
+    };
+    for (name, value) in email.tags.iter().flat_map(|tags| &tags.0) {
+        if let Err(fault) = controls.tag(name, value) {
+            faults.add(format!("tags.{name}"), fault.to_string());
+        }
+    }
+    controls
+}
+
+fn both(tracked: bool) -> Tracking {
+    Tracking { opens: Some(tracked), clicks: Some(tracked) }
+}
+
+fn later(faults: &mut Details, text: &str, now: Timestamp) -> Option<Timestamp> {
+    match text.parse::<jiff::Timestamp>().map(|moment| Timestamp(moment.as_millisecond())) {
+        Ok(moment) if moment > now => return Some(moment),
+        Ok(_) => faults.add("scheduled_at", "must be in the future"),
+        Err(_) => faults.add("scheduled_at", "must be a time such as 2026-11-21T12:00:00Z"),
+    }
+    None
+}

@@ -1,0 +1,31 @@
+//! `GET /emails/{id}/raw`: the message as accepted, with our Received; before tracking and DKIM.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use super::Resources;
+use crate::door::rest::access::{Caller, MailRead};
+use crate::door::rest::door::Door;
+use crate::door::rest::problem::Problem;
+use crate::door::rest::reference::Reference;
+
+/// Bytes that are to be kept or read, never run.
+const INERT: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+pub fn routes() -> Resources {
+    Resources::new().route("/emails/{id}/raw", get(raw))
+}
+
+/// The bytes, to a key of the message's team.
+async fn raw(
+    State(door): State<Arc<Door>>,
+    caller: Caller<MailRead>,
+    Reference(id): Reference,
+) -> Result<impl IntoResponse, Problem> {
+    let body = door.store.body(Some(caller.team()), id).await?.ok_or(Problem::NotFound)?;
+    Ok(([(CONTENT_TYPE, "message/rfc822"), (CONTENT_SECURITY_POLICY, INERT)], body))
+}

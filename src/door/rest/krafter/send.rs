@@ -1,0 +1,48 @@
+//! `POST /emails`: one message, accepted and durable when the answer says so.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+
+use super::Resources;
+use super::data::Data;
+use super::new_email::NewEmail;
+use super::submission::{self, Sent};
+use crate::door::rest::access::{Caller, MailSend};
+use crate::door::rest::body::Payload;
+use crate::door::rest::door::Door;
+use crate::door::rest::idempotency;
+use crate::door::rest::problem::{Details, Problem};
+use crate::heavy;
+
+pub fn routes() -> Resources {
+    Resources::new().route("/emails", post(send))
+}
+
+async fn send(
+    State(door): State<Arc<Door>>,
+    caller: Caller<MailSend>,
+    headers: HeaderMap,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let once = idempotency::key(&headers)?;
+    let now = door.clock.now();
+    let submission = heavy::run(payload.len(), || {
+        let (email, room) = payload.json::<NewEmail>()?;
+        if email.idempotency_key.is_some() {
+            return Err(Details::one("idempotency_key", "is a header here: Idempotency-Key").into());
+        }
+        submission::make(email, caller.key.clone(), once, &room, now)
+    })?;
+    let Sent { email, replayed } = submission::hand_in(&door, submission).await?;
+    let location = format!("/api/v1/emails/{}", email.id);
+    let mut answer = (StatusCode::CREATED, [(LOCATION, location)], Data { data: email }).into_response();
+    if replayed {
+        idempotency::mark_replayed(answer.headers_mut());
+    }
+    Ok(answer)
+}
