@@ -1,13 +1,17 @@
 //! The listener's loop: every connection has a bound on its header's time and size, and on its life.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connections::Connections;
@@ -22,6 +26,8 @@ const HEADER_SIZE: usize = 32 * 1024;
 const LIFE: Duration = Duration::from_secs(600);
 /// For the answer under way when a connection is asked to end.
 const LAST_ANSWER: Duration = Duration::from_secs(20);
+/// For a peer that still sends when its connection ends.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Before accepting again when the machine has no room for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,27 +64,46 @@ async fn accept(listener: &TcpListener, router: &Router, shutdown: &Shutdown) {
 
 /// One connection, from its first request to its last.
 async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: Shutdown) {
-    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
-    let connection = http1::Builder::new()
+    let router = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
+    // In a box, so that the socket can be had back from the connection.
+    let service = service_fn(move |request| Box::pin(router.call(request)));
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(HEADER_SIZE)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
         () = shutdown.begun() => None,
         () = tokio::time::sleep(LIFE) => None,
     };
-    if let Some(ended) = ended {
-        return note(peer, ended);
+    if ended.is_none() {
+        Pin::new(&mut connection).graceful_shutdown();
     }
-    connection.as_mut().graceful_shutdown();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => tokio::select! {
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+            () = shutdown.aborted() => return,
+            () = tokio::time::sleep(LAST_ANSWER) => return,
+        },
+    };
+    note(peer, ended);
     tokio::select! {
-        ended = connection => note(peer, ended),
-        () = shutdown.aborted() => {}
-        () = tokio::time::sleep(LAST_ANSWER) => {}
+        () = hear_out(connection.into_parts().io.into_inner()) => {}
+        () = shutdown.begun() => {}
     }
+}
+
+/// Ends the answer, and reads on for a moment what the peer still sends: closing with octets unread would have the system take the
+/// answer from it (RFC 9112 section 9.6).
+async fn hear_out(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut unread = vec![0; 4096];
+    let rest = async { while matches!(stream.read(&mut unread).await, Ok(1..)) {} };
+    let _ = tokio::time::timeout(FAREWELL, rest).await;
 }
 
 /// Peers that break off are no news.
