@@ -15,7 +15,7 @@ use crate::store::db::{Tx, within};
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, counters, events, idempotency, quirks, rows};
+use crate::store::{Store, StoreError, bodies, counters, events, idempotency, quirks, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -133,11 +133,6 @@ pub(super) static INSERT_RECIPIENTS: Sql = Sql::rows(
     ],
 );
 
-pub(super) static INSERT_BODIES: Sql = Sql::rows(
-    "INSERT {or fail} INTO message_bodies (message_id, mime) SELECT message_id, mime FROM {rows}",
-    &[("message_id", Kind::Bytes), ("mime", Kind::Blob)],
-);
-
 /// Puts a batch of acceptances on the sheet, their keys claimed inside `tx`; the answers stand in the order of the batch, and hold once
 /// the sheet is written and `tx` committed.
 pub(super) async fn fill(tx: &mut Tx, batch: &[&Acceptance], desk: &Desk, sheet: &mut Sheet) -> Result<Vec<Placed>, StoreError> {
@@ -209,7 +204,7 @@ fn add_claimed(acceptance: &Acceptance, epoch: Epoch, desk: &Desk, sheet: &mut S
         rows::details(message),
         message.created_at,
     ]);
-    sheet.bodies.push(vec![message.id.into(), Value::Blob(acceptance.body.bytes().clone())]);
+    bodies::add(message.id, acceptance.body.bytes(), sheet);
     for (new, index) in acceptance.recipients.iter().zip(0..) {
         add_recipient(message, new, index, epoch, desk, sheet);
     }

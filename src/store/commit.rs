@@ -280,8 +280,8 @@ async fn write_once(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
     Ok(written)
 }
 
-/// The short way, in one exchange with the database, for a batch that only accepts and settles: nearly all messages are new, and nearly
-/// all claims stand.
+/// The short way, in one exchange with the database, for a batch that only accepts and settles, nothing large among it: nearly all
+/// messages are new, and nearly all claims stand.
 async fn write_at_once(desk: &Desk, batch: &Batch) -> Option<Result<Written, StoreError>> {
     if !batch.claims.is_empty() {
         return None;
@@ -293,6 +293,9 @@ async fn write_at_once(desk: &Desk, batch: &Batch) -> Option<Result<Written, Sto
     }
     let accepts: Vec<&Acceptance> = batch.accepts.iter().map(|(acceptance, _)| &**acceptance).collect();
     let (placed, keys) = accept::fill_as_new(&accepts, desk, &mut sheet);
+    if !sheet.rests.is_empty() {
+        return None;
+    }
     sheet.refusals = batch.refusals.iter().map(|refusal| refusals::row(desk.next_id(), refusal)).collect();
     let written = sheet.write_whole(keys, &desk.db, desk.name()).await;
     Some(written.map(|()| Written { placed, fenced: vec![0; batch.settles.len()], claimed: Vec::new() }))

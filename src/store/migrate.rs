@@ -15,9 +15,13 @@ const SHARED: &[(i64, &str, &str)] = &[
     (6, "returns", include_str!("../../migrations/0006_returns.sql")),
     (7, "waits", include_str!("../../migrations/0007_waits.sql")),
     (8, "flights", include_str!("../../migrations/0008_flights.sql")),
+    (20, "pieces", include_str!("../../migrations/0020_pieces.sql")),
 ];
 /// Those of PostgreSQL alone.
-const POSTGRES: &[(i64, &str, &str)] = &[(2, "storage", include_str!("../../migrations/postgres/0002_storage.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (2, "storage", include_str!("../../migrations/postgres/0002_storage.sql")),
+    (21, "pieces_storage", include_str!("../../migrations/postgres/0021_pieces_storage.sql")),
+];
 
 fn migration(&(number, name, text): &(i64, &'static str, &'static str), without_rowid: &str) -> Migration {
     let text = text.replace("{without rowid}", without_rowid);

@@ -1,6 +1,7 @@
 //! The book: the only module that names sqlx. One set of SQL texts serves SQLite and PostgreSQL.
 
 pub mod accept;
+mod bodies;
 mod budgets;
 pub mod claim;
 mod commit;

@@ -64,7 +64,6 @@ static OPEN_OF_TEAM: Sql = select!(
      ORDER BY id DESC LIMIT $2"
 );
 static ONE: Sql = select!("WHERE id = $1");
-static BODY: Sql = Sql::new("SELECT mime FROM message_bodies WHERE message_id = $1");
 static BY_STATE: Sql = Sql::new("SELECT state, COUNT(*) AS recipients FROM outbound_recipients GROUP BY state");
 static BY_LANE: Sql =
     Sql::new("SELECT lane, COUNT(*) AS recipients FROM outbound_recipients WHERE state = 'queued' GROUP BY lane");
@@ -77,7 +76,6 @@ static DUE: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND next_attempt_at <= $1");
 static MESSAGES: Sql = Sql::new("SELECT COUNT(*) AS number FROM outbound_messages");
 
-record!(BodyRow { mime: Vec<u8> });
 record!(StateRow { state: String, recipients: i64 });
 record!(LaneRow { lane: i64, recipients: i64 });
 record!(DomainRow { domain: String, recipients: i64 });
@@ -113,7 +111,7 @@ impl Store {
         if team.is_some() && self.message(team, id).await?.is_none() {
             return Ok(None);
         }
-        Ok(self.db().fetch_one::<BodyRow>(&BODY, values![id]).await?.map(|row| row.mime.into()))
+        Ok(self.bodies([id].into_iter()).await?.remove(&id))
     }
 
     /// Open recipients of a team's messages, for the queue limit.

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::id::Id;
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::{Outcome, Reply};
@@ -12,7 +10,7 @@ use crate::store::claim::ClaimedRows;
 use crate::store::handover::{Claim, Epoch};
 use crate::store::rows::{ClaimedRow, FoundMessage};
 use crate::store::settle::{Settled, Settlement};
-use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::sql::{Kind, Sql, values};
 use crate::store::sweep::Stray;
 use crate::store::{Store, StoreError, rows};
 
@@ -24,11 +22,6 @@ static MESSAGES: Sql = Sql::rows(
      FROM {rows} JOIN outbound_messages ON id = v.message",
     &[("message", Kind::Bytes)],
 );
-
-static BODIES: Sql =
-    Sql::rows("SELECT message_id, mime FROM {rows} JOIN message_bodies ON message_id = v.message", &[("message", Kind::Bytes)]);
-
-record!(BodyRow { message_id: Vec<u8>, mime: Vec<u8> });
 
 /// What was claimed of one message.
 #[derive(Default)]
@@ -106,8 +99,7 @@ impl Store {
 
     /// The claims of what was read, with its bytes.
     async fn with_bodies(&self, epoch: Epoch, read: Vec<(Arc<Message>, Vec<Recipient>)>) -> Result<Vec<Claim>, StoreError> {
-        let wanted: Vec<_> = read.iter().map(|(message, _)| values![message.id]).collect();
-        let mut bodies = self.bodies(&wanted).await?;
+        let mut bodies = self.bodies(read.iter().map(|(message, _)| message.id)).await?;
         let mut claims = Vec::with_capacity(read.len());
         for (message, mut recipients) in read {
             recipients.sort_unstable_by_key(|r| r.index);
@@ -149,11 +141,6 @@ impl Store {
         if let Err(failure) = self.settle(settlement).await {
             tracing::warn!(%message, %failure, "what can't be read can't be given up, either; it is claimed again");
         }
-    }
-
-    async fn bodies(&self, wanted: &[Vec<Value>]) -> Result<HashMap<Id, Bytes>, StoreError> {
-        let found = self.db().fetch_rows::<BodyRow>(&BODIES, Vec::new(), wanted).await?;
-        found.into_iter().map(|row| Ok((rows::id(&row.message_id)?, Bytes::from(row.mime)))).collect()
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Script {
     parts: &'static [&'static Sql],
     /// The part that must change a row for each row that it takes; as a whole transaction the script fails otherwise.
     checked: Option<usize>,
-    texts: Mutex<BTreeMap<(Form, bool, u32), &'static str>>,
+    texts: Mutex<BTreeMap<(Form, u32), &'static str>>,
 }
 
 /// What a text is made for.
@@ -28,9 +28,6 @@ enum Form {
     SqliteWhole,
     PostgresWhole,
 }
-
-/// A blob this large that is the only one is not cut out of the parameter for blobs: it is that parameter, and SQLite spares a copy.
-const LARGE: usize = 256 << 10;
 
 impl Script {
     /// A script of these statements. They may not take scalars.
@@ -76,27 +73,25 @@ impl Script {
     }
 
     fn text(&self, form: Form, tables: &[Vec<Vec<Value>>]) -> &'static str {
-        let mut blobs = tables.iter().flatten().flatten().map(Value::octets).filter(|octets| *octets > 0);
-        let lone = form != Form::PostgresWhole && blobs.next().is_some_and(|octets| octets >= LARGE) && blobs.next().is_none();
         let with_rows = tables.iter().enumerate().map(|(n, rows)| u32::from(!rows.is_empty()) << n);
         let set = with_rows.fold(0, |set, bit| set | bit);
         // Texts are only ever added.
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.entry((form, lone, set)).or_insert_with(|| {
+        texts.entry((form, set)).or_insert_with(|| {
             let parts = self.parts.iter().copied().enumerate().filter(|(n, _)| set >> n & 1 == 1);
             sql::leaked(match form {
-                Form::Sqlite => self.sqlite_text(parts, lone, false),
-                Form::SqliteWhole => format!("BEGIN IMMEDIATE;\n{};\nCOMMIT", self.sqlite_text(parts, lone, true)),
+                Form::Sqlite => self.sqlite_text(parts, false),
+                Form::SqliteWhole => format!("BEGIN IMMEDIATE;\n{};\nCOMMIT", self.sqlite_text(parts, true)),
                 Form::PostgresWhole => self.postgres_text(parts),
             })
         })
     }
 
-    fn sqlite_text(&self, parts: impl Iterator<Item = (usize, &'static Sql)> + Clone, lone: bool, check: bool) -> String {
+    fn sqlite_text(&self, parts: impl Iterator<Item = (usize, &'static Sql)> + Clone, check: bool) -> String {
         let blobs = parts.clone().count() + 1;
         let statement = |(table, (n, part)): (usize, (usize, &'static Sql))| {
             let json = format!("${}", table + 1);
-            let text = part.expand_sqlite(&format!("jsonb_each({json})"), blobs, lone);
+            let text = part.expand_sqlite(&format!("jsonb_each({json})"), blobs);
             // A NULL where none may be: the shortest way to make a text fail.
             let failing = format!("INSERT INTO counters (team_id) SELECT NULL WHERE changes() <> json_array_length({json})");
             if check && self.checked == Some(n) { format!("{text};\n{failing}") } else { text }

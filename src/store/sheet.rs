@@ -1,10 +1,11 @@
 //! Everything a batch writes, table by table: filled while the batch is judged, written in one go before the commit.
 
 use crate::id::Id;
+use crate::store::bodies::Rest;
 use crate::store::db::{Db, Tx};
 use crate::store::script::Script;
 use crate::store::sql::{Sql, Value, values};
-use crate::store::{StoreError, accept, counters, events, idempotency, refusals, settle, suppressions};
+use crate::store::{StoreError, accept, bodies, counters, events, idempotency, refusals, settle, suppressions};
 
 /// Every table that a batch writes. Keys stand first, since a batch that is judged row by row has claimed them before. Counters come last:
 /// statements that are run one by one lock rows which several committers share for the shortest time.
@@ -12,7 +13,7 @@ static PARTS: [&Sql; 10] = [
     &idempotency::INSERT,
     &accept::INSERT_MESSAGES,
     &accept::INSERT_RECIPIENTS,
-    &accept::INSERT_BODIES,
+    &bodies::INSERT,
     &settle::UPDATE,
     &events::INSERT,
     &suppressions::SUPPRESS,
@@ -36,6 +37,8 @@ pub(super) struct Sheet {
     pub messages: Vec<Vec<Value>>,
     pub recipients: Vec<Vec<Value>>,
     pub bodies: Vec<Vec<Value>>,
+    /// Of large bodies: written statement by statement, before all else.
+    pub rests: Vec<Rest>,
     pub outcomes: Vec<Vec<Value>>,
     pub events: Vec<Vec<Value>>,
     pub suppressions: Vec<Vec<Value>>,
@@ -46,13 +49,16 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// Writes the rows and the `keys` of the new messages in a transaction of its own.
+    /// Writes the rows and the `keys` of the new messages in a transaction of its own. There are no `rests`.
     pub async fn write_whole(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Result<(), StoreError> {
         db.run_whole(&WRITE_WHOLE, &self.tables(keys, committer)).await
     }
 
     /// Writes the rows inside `tx`, under the committer's name.
-    pub async fn write(self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
+    pub async fn write(mut self, tx: &mut Tx, committer: &str) -> Result<(), StoreError> {
+        for rest in std::mem::take(&mut self.rests) {
+            rest.write(tx).await?;
+        }
         let tables = self.tables(Vec::new(), committer);
         if tables.iter().all(Vec::is_empty) {
             return Ok(());

@@ -63,16 +63,15 @@ impl Sql {
     fn for_sqlite(&self) -> &'static str {
         self.sqlite.get_or_init(|| {
             let scalars = self.scalars();
-            leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2, false))
+            leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2))
         })
     }
 
-    /// The text for SQLite, with its rows drawn from `json` and its blobs from parameter `blobs`; a lone one is the whole of it.
-    pub(super) fn expand_sqlite(&self, json: &str, blobs: usize, lone: bool) -> String {
+    /// The text for SQLite, with its rows drawn from `json` and its blobs from parameter `blobs`.
+    pub(super) fn expand_sqlite(&self, json: &str, blobs: usize) -> String {
         let field = |(place, (name, kind)): (usize, &Column)| match kind {
             Kind::Int | Kind::Text => format!("value->>{place} AS {name}"),
             Kind::Bytes => format!("unhex(value->>{place}) AS {name}"),
-            Kind::Blob if lone => format!("${blobs} AS {name}"),
             Kind::Blob => format!("substr(${blobs}, value->>'$[{place}][0]', value->>'$[{place}][1]') AS {name}"),
         };
         let fields: Vec<String> = self.columns.iter().enumerate().map(field).collect();

@@ -78,6 +78,6 @@ async fn a_message_of_the_largest_size_costs_a_few_times_its_size() {
     let (cost, reply) = cost_of(&server, &large(""), &format!(" SIZE={SIZE}")).await;
     assert!(reply.starts_with("250 2.0.0 Ok: queued as "), "{reply}");
     println!("accepted: {:.2} times its size", cost as f64 / SIZE as f64);
-    // Once in the door; the rest are the forms it takes inside the database. The aim is four times and 32 MB.
-    assert!(cost < 7 * SIZE, "{cost} octets");
+    // Once as it came and once as it is kept; the database sees a piece at a time, and has a cache. The aim is 130 MB.
+    assert!(cost < 4 * SIZE, "{cost} octets");
 }
