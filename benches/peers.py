@@ -5,6 +5,7 @@ import os
 
 from blackbox.gateway import KEY, Gateway
 from blackbox.postfix import Postfix
+from hops import DOMAINS
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -41,17 +42,35 @@ def tree_seconds(root):
 
 
 @contextlib.contextmanager
-def posthouse(folder, mode, sink_port, postgres=None):
-    """accept: doors alone, nothing is delivered. relay: the whole way, as it comes. The rest is the defaults."""
-    settings = {"roles": ["smtp", "http"]} if mode == "accept" else {}
+def posthouse(folder, mode, next_hops, postgres=None, signs=False):
+    """accept: doors alone, nothing is delivered. relay: the whole way, as it comes. direct: by MX. The rest is the defaults."""
+    settings = {}
+    if mode == "accept":
+        settings = {"roles": ["smtp", "http"]}
+    elif mode == "direct":
+        settings = {
+            "delivery.route": "direct",
+            "delivery.dns.nameservers": [f"127.0.0.1:{next_hops.dns}"],
+            "delivery.direct.port": next_hops.sink,
+            "delivery.direct.allow_private_addresses": True,
+        }
     database = postgres.create(f"bench_{folder.name.replace('-', '_')}") if postgres else ""
-    with Gateway(folder, sink_port, database, settings=settings) as gateway:
+    with Gateway(folder, next_hops and next_hops.sink, database, settings=settings) as gateway:
+        if signs:
+            gateway.cli("domains", "trust", "example.test")
         yield Server(gateway.port, [gateway.process.pid, *([postgres.pid] if postgres else [])], KEY)
 
 
 @contextlib.contextmanager
-def postfix(folder, mode, sink_port, postgres=None):
-    """accept: each message is held, durable and not delivered. relay: the sink is its relayhost. The rest is Debian's defaults."""
-    accept = {"smtpd_client_restrictions": "check_client_access static:HOLD"}
-    with Postfix(folder, accept if mode == "accept" else {"relayhost": f"[127.0.0.1]:{sink_port}"}) as running:
+def postfix(folder, mode, next_hops):
+    """accept: each message is held, durable and not delivered. relay: the sink is its relayhost. direct: each domain has a transport, since
+    the C library it asks for MX knows no nameserver but the machine's. The rest is Debian's defaults."""
+    if mode == "accept":
+        settings = {"smtpd_client_restrictions": "check_client_access static:HOLD"}
+    elif mode == "relay":
+        settings = {"relayhost": f"[127.0.0.1]:{next_hops.sink}"}
+    else:
+        ways = ", ".join(f"{domain}=smtp:[{address}]:{next_hops.sink}" for domain, address in DOMAINS.items())
+        settings = {"transport_maps": f"inline:{{ {ways} }}"}
+    with Postfix(folder, settings) as running:
         yield Server(running.port, [running.pid])

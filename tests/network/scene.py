@@ -9,9 +9,9 @@ import threading
 
 from blackbox.gateway import Gateway
 from blackbox.machine import Failure, Skip, free_port, program, scratch, tail, wait_for
+from blackbox.nameserver import Nameserver
 from blackbox.postgres import Postgres
 from mailhost import Book, MailHost, Manner
-from nameserver import Nameserver
 
 TAIL = 40  # lines of each log that a failure shows
 

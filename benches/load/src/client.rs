@@ -17,6 +17,8 @@ pub struct Plan {
     pub seconds: f64,
     /// Of one mail, in octets.
     pub size: usize,
+    /// Of the recipients: dest0.test and so on.
+    pub domains: u64,
     /// The base64 argument of AUTH PLAIN.
     pub auth: Option<String>,
 }
@@ -46,7 +48,7 @@ struct Shared {
 /// Opens every session, starts the clock, sends until the time is over.
 pub fn run(plan: Plan) -> Result<Outcome, String> {
     let shared = Shared {
-        template: Template::new(unix_us() as u64, plan.size),
+        template: Template::new(unix_us() as u64, plan.size, plan.domains),
         next: AtomicU64::new(0),
         ready: Barrier::new(plan.connections + 1),
         go: Barrier::new(plan.connections + 1),
@@ -121,7 +123,8 @@ impl Shared {
     fn send(&self, wire: &mut Wire, out: &mut Vec<u8>) -> io::Result<()> {
         let number = self.next.fetch_add(1, Relaxed);
         out.clear();
-        let _ = write!(out, "MAIL FROM:<sender@example.test>\r\nRCPT TO:<rcpt{number}@dest.test>\r\nDATA\r\n");
+        let recipient = self.template.recipient(number);
+        let _ = write!(out, "MAIL FROM:<sender@example.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
         wire.write(out)?;
         for code in [b"250", b"250", b"354"] {
             expect(wire, code)?;

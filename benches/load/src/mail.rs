@@ -7,14 +7,15 @@ const FIELD: &[u8] = b"\r\nX-Ledger: ";
 /// A mail of a given size whose body does not compress, with a place for its number.
 pub struct Template {
     run: u64,
+    domains: u64,
     digest: u64,
     body: Vec<u8>,
     stuffed: Vec<u8>,
 }
 
 impl Template {
-    /// `size` in octets, header included.
-    pub fn new(run: u64, size: usize) -> Self {
+    /// `size` in octets, header included; the recipients' domains take turns.
+    pub fn new(run: u64, size: usize, domains: u64) -> Self {
         let mut body = b"Hello,\r\n.a line that begins with a dot\r\n".to_vec();
         let mut seed = run | 1;
         while body.len() < size.saturating_sub(380) {
@@ -22,19 +23,24 @@ impl Template {
             body.extend(b"\r\n");
         }
         let stuffed = String::from_utf8_lossy(&body).replace("\r\n.", "\r\n..").into_bytes();
-        Self { run, digest: digest(&body), body, stuffed }
+        Self { run, domains, digest: digest(&body), body, stuffed }
     }
 
     pub fn size(&self) -> usize {
         self.body.len()
     }
 
+    /// Whom mail of this number goes to.
+    pub fn recipient(&self, number: u64) -> String {
+        format!("rcpt{number}@dest{}.test", number % self.domains)
+    }
+
     /// Appends the mail, dots doubled, and the dot that ends it.
     pub fn write(&self, out: &mut Vec<u8>, number: u64) {
-        let Self { run, digest, .. } = self;
+        let (Self { run, digest, .. }, recipient) = (self, self.recipient(number));
         let _ = write!(
             out,
-            "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nFrom: Load <sender@example.test>\r\nTo: <rcpt{number}@dest.test>\r\n\
+            "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nFrom: Load <sender@example.test>\r\nTo: <{recipient}>\r\n\
              Subject: message {run:x}-{number} with an ordinary subject line\r\nMessage-ID: <{run:x}-{number}@example.test>\r\n\
              MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nX-Ledger: {run:x}-{number} {digest:016x}\r\n\r\n",
         );
@@ -79,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_found_whole_and_damage_is_seen() {
-        let template = Template::new(7, 4096);
+        let template = Template::new(7, 4096, 4);
         let mut mail = Vec::new();
         template.write(&mut mail, 42);
         let mail = mail.strip_suffix(b".\r\n").unwrap();

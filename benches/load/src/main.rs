@@ -1,7 +1,8 @@
 //! The benches' own load client and counting sink: one thread a connection, blocking sockets, loopback only.
 //!
-//! `posthouse-load load PORT CONNECTIONS SECONDS SIZE [AUTH]` sends without pause and prints one line of JSON; AUTH is the base64
-//! argument of AUTH PLAIN. `posthouse-load sink PORT` takes everything and counts it; the verb `XSTAT` asks it what it has.
+//! `posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH]` sends without pause and prints one line of JSON; the recipients are
+//! at dest0.test, dest1.test, ... by turns, and AUTH is the base64 argument of AUTH PLAIN. `posthouse-load sink PORT DOMAINS` takes
+//! everything at 127.0.0.1 and, for so many domains, at 127.0.1.1, 127.0.1.2, ..., and counts it; the verb `XSTAT` asks what it has.
 
 mod client;
 mod mail;
@@ -10,15 +11,17 @@ mod wire;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: posthouse-load load PORT CONNECTIONS SECONDS SIZE [AUTH] | posthouse-load sink PORT";
+const USAGE: &str = "usage: posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH] | posthouse-load sink PORT DOMAINS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match *words.as_slice() {
-        ["load", port, connections, seconds, size] => load([port, connections, seconds, size], None),
-        ["load", port, connections, seconds, size, auth] => load([port, connections, seconds, size], Some(auth)),
-        ["sink", port] => number(port).and_then(|port| sink::run(port).map_err(|error| error.to_string())),
+        ["load", port, connections, seconds, size, domains] => load([port, connections, seconds, size, domains], None),
+        ["load", port, connections, seconds, size, domains, auth] => {
+            load([port, connections, seconds, size, domains], Some(auth))
+        }
+        ["sink", port, domains] => sink(port, domains),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -34,12 +37,17 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number that fits here\n{USAGE}"))
 }
 
-fn load([port, connections, seconds, size]: [&str; 4], auth: Option<&str>) -> Result<(), String> {
+fn sink(port: &str, domains: &str) -> Result<(), String> {
+    sink::run(number(port)?, number(domains)?).map_err(|error| error.to_string())
+}
+
+fn load([port, connections, seconds, size, domains]: [&str; 5], auth: Option<&str>) -> Result<(), String> {
     let plan = client::Plan {
         port: number(port)?,
         connections: number(connections)?,
         seconds: number(seconds)?,
         size: number(size)?,
+        domains: number(domains)?,
         auth: auth.map(str::to_owned),
     };
     println!("{}", client::run(plan)?.json());

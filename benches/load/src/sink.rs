@@ -15,6 +15,7 @@ struct Tally {
     seen: HashSet<Vec<u8>>,
     repeated: u64,
     damaged: u64,
+    signed: u64,
     /// When the last new one came, in microseconds of Unix time.
     last_us: u128,
 }
@@ -26,6 +27,7 @@ impl Tally {
             return;
         };
         self.damaged += u64::from(!whole);
+        self.signed += u64::from(stuffed.starts_with(b"DKIM-Signature: "));
         if self.seen.insert(mark) {
             self.last_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
         } else {
@@ -34,16 +36,27 @@ impl Tally {
     }
 
     fn json(&self) -> String {
-        let Self { seen, repeated, damaged, last_us } = self;
-        format!(r#"{{"unique": {}, "repeated": {repeated}, "damaged": {damaged}, "last_us": {last_us}}}"#, seen.len())
+        let Self { seen, repeated, damaged, signed, last_us } = self;
+        let unique = seen.len();
+        format!(
+            r#"{{"unique": {unique}, "repeated": {repeated}, "damaged": {damaged}, "signed": {signed}, "last_us": {last_us}}}"#
+        )
     }
 }
 
-/// Listens until the process ends.
-pub fn run(port: u16) -> io::Result<()> {
+/// Listens until the process ends: for each domain at an address of its own, and at 127.0.0.1, with one tally for all.
+pub fn run(port: u16, domains: u8) -> io::Result<()> {
     let tally = Arc::new(Mutex::new(Tally::default()));
-    for stream in TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.incoming() {
-        let (stream, tally) = (stream?, Arc::clone(&tally));
+    for domain in 1..=domains {
+        let (listener, tally) = (TcpListener::bind((Ipv4Addr::new(127, 0, 1, domain), port))?, Arc::clone(&tally));
+        thread::spawn(move || serve(&listener, &tally));
+    }
+    serve(&TcpListener::bind((Ipv4Addr::LOCALHOST, port))?, &tally)
+}
+
+fn serve(listener: &TcpListener, tally: &Arc<Mutex<Tally>>) -> io::Result<()> {
+    for stream in listener.incoming() {
+        let (stream, tally) = (stream?, Arc::clone(tally));
         // A next hop that goes away in the middle is nothing to report.
         thread::spawn(move || Wire::new(stream).and_then(|wire| session(wire, &tally)));
     }
