@@ -177,6 +177,17 @@ impl Value {
         if let Self::Blob(v) = self { v.len() } else { 0 }
     }
 
+    /// About how much it takes in JSON: a large text that grows as it is written is copied, and what it leaves behind costs more yet.
+    fn room_in_json(&self) -> usize {
+        let own = match self {
+            Self::Int(_) | Self::Blob(_) => 16,
+            // A few octets more for what is escaped, above all the quotes of JSON in JSON.
+            Self::Text(v) => v.as_ref().map_or(4, |text| text.len() + text.len() / 4),
+            Self::Bytes(v) => v.as_ref().map_or(4, |bytes| bytes.len() * 2),
+        };
+        own + 4
+    }
+
     fn int(&self) -> Option<i64> {
         if let Self::Int(v) = self { *v } else { None }
     }
@@ -202,61 +213,46 @@ pub(super) fn leaked(text: String) -> &'static str {
 
 /// The rows as a JSON array of arrays: bytes in hex, blobs as `[place, length]` in the parameter for blobs, counted from 1.
 pub(super) fn json(blobs: &mut Vec<u8>, rows: &[Vec<Value>]) -> String {
-    let mut json = String::with_capacity(rows.len() * 256);
-    json.push('[');
+    let room: usize = rows.iter().flatten().map(Value::room_in_json).sum();
+    let mut json = Vec::with_capacity(room + rows.len() * 3 + 2);
+    json.push(b'[');
     for (place, row) in rows.iter().enumerate() {
-        json.push_str(if place == 0 { "[" } else { ",[" });
+        json.extend_from_slice(if place == 0 { &b"["[..] } else { &b",["[..] });
         for (column, value) in row.iter().enumerate() {
             if column > 0 {
-                json.push(',');
+                json.push(b',');
             }
             push_json(&mut json, blobs, value);
         }
-        json.push(']');
+        json.push(b']');
     }
-    json.push(']');
-    json
+    json.push(b']');
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
-fn push_json(json: &mut String, blobs: &mut Vec<u8>, value: &Value) {
-    use std::fmt::Write as _;
-    // Writing into a String cannot fail.
+fn push_json(json: &mut Vec<u8>, blobs: &mut Vec<u8>, value: &Value) {
+    // Numbers and texts can all be said in JSON, and a Vec takes all that is written.
     let _ = match value {
-        Value::Int(Some(v)) => write!(json, "{v}"),
-        Value::Text(Some(v)) => {
-            push_text(json, v);
-            Ok(())
-        }
+        Value::Int(v) => serde_json::to_writer(json, v),
+        Value::Text(v) => serde_json::to_writer(json, v),
         Value::Bytes(Some(v)) => {
-            json.push('"');
-            v.iter().for_each(|byte| json.extend(hex_digits(*byte)));
-            json.push('"');
+            push_hex(json, v);
             Ok(())
         }
+        Value::Bytes(None) => serde_json::to_writer(json, &()),
         Value::Blob(v) => {
             let place = blobs.len() + 1;
             blobs.extend_from_slice(v);
-            write!(json, "[{place},{}]", v.len())
+            serde_json::to_writer(json, &(place, v.len()))
         }
-        Value::Int(None) | Value::Text(None) | Value::Bytes(None) => write!(json, "null"),
     };
 }
 
-/// Most texts hold nothing that JSON would escape.
-fn push_text(json: &mut String, text: &str) {
-    use std::fmt::Write as _;
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-        let _ = write!(json, "{}", serde_json::Value::String(text.to_owned()));
-    } else {
-        json.push('"');
-        json.push_str(text);
-        json.push('"');
-    }
-}
-
-fn hex_digits(byte: u8) -> [char; 2] {
+fn push_hex(json: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]
+    json.push(b'"');
+    json.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    json.push(b'"');
 }
 
 impl From<i64> for Value {
