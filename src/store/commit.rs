@@ -126,11 +126,13 @@ pub(super) fn start(desk: &Desk, work: &Gather<Work>) -> Vec<tokio::task::JoinHa
 async fn commit(desk: Desk, work: Gather<Work>) {
     let mut worker = work.worker();
     while let Some(batch) = worker.batch(BATCH).await {
+        let items = batch.len();
         let mut writing = std::pin::pin!(write(&desk, Batch::sort(batch)));
         if tokio::time::timeout(LONG, &mut writing).await.is_err() {
             worker.step_aside();
             writing.await;
         }
+        desk.db.committed(items);
     }
 }
 

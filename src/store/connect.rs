@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, query_scalar};
 
 use crate::store::db::{Db, POSTGRES_COMMITTERS};
+use crate::store::fold::Folding;
 use crate::store::seats::Seats;
 use crate::store::{Location, StoreError};
 
@@ -47,8 +48,10 @@ async fn sqlite(file: &Path) -> Result<Db, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         // What SQLite keeps for the length of a statement or transaction, it keeps in memory and not in files that come and go.
         .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", "4000");
-    let writer = Seats::new(1, PATIENCE * 2, options).await?;
+        // Pages. Before the log is so long it should have been folded ([`Folding`]).
+        .pragma("wal_autocheckpoint", "8000");
+    let writer = Seats::new(1, PATIENCE * 2, options.clone()).await?;
+    let folding = Folding::start(Seats::new(1, PATIENCE, options).await?, writer.clone());
     let read_only = common.read_only(true);
     let asker = Seats::new(1, PATIENCE, read_only.clone()).await?;
     let readers = SqlitePoolOptions::new()
@@ -56,7 +59,7 @@ async fn sqlite(file: &Path) -> Result<Db, StoreError> {
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .connect_with(read_only);
-    Ok(Db::Sqlite { writer, asker, readers: readers.await? })
+    Ok(Db::Sqlite { writer, asker, readers: readers.await?, folding })
 }
 
 async fn postgres(url: &str) -> Result<Db, StoreError> {

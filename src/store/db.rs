@@ -8,6 +8,7 @@ use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
 use crate::store::StoreError;
+use crate::store::fold::Folding;
 use crate::store::script::Script;
 use crate::store::seats::{Seat, Seats};
 use crate::store::sql::{Record, Sql, Value};
@@ -36,7 +37,7 @@ const LOOK_UP_WITHIN: Duration = Duration::from_secs(6);
 /// Connections to one of the engines: for writing, for the look-ups that each message makes, and for all other reading.
 #[derive(Clone, Debug)]
 pub(super) enum Db {
-    Sqlite { writer: Seats<Sqlite>, asker: Seats<Sqlite>, readers: SqlitePool },
+    Sqlite { writer: Seats<Sqlite>, asker: Seats<Sqlite>, readers: SqlitePool, folding: Folding },
     Postgres { writers: Seats<Postgres>, asker: Seats<Postgres>, readers: PgPool },
 }
 
@@ -164,10 +165,18 @@ impl Db {
         }
     }
 
+    /// So many messages and outcomes were committed together: SQLite's log is longer.
+    pub fn committed(&self, items: usize) {
+        if let Self::Sqlite { folding, .. } = self {
+            folding.committed(items);
+        }
+    }
+
     /// Closes every connection, letting SQLite fold its log into the file.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, asker, readers } => {
+            Self::Sqlite { writer, asker, readers, folding } => {
+                folding.close().await;
                 readers.close().await;
                 asker.close().await;
                 writer.close().await;

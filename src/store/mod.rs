@@ -13,6 +13,7 @@ pub mod domains;
 pub mod engines;
 pub mod error;
 mod events;
+mod fold;
 mod gather;
 pub mod handover;
 mod idempotency;

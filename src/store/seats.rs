@@ -183,7 +183,8 @@ impl<D: Engine> Seat<D> {
         }
     }
 
-    async fn say(&mut self, text: &'static str) -> Result<(), StoreError> {
+    /// Runs a text without parameters.
+    pub async fn say(&mut self, text: &'static str) -> Result<(), StoreError> {
         let mut connection = self.lend()?;
         let said = connection.say(text).await;
         self.put(connection, said)
