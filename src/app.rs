@@ -6,7 +6,7 @@ pub mod signals;
 pub mod systemd;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
@@ -37,6 +37,10 @@ use first_run::FirstKey;
 const GRACE: Duration = Duration::from_secs(25);
 /// How often refusals and idempotency keys that have outlived their time are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked for mail that is to be entered in the index of the search.
+const INDEX_EVERY: Duration = Duration::from_secs(1);
+/// When there is more of it, so many times as long as a block took is left to others.
+const INDEX_REST: u32 = 4;
 /// How often it is written down when keys were last used.
 const NOTE_USE_EVERY: Duration = Duration::from_secs(30);
 
@@ -106,6 +110,9 @@ impl House {
         }
         shutdown.spawn(listener::run(bound.smtp, smtp_door, shutdown.clone()));
         shutdown.spawn(forget(store.clone(), shutdown.clone()));
+        if config.has(Role::Events) {
+            shutdown.spawn(index(store.clone(), shutdown.clone()));
+        }
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
         readiness.announce();
@@ -147,6 +154,25 @@ async fn forget(store: Store, shutdown: Shutdown) {
             Err(failure) => {
                 tracing::warn!(%failure, "what has outlived its time can't be deleted now");
                 FORGET_EVERY
+            }
+        };
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+/// Enters mail in the index that searches use, behind its acceptance.
+async fn index(store: Store, shutdown: Shutdown) {
+    loop {
+        let begun = Instant::now();
+        let rest = match store.index_messages().await {
+            Ok(true) => begun.elapsed() * INDEX_REST,
+            Ok(false) => INDEX_EVERY,
+            Err(failure) => {
+                tracing::warn!(%failure, "mail can't be entered in the index of the search now");
+                INDEX_EVERY
             }
         };
         tokio::select! {

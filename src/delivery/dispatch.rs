@@ -278,6 +278,7 @@ fn settlement(claim: &Claim, outcomes: Vec<Outcome>) -> Settlement {
         epoch: claim.epoch,
         team: claim.message.team,
         message: claim.message.id,
+        lone: claim.message.lone_day(),
         hop: None,
         outcomes: outcomes.map(|(r, outcome)| Settled { index: r.index, attempt: r.attempts, outcome }).collect(),
         notices: Vec::new(),

@@ -71,6 +71,7 @@ pub fn message(created_at: Timestamp) -> Message {
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,
+        recipients: 1,
         size: 0,
         created_at,
     }

@@ -99,6 +99,7 @@ fn row(about: &Message, notice: &Notice<'_>, body: &Body) -> Message {
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,
+        recipients: 1,
         size: body.len() as u64,
         created_at: notice.at,
     }

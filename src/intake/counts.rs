@@ -172,6 +172,7 @@ mod tests {
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
+            requests_per_minute: None,
         }
     }
 

@@ -98,6 +98,7 @@ fn row(
         variables: controls.variables.as_ref().map(|map| Value::Object(map.clone()).to_string()),
         ignore_unsubscribe: controls.ignore_unsubscribe,
         send_at: controls.send_at.filter(|at| *at > now),
+        recipients: envelope.recipients.len(),
         size: body.len() as u64,
         created_at: now,
     }

@@ -225,6 +225,8 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// Of its team: see [`Team::requests_per_minute`](crate::model::team::Team::requests_per_minute).
+    pub requests_per_minute: Option<u32>,
 }
 
 impl ApiKey {

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::envelope::{DsnRet, ForwardPath};
 use crate::model::outcome::RecipientState;
+use crate::model::statistics::Day;
 use crate::model::stream::Stream;
 
 /// The way a message came in.
@@ -80,6 +81,8 @@ pub struct Message {
     pub ignore_unsubscribe: bool,
     /// Not to be attempted before.
     pub send_at: Option<Timestamp>,
+    /// How many recipients it was accepted for, those left out included.
+    pub recipients: usize,
     /// Octets of the MIME bytes.
     pub size: u64,
     pub created_at: Timestamp,
@@ -89,6 +92,16 @@ impl Message {
     /// The domain of the From mailbox: A-labels, lower case; empty when there is none.
     pub fn sender_domain(&self) -> &str {
         self.from.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// The day that statistics count it under.
+    pub fn day(&self) -> Day {
+        if self.sandbox { Day::NONE } else { Day::at(self.created_at) }
+    }
+
+    /// That day, when it has one recipient only.
+    pub fn lone_day(&self) -> Option<Day> {
+        (self.recipients == 1).then(|| self.day())
     }
 }
 

@@ -18,6 +18,23 @@ pub enum MessageStatus {
 }
 
 impl MessageStatus {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Complained,
+        Self::Bounced,
+        Self::Failed,
+        Self::Sent,
+        Self::Delivered,
+        Self::Cancelled,
+        Self::Rejected,
+    ];
+
+    /// From the store's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
     /// The first that holds: open recipients make it queued, or sent once any of them was sent; then the worst news that any
     /// recipient has. `complained`: whether any recipient complained, which is an event and no state.
     pub fn of(states: impl IntoIterator<Item = RecipientState>, complained: bool) -> Self {
@@ -42,7 +59,7 @@ impl MessageStatus {
         .unwrap_or(Self::Rejected)
     }
 
-    /// The word used on every interface.
+    /// The word used in the store and on every interface.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",

@@ -10,4 +10,6 @@ pub struct Team {
     /// Unique; what `--team` takes.
     pub name: String,
     pub created_at: Timestamp,
+    /// HTTP requests that its keys may make together in a minute: 0 is any number; `None`: as many as by default.
+    pub requests_per_minute: Option<u32>,
 }

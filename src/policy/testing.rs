@@ -59,6 +59,7 @@ impl Case {
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
+            requests_per_minute: None,
         };
         Submission {
             key: Arc::new(key),

@@ -10,6 +10,7 @@ use crate::model::event::EventKind;
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
 use crate::model::quirk::Quirk;
+use crate::model::status::MessageStatus;
 use crate::store::commit::{Desk, Work};
 use crate::store::db::{Tx, within};
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
@@ -29,6 +30,11 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
+    /// What it adds to a batch. A recipient's rows count too: a batch is bounded in all that it writes.
+    fn octets(&self) -> usize {
+        self.body.len() + self.recipients.len() * 256
+    }
+
     /// Whether it is to be attempted as soon as it is written.
     pub(super) fn is_due(&self) -> bool {
         let message = &self.message;
@@ -84,18 +90,27 @@ impl Store {
     /// caller goes away, it may be written or not: what no committer has taken up by then is not, and offered again with the same
     /// idempotency key it is found if it was.
     pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, StoreError> {
-        // A recipient's rows count too: a batch is bounded in all that it writes.
-        let octets = acceptance.body.len() + acceptance.recipients.len() * 256;
+        let octets = acceptance.octets();
         let written = self.submit(octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply });
         within(ACCEPT_WITHIN, written).await
+    }
+
+    /// The same for messages that came together: they share a commit as far as a batch has room for them, and each has its own answer, in
+    /// their order.
+    pub async fn accept_all(&self, acceptances: Vec<Acceptance>) -> Vec<Result<Accepted, StoreError>> {
+        let items = acceptances.into_iter().map(|acceptance| {
+            let octets = acceptance.octets();
+            (octets, |reply| Work::Accept { acceptance: Box::new(acceptance), reply })
+        });
+        self.submit_all(items.collect(), ACCEPT_WITHIN).await
     }
 }
 
 pub(super) static INSERT_MESSAGES: Sql = Sql::rows(
     "INSERT {or fail} INTO outbound_messages (id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
-         idempotency_key, details, created_at)
+         idempotency_key, details, status, recipients, created_at)
      SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at,
-         idempotency_key, details, created_at FROM {rows}",
+         idempotency_key, details, status, recipients, created_at FROM {rows}",
     &[
         ("id", Kind::Bytes),
         ("team_id", Kind::Bytes),
@@ -110,6 +125,8 @@ pub(super) static INSERT_MESSAGES: Sql = Sql::rows(
         ("send_at", Kind::Int),
         ("idempotency_key", Kind::Bytes),
         ("details", Kind::Text),
+        ("status", Kind::Text),
+        ("recipients", Kind::Int),
         ("created_at", Kind::Int),
     ],
 );
@@ -187,6 +204,9 @@ fn add(acceptance: &Acceptance, desk: &Desk, sheet: &mut Sheet) -> Option<(Epoch
 fn add_claimed(acceptance: &Acceptance, epoch: Epoch, desk: &Desk, sheet: &mut Sheet) {
     let message = &*acceptance.message;
     let open = acceptance.recipients.iter().filter(|r| r.rejected.is_none()).count();
+    // An engine that is handed the message takes its word for what stands in the row.
+    debug_assert_eq!(message.recipients, acceptance.recipients.len());
+    let status = if open > 0 { MessageStatus::Queued } else { MessageStatus::Rejected };
     let automatic_key = acceptance.idempotency.as_ref().filter(|i| i.automatic).map(|i| i.key);
     sheet.messages.push(values![
         message.id,
@@ -202,13 +222,18 @@ fn add_claimed(acceptance: &Acceptance, epoch: Epoch, desk: &Desk, sheet: &mut S
         message.send_at,
         automatic_key,
         rows::details(message),
+        status.as_str(),
+        i64::try_from(acceptance.recipients.len()).unwrap_or(i64::MAX),
         message.created_at,
     ]);
     bodies::add(message.id, acceptance.body.bytes(), sheet);
     for (new, index) in acceptance.recipients.iter().zip(0..) {
         add_recipient(message, new, index, epoch, desk, sheet);
     }
-    sheet.counts.add(message.team, counters::MESSAGES, 1);
+    sheet.counts.add_on(message.day(), message.team, counters::MESSAGES, 1);
+    if status != MessageStatus::Queued {
+        sheet.counts.add_on(message.day(), message.team, status.as_str(), 1);
+    }
     if let Some(key) = message.key {
         acceptance.quirks.iter().for_each(|quirk| sheet.counts.add(message.team, quirks::counter(*quirk, key), 1));
     }

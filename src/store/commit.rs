@@ -102,6 +102,30 @@ impl Store {
         }
         answer.await.unwrap_or_else(|_| Err(closing()))
     }
+
+    /// Hands work in that came together, and waits for the answers, all in all for so long.
+    pub(super) async fn submit_all<T, W>(&self, items: Vec<(usize, W)>, patience: Duration) -> Vec<Result<T, StoreError>>
+    where
+        W: FnOnce(Answer<T>) -> Work,
+    {
+        let until = tokio::time::Instant::now() + patience;
+        let (mut answers, mut works) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        for (octets, work) in items {
+            let (reply, answer) = oneshot::channel();
+            works.push((octets, work(reply)));
+            answers.push(answer);
+        }
+        // When they are not taken up, their answers are dropped with them.
+        let _ = tokio::time::timeout_at(until, self.work().add_all(works)).await;
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(match tokio::time::timeout_at(until, answer).await {
+                Ok(answer) => answer.unwrap_or_else(|_| Err(closing())),
+                Err(_) => Err(StoreError::Unavailable("it does not answer".to_owned())),
+            });
+        }
+        outcomes
+    }
 }
 
 fn closing() -> StoreError {

@@ -82,13 +82,26 @@ impl<T> Gather<T> {
         self.put(octets, item)
     }
 
+    /// Adds items that come together, each with its octets, so that one worker finds all of them. Waits until there is room for all,
+    /// which there must be in an empty queue.
+    pub async fn add_all(&self, items: Vec<(usize, T)>) -> bool {
+        let places = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let Ok(permits) = self.shared.room.acquire_many(places).await else { return false };
+        permits.forget();
+        self.put_all(items)
+    }
+
     fn put(&self, octets: usize, item: T) -> bool {
+        self.put_all([(octets, item)])
+    }
+
+    fn put_all(&self, items: impl IntoIterator<Item = (usize, T)>) -> bool {
         let wanted = {
             let mut waiting = self.shared.waiting();
             if waiting.closed {
                 return false;
             }
-            waiting.items.push_back((octets, item));
+            waiting.items.extend(items);
             waiting.wants_a_worker(self.shared.crowd)
         };
         if wanted {

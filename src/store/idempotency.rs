@@ -165,10 +165,10 @@ fn read(holder: Holder) -> Result<([u8; 32], Id, Held), StoreError> {
 pub(super) static GIVE_UP: Sql = Sql::rows(
     "DELETE FROM idempotency_keys WHERE automatic = 1 AND (key, message_id) IN (
          SELECT m.idempotency_key, m.id FROM {rows} JOIN outbound_messages m ON m.id = v.message
-         WHERE m.idempotency_key IS NOT NULL
-           AND EXISTS (
+         WHERE m.idempotency_key IS NOT NULL AND (v.badly = 1
+           OR EXISTS (
                SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('bounced', 'failed', 'cancelled'))
            AND NOT EXISTS (
-               SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('queued', 'held')))",
-    &[("message", Kind::Bytes)],
+               SELECT 1 FROM outbound_recipients r WHERE r.message_id = v.message AND r.state IN ('queued', 'held'))))",
+    &[("message", Kind::Bytes), ("badly", Kind::Int)],
 );

@@ -20,7 +20,9 @@ pub struct NewKey {
 macro_rules! select {
     ($rest:literal) => {
         Sql::new(concat!(
-            "SELECT id, team_id, name, display, rights, created_at, expires_at, revoked_at, last_used_at FROM api_keys ",
+            "SELECT k.id, k.team_id, k.name, k.display, k.rights, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
+                 t.requests_per_minute
+             FROM api_keys k JOIN teams t ON t.id = k.team_id ",
             $rest
         ))
     };
@@ -29,10 +31,10 @@ macro_rules! select {
 static INSERT: Sql = Sql::new(
     "INSERT INTO api_keys (id, team_id, name, display, hash, rights, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
-static BY_HASH: Sql = select!("WHERE hash = $1");
-static BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
-static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1");
-static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY id DESC");
+static BY_HASH: Sql = select!("WHERE k.hash = $1");
+static BY_ID: Sql = select!("WHERE k.team_id = $1 AND k.id = $2");
+static BY_NAME: Sql = select!("WHERE k.team_id = $1 AND k.name = $2 AND k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1");
+static OF_TEAM: Sql = select!("WHERE k.team_id = $1 ORDER BY k.id DESC");
 static REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
 static LOCK: Sql = Sql::rows(
     "SELECT 1 FROM {rows} JOIN api_keys r ON r.id = v.used ORDER BY r.id {lock}",
@@ -58,6 +60,7 @@ record!(KeyRow {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
+    requests_per_minute: Option<i64>,
 });
 record!(Accepted { accepted: i64 });
 
@@ -73,6 +76,7 @@ impl KeyRow {
             expires_at: self.expires_at.map(Timestamp),
             revoked_at: self.revoked_at.map(Timestamp),
             last_used_at: self.last_used_at.map(Timestamp),
+            requests_per_minute: self.requests_per_minute.and_then(|n| u32::try_from(n).ok()),
         })
     }
 }
@@ -81,32 +85,15 @@ impl Store {
     /// Makes a key. The text of a key must be new.
     pub async fn create_key(&self, key: NewKey) -> Result<ApiKey, StoreError> {
         let rights = serde_json::to_string(&key.rights).map_err(|e| StoreError::Broken(e.to_string()))?;
-        let made = ApiKey {
-            id: self.desk().next_id(),
-            team: key.team,
-            name: key.name,
-            display: key.secret.display(),
-            rights: key.rights,
-            created_at: self.desk().clock().now(),
-            expires_at: key.expires_at,
-            revoked_at: None,
-            last_used_at: None,
-        };
-        let hash = key.secret.hash().0;
-        let row = values![
-            made.id,
-            made.team,
-            made.name.as_str(),
-            made.display.as_str(),
-            hash,
-            rights,
-            made.created_at,
-            made.expires_at
-        ];
+        let (id, now) = (self.desk().next_id(), self.desk().clock().now());
+        let (display, hash) = (key.secret.display(), key.secret.hash().0);
+        let row = values![id, key.team, key.name.as_str(), display, hash, rights, now, key.expires_at];
         match self.db().write(&INSERT, row).await {
-            Err(StoreError::Conflict(_)) => Err(StoreError::Conflict("there is a key with this text already".to_owned())),
-            other => other.map(|_| made),
-        }
+            Err(StoreError::Conflict(_)) => return Err(StoreError::Conflict("there is a key with this text already".to_owned())),
+            other => other?,
+        };
+        let made = self.db().fetch_one::<KeyRow>(&BY_ID, values![key.team, id]).await?;
+        made.ok_or_else(|| StoreError::Broken("the key was not kept".to_owned()))?.key()
     }
 
     /// The key with this hash, revoked and expired ones included.

@@ -18,6 +18,8 @@ use crate::store::{Store, StoreError, rows};
 pub struct Listed {
     /// When its row can't be read, its id and hardly more; `damage` says so.
     pub message: Message,
+    /// `None`: it is no word of ours.
+    pub status: Option<MessageStatus>,
     /// Those that can be read.
     pub recipients: Vec<Recipient>,
     /// What each open recipient waits for, by its place.
@@ -94,11 +96,9 @@ impl Store {
 
 impl Listed {
     /// One word for the message as a whole: its status, as far as recipients of it can be read.
-    pub fn status(&self, complained: bool) -> &'static str {
-        match self.recipients.is_empty() && !self.damage.is_empty() {
-            true => DAMAGED,
-            false => MessageStatus::of(self.recipients.iter().map(|r| r.state), complained).as_str(),
-        }
+    pub fn status(&self) -> &'static str {
+        let seen = !self.recipients.is_empty() || self.damage.is_empty();
+        self.status.filter(|_| seen).map_or(DAMAGED, MessageStatus::as_str)
     }
 
     fn push(&mut self, ListedRow { row, wait }: ListedRow, now: Timestamp) {
@@ -145,7 +145,13 @@ fn of_message(found: FoundMessage) -> Option<Listed> {
         Ok(message) => (message, None),
         Err(failure) => (stand_in(id, &found.team), Some(Damage { recipient: None, cause: failure.to_string() })),
     };
-    Some(Listed { message, recipients: Vec::new(), waits: BTreeMap::new(), damage: damage.into_iter().collect() })
+    Some(Listed {
+        message,
+        status: found.status,
+        recipients: Vec::new(),
+        waits: BTreeMap::new(),
+        damage: damage.into_iter().collect(),
+    })
 }
 
 /// In place of a message whose row can't be read. A team that can't be read is nobody's.
@@ -175,6 +181,7 @@ fn stand_in(id: Id, team: &[u8]) -> Message {
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,
+        recipients: 0,
         size: 0,
         created_at: id.made_at(),
     }

@@ -15,6 +15,9 @@ const SHARED: &[(i64, &str, &str)] = &[
     (6, "returns", include_str!("../../migrations/0006_returns.sql")),
     (7, "waits", include_str!("../../migrations/0007_waits.sql")),
     (8, "flights", include_str!("../../migrations/0008_flights.sql")),
+    (9, "status", include_str!("../../migrations/0009_status.sql")),
+    (10, "templates", include_str!("../../migrations/0010_templates.sql")),
+    (11, "search", include_str!("../../migrations/0011_search.sql")),
     (20, "pieces", include_str!("../../migrations/0020_pieces.sql")),
 ];
 /// Those of PostgreSQL alone.

@@ -1,11 +1,12 @@
 //! The operator's hand on the queue: retry, hold, release, cancel.
 
+use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::event::EventKind;
 use crate::model::outcome::RecipientState;
+use crate::store::db::Tx;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters, events, rows, settle, suspects};
+use crate::store::{Store, StoreError, cancel, rows, settle, suspects};
 
 /// What an operator does to a message's open recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +53,12 @@ impl Store {
         };
         let team = rows::id(&row.team_id)?;
         let now = self.desk().clock().now();
-        let (from, or_from, to) = action.change();
         let mut tx = self.db().begin().await?;
         settle::lock(&mut tx, std::iter::once(id)).await?;
-        let changed = tx.fetch::<Changed>(&CHANGE, &values![id, from.as_str(), or_from.as_str(), to.as_str(), now], &[]).await?;
+        let changed = change(&mut tx, id, action, now).await?;
         let mut sheet = Sheet::default();
         if action == QueueAction::Cancel && !changed.is_empty() {
-            let detail = serde_json::json!({ "by": "operator" });
-            let event =
-                |c: &Changed| events::row(self.desk().next_id(), team, id, Some(c.idx), EventKind::Cancelled, now, &detail);
-            sheet.events = changed.iter().map(event).collect();
-            sheet.counts.add(team, counters::OPEN, -i64::try_from(changed.len()).unwrap_or(0));
-            sheet.ended.push(id);
+            cancel::tell(self.desk(), team, id, &changed, "operator", now, &mut sheet);
         }
         sheet.write(&mut tx, self.desk().name()).await?;
         if action == QueueAction::Release {
@@ -71,9 +66,17 @@ impl Store {
             tx.run(&suspects::ACQUIT, &values![id], &[]).await?;
         }
         tx.commit().await?;
-        if to == RecipientState::Queued && !changed.is_empty() {
+        if action.change().2 == RecipientState::Queued && !changed.is_empty() {
             self.rope().pull();
         }
         Ok(changed.len() as u64)
     }
+}
+
+/// Changes the recipients that the action applies to, and returns their places.
+pub(super) async fn change(tx: &mut Tx, message: Id, action: QueueAction, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let (from, or_from, to) = action.change();
+    let scalars = values![message, from.as_str(), or_from.as_str(), to.as_str(), now];
+    let changed = tx.fetch::<Changed>(&CHANGE, &scalars, &[]).await?;
+    Ok(changed.into_iter().map(|row| row.idx).collect())
 }

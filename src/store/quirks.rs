@@ -6,7 +6,7 @@ use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError};
 
 static OF_TEAM: Sql = Sql::new(
-    "SELECT name, CAST(SUM(value) AS BIGINT) AS total FROM counters WHERE team_id = $1 AND substr(name, 1, 6) = 'quirk/'
+    "SELECT name, CAST(SUM(value) AS BIGINT) AS total FROM counters WHERE team_id = $1 AND day = 0 AND substr(name, 1, 6) = 'quirk/'
      GROUP BY name ORDER BY name",
 );
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::id::Id;
 use crate::model::outcome::RecipientState;
 use crate::store::claim::Lane;
-use crate::store::rows::FoundMessage;
+use crate::store::rows::{FoundMessage, select_messages};
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, counters};
 
@@ -41,29 +41,20 @@ pub struct QueueStats {
     pub messages: u64,
 }
 
-/// The columns of [`FoundMessage`], spliced into each text that reads one.
-macro_rules! select {
-    ($rest:literal) => {
-        Sql::new(concat!(
-            "SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at, details, created_at
-             FROM outbound_messages m ",
-            $rest
-        ))
-    };
-}
-
-static NEWEST: Sql = select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
-static NEWEST_OF_TEAM: Sql = select!("WHERE id < $1 AND team_id = $3 ORDER BY id DESC LIMIT $2");
-static OPEN: Sql = select!(
-    "WHERE id < $1 AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held'))
-     ORDER BY id DESC LIMIT $2"
-);
-static OPEN_OF_TEAM: Sql = select!(
-    "WHERE id < $1 AND team_id = $3
+static NEWEST: Sql = Sql::new(select_messages!("outbound_messages m WHERE m.id < $1 ORDER BY m.id DESC LIMIT $2"));
+static NEWEST_OF_TEAM: Sql =
+    Sql::new(select_messages!("outbound_messages m WHERE m.id < $1 AND m.team_id = $3 ORDER BY m.id DESC LIMIT $2"));
+static OPEN: Sql = Sql::new(select_messages!(
+    "outbound_messages m WHERE m.id < $1
        AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held'))
-     ORDER BY id DESC LIMIT $2"
-);
-static ONE: Sql = select!("WHERE id = $1");
+     ORDER BY m.id DESC LIMIT $2"
+));
+static OPEN_OF_TEAM: Sql = Sql::new(select_messages!(
+    "outbound_messages m WHERE m.id < $1 AND m.team_id = $3
+       AND EXISTS (SELECT 1 FROM outbound_recipients r WHERE r.message_id = m.id AND r.state IN ('queued', 'held'))
+     ORDER BY m.id DESC LIMIT $2"
+));
+static ONE: Sql = Sql::new(select_messages!("outbound_messages m WHERE m.id = $1"));
 static BY_STATE: Sql = Sql::new("SELECT state, COUNT(*) AS recipients FROM outbound_recipients GROUP BY state");
 static BY_LANE: Sql =
     Sql::new("SELECT lane, COUNT(*) AS recipients FROM outbound_recipients WHERE state = 'queued' GROUP BY lane");

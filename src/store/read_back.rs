@@ -8,7 +8,7 @@ use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::{Outcome, Reply};
 use crate::store::claim::ClaimedRows;
 use crate::store::handover::{Claim, Epoch};
-use crate::store::rows::{ClaimedRow, FoundMessage};
+use crate::store::rows::{ClaimedRow, FoundMessage, select_messages};
 use crate::store::settle::{Settled, Settlement};
 use crate::store::sql::{Kind, Sql, values};
 use crate::store::sweep::Stray;
@@ -17,11 +17,8 @@ use crate::store::{Store, StoreError, rows};
 /// Bytes read back at a time: more stays for the next claim.
 const READ_BACK_OCTETS: u64 = 64 << 20;
 
-static MESSAGES: Sql = Sql::rows(
-    "SELECT id, team_id, key_id, stream, source, sandbox, reverse_path, from_address, subject, size, send_at, details, created_at
-     FROM {rows} JOIN outbound_messages ON id = v.message",
-    &[("message", Kind::Bytes)],
-);
+static MESSAGES: Sql =
+    Sql::rows(select_messages!("{rows} JOIN outbound_messages m ON m.id = v.message"), &[("message", Kind::Bytes)]);
 
 /// What was claimed of one message.
 #[derive(Default)]
@@ -137,7 +134,8 @@ impl Store {
         tracing::error!(%message, recipients = places.len(), why, "given up");
         let outcome = Outcome::Failed(Reply::fault(why));
         let outcomes = places.iter().map(|&(index, attempt)| Settled { index, attempt, outcome: outcome.clone() });
-        let settlement = Settlement { epoch, team, message, hop: None, outcomes: outcomes.collect(), notices: Vec::new() };
+        let settlement =
+            Settlement { epoch, team, message, lone: None, hop: None, outcomes: outcomes.collect(), notices: Vec::new() };
         if let Err(failure) = self.settle(settlement).await {
             tracing::warn!(%message, %failure, "what can't be read can't be given up, either; it is claimed again");
         }

@@ -94,6 +94,7 @@ impl Store {
             // Of two reports about one recipient the first counts.
             let first = returned[..place].iter().all(|earlier| earlier.index != told.index);
             if first && recipient.takes(&told.news) {
+                sheet.changed.insert(message);
                 recipient.write(message, told, self.desk().next_id(), now, &mut sheet);
                 changes.extend(recipient.change(message, &told.news, now));
                 written += 1;
@@ -147,7 +148,7 @@ impl Standing {
         let (kind, mut detail) = match &told.news {
             News::Delivered(reply) => (EventKind::Delivered, json!({ "reply": reply.line() })),
             News::Bounced(bounce) => {
-                sheet.ended.push(message);
+                sheet.ended.push((message, false));
                 let suppression = settle::bad_address(self.team, message, bounce, now).filter(|_| !self.sandbox);
                 sheet.suppressions.extend(suppression);
                 (EventKind::Bounced, json!({ "reply": bounce.reply.line(), "class": bounce.class.as_str() }))

@@ -9,6 +9,7 @@ use crate::model::address::Address;
 use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
 use crate::model::message::{Message, Recipient, Source, Tag, Tracking};
 use crate::model::outcome::RecipientState;
+use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
 use crate::store::StoreError;
 use crate::store::claim::Lane;
@@ -27,6 +28,7 @@ record!(pub(super) MessageRow {
     size: i64,
     send_at: Option<i64>,
     details: String,
+    recipients: i64,
     created_at: i64,
 });
 
@@ -41,6 +43,18 @@ record!(pub(super) RecipientRow {
     last_reply: String,
     updated_at: i64,
 });
+
+/// The columns of [`FoundMessage`], spliced into each text that reads one, before what it is read from.
+macro_rules! select_messages {
+    ($rest:literal) => {
+        concat!(
+            "SELECT m.id, m.team_id, m.key_id, m.stream, m.source, m.sandbox, m.reverse_path, m.from_address, m.subject, m.size, m.send_at,
+                 m.details, m.status, m.recipients, m.created_at FROM ",
+            $rest
+        )
+    };
+}
+pub(super) use select_messages;
 
 /// A recipient: its key in any case, so that it can be named and let go, and itself as far as its row can be read.
 #[derive(Debug)]
@@ -57,6 +71,8 @@ pub(super) struct ClaimedRow {
 pub(super) struct FoundMessage {
     pub id: Vec<u8>,
     pub team: Vec<u8>,
+    /// Nothing, if it is no word of ours.
+    pub status: Option<MessageStatus>,
     pub message: Result<Message, StoreError>,
 }
 
@@ -79,6 +95,7 @@ macro_rules! as_far_as_it_can_be_read {
                 Ok(Self {
                     id: row.try_get("id")?,
                     team: row.try_get("team_id").unwrap_or_default(),
+                    status: row.try_get::<&str, _>("status").ok().and_then(MessageStatus::from_word),
                     message: MessageRow::from_row(row).map_err(StoreError::from).and_then(MessageRow::message),
                 })
             }
@@ -170,6 +187,7 @@ impl MessageRow {
             variables: details.variables.map(|v| v.into_owned()),
             ignore_unsubscribe: details.ignore_unsubscribe,
             send_at: self.send_at.map(Timestamp),
+            recipients: usize::try_from(self.recipients).unwrap_or(0),
             size: u64::try_from(self.size).unwrap_or(0),
             created_at: Timestamp(self.created_at),
         })

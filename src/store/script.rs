@@ -35,7 +35,7 @@ impl Script {
         Self { parts, checked: None, texts: Mutex::new(BTreeMap::new()) }
     }
 
-    /// The same, with a part that must find what it changes. On PostgreSQL that part returns `whole`: 1, or 0 when it can't stand alone.
+    /// The same, with a part that must find what it changes. On PostgreSQL that part returns a row for each.
     pub const fn checked(parts: &'static [&'static Sql], part: usize) -> Self {
         Self { parts, checked: Some(part), texts: Mutex::new(BTreeMap::new()) }
     }
@@ -105,7 +105,7 @@ impl Script {
             steps.push(format!("part_{n} AS (\n{})", part.expand_postgres(first)));
             if self.checked == Some(n) {
                 // A division by zero: PostgreSQL has no shorter way to fail inside a statement.
-                verdict = format!("1 / CASE WHEN (SELECT SUM(whole) FROM part_{n}) = cardinality(${first}) THEN 1 ELSE 0 END");
+                verdict = format!("1 / CASE WHEN (SELECT COUNT(*) FROM part_{n}) = cardinality(${first}) THEN 1 ELSE 0 END");
             }
             first += part.width();
         }

@@ -1,11 +1,12 @@
 //! Settling: the outcome of an attempt, its event and what follows from it, in one shared commit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::hop::Hop;
 use crate::model::outcome::{Bounce, Outcome, RecipientState};
+use crate::model::statistics::Day;
 use crate::model::suppression::Suppression;
 use crate::store::accept::{self, Acceptance};
 use crate::store::commit::{Desk, Work};
@@ -13,7 +14,7 @@ use crate::store::db::Tx;
 use crate::store::handover::Epoch;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, counters, events, rows, suppressions};
+use crate::store::{Store, StoreError, counters, events, rows, status, suppressions};
 
 /// The outcomes of one attempt at one message. Written together; each recipient that is no longer claimed under this epoch and
 /// attempt is fenced: nothing is written for it.
@@ -22,6 +23,9 @@ pub struct Settlement {
     pub epoch: Epoch,
     pub team: Id,
     pub message: Id,
+    /// [`Message::lone_day`](crate::model::message::Message::lone_day): with it the message's status follows from the outcome; without it
+    /// the store looks at all recipients.
+    pub lone: Option<Day>,
     /// Of the attempt, when one was begun.
     pub hop: Option<Hop>,
     pub outcomes: Vec<Settled>,
@@ -59,20 +63,18 @@ impl Store {
     }
 }
 
-/// Which of the rows are still claimed under their epoch and attempt, in one text: `0 1+ 3`, where `+` says that the message has other
-/// recipients too. On PostgreSQL it locks them, in one order, so that two committers can't wait for each other.
+/// Which of the rows are still claimed under their epoch and attempt, in one text: `0 1 3`. On PostgreSQL it locks them, in one order, so
+/// that two committers can't wait for each other.
 static STANDING: Sql = Sql::rows(
     "SELECT COALESCE(string_agg(q.word, ' '), '') AS standing FROM (
-         SELECT CAST(v.n AS TEXT) || CASE WHEN EXISTS (
-             SELECT 1 FROM outbound_recipients o WHERE o.message_id = r.message_id AND o.idx <> r.idx) THEN '+' ELSE '' END AS word
+         SELECT CAST(v.n AS TEXT) AS word
          FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message AND r.idx = v.place
          WHERE r.epoch = v.claimed_by AND r.attempts = v.attempt AND r.state = 'queued'
          ORDER BY r.message_id, r.idx {lock}) AS q",
     &[("n", Kind::Int), ("message", Kind::Bytes), ("place", Kind::Int), ("claimed_by", Kind::Int), ("attempt", Kind::Int)],
 );
 
-/// Changes what is still claimed, and nothing else. On PostgreSQL it tells of each row whether that is all there is to do: a recipient that
-/// ends while its message has others may have to give up the message's key, and that is only seen under the message's lock.
+/// Changes what is still claimed, and nothing else. On PostgreSQL each row that it changed is counted.
 pub(super) static UPDATE: Sql = Sql::rows(
     "UPDATE {or fail} outbound_recipients SET state = v.after, epoch = 0,
          attempts = attempts + v.counted,
@@ -83,8 +85,7 @@ pub(super) static UPDATE: Sql = Sql::rows(
          updated_at = v.at
      FROM {rows} WHERE message_id = v.message AND idx = v.place
          AND epoch = v.claimed_by AND attempts = v.attempt AND state = 'queued'
-     {postgres: RETURNING CASE WHEN v.after = 'queued' OR NOT EXISTS (
-         SELECT 1 FROM outbound_recipients o WHERE o.message_id = v.message AND o.idx <> v.place) THEN 1 ELSE 0 END AS whole}",
+     {postgres: RETURNING 1 AS changed}",
     &[
         ("message", Kind::Bytes),
         ("place", Kind::Int),
@@ -99,13 +100,12 @@ pub(super) static UPDATE: Sql = Sql::rows(
     ],
 );
 
-/// Locks the messages whose key may have to be given up once their last recipient has ended: of two transactions that end the last two
+/// Locks the messages whose status, and whose hold on a key, hangs on several recipients: of two transactions that end the last two
 /// recipients of one message, the second must see what the first wrote. A statement of its own, so that what follows looks anew.
 static LOCK: Sql = Sql::rows(
     "SELECT COUNT(*) FROM (
          SELECT r.id FROM {rows} JOIN outbound_messages r ON r.id = v.message
-         WHERE r.idempotency_key IS NOT NULL
-           AND (SELECT COUNT(*) FROM outbound_recipients o WHERE o.message_id = r.id) > 1
+         WHERE r.recipients > 1
          ORDER BY r.id {lock}) AS q",
     &[("message", Kind::Bytes)],
 );
@@ -125,12 +125,11 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Settlement], desk: &Desk, sheet:
     let mut settled_now = HashSet::new();
     for (n, (place, settlement, settled)) in each(batch).enumerate() {
         // Of two outcomes of one claim in one batch the first counts.
-        match standing.get(&n).filter(|_| settled_now.insert((settlement.message, settled.index))) {
-            Some(others) => {
-                sheet.outcomes.push(row(settlement, settled, now));
-                follow(settlement, settled, *others, desk, now, sheet);
-            }
-            None => fenced[place] += 1,
+        if standing.contains(&n) && settled_now.insert((settlement.message, settled.index)) {
+            sheet.outcomes.push(row(settlement, settled, now));
+            follow(settlement, settled, desk, now, sheet);
+        } else {
+            fenced[place] += 1;
         }
     }
     Ok(fenced)
@@ -139,20 +138,20 @@ pub(super) async fn fill(tx: &mut Tx, batch: &[&Settlement], desk: &Desk, sheet:
 /// Puts the outcomes of a batch on the sheet as if all claims still stood; the sheet must then be written as a whole, which fails if they
 /// don't. False: it is known that this can't be done.
 pub(super) fn fill_as_claimed(batch: &[&Settlement], desk: &Desk, sheet: &mut Sheet) -> bool {
-    let now = desk.clock().now();
-    // A statement of PostgreSQL does not see what its own parts write, so it can't tell whether a key must be given up.
+    // A statement of PostgreSQL does not see what its own parts write, so it can't look at a message's other recipients.
     let blind = !desk.db().is_sqlite();
-    if blind && batch.iter().any(|settlement| settlement.may_give_up_a_key()) {
+    if blind && batch.iter().any(|settlement| settlement.lone.is_none() && settlement.ends_any()) {
         return false;
     }
+    let now = desk.clock().now();
     for (_, settlement, settled) in each(batch) {
         sheet.outcomes.push(row(settlement, settled, now));
-        follow(settlement, settled, !blind, desk, now, sheet);
+        follow(settlement, settled, desk, now, sheet);
     }
     true
 }
 
-/// Locks, on PostgreSQL and in one order, what must not change while it is decided whether these messages' keys are given up.
+/// Locks, on PostgreSQL and in one order, what must not change while it is decided what has become of these messages as a whole.
 pub(super) async fn lock(tx: &mut Tx, messages: impl Iterator<Item = Id>) -> Result<(), StoreError> {
     if matches!(tx, Tx::Postgres(_)) {
         let messages: Vec<_> = messages.map(|id| values![id]).collect();
@@ -162,17 +161,9 @@ pub(super) async fn lock(tx: &mut Tx, messages: impl Iterator<Item = Id>) -> Res
 }
 
 impl Settlement {
-    /// As far as can be told from here: a recipient ends badly, or ends while others of its message are known.
-    fn may_give_up_a_key(&self) -> bool {
-        self.outcomes.iter().any(|settled| {
-            let state = settled.outcome.state();
-            !state.is_open() && (!went_well(state) || settled.index > 0 || self.outcomes.len() > 1)
-        })
+    fn ends_any(&self) -> bool {
+        self.outcomes.iter().any(|settled| !settled.outcome.state().is_open())
     }
-}
-
-fn went_well(state: RecipientState) -> bool {
-    matches!(state, RecipientState::Sent | RecipientState::Delivered)
 }
 
 /// Every outcome of the batch, with its settlement and that one's place.
@@ -180,8 +171,8 @@ fn each<'a>(batch: &'a [&Settlement]) -> impl Iterator<Item = (usize, &'a Settle
     batch.iter().enumerate().flat_map(|(place, settlement)| settlement.outcomes.iter().map(move |s| (place, *settlement, s)))
 }
 
-/// Which outcomes, counted through the batch, still find their claim, and whether their message has other recipients.
-async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, bool>, StoreError> {
+/// Which outcomes, counted through the batch, still find their claim.
+async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashSet<usize>, StoreError> {
     let asked: Vec<_> = each(batch)
         .enumerate()
         .map(|(n, (_, s, settled))| {
@@ -189,11 +180,8 @@ async fn standing(tx: &mut Tx, batch: &[&Settlement]) -> Result<HashMap<usize, b
         })
         .collect();
     let found = tx.fetch::<Standing>(&STANDING, &[], &asked).await?.pop().map_or_else(String::new, |row| row.standing);
-    let word = |word: &str| {
-        let number = word.trim_end_matches('+').parse().map_err(|e| rows::broken("the outcomes that stand", &e))?;
-        Ok((number, word.ends_with('+')))
-    };
-    found.split_ascii_whitespace().map(word).collect()
+    let number = |word: &str| word.parse().map_err(|e| rows::broken("the outcomes that stand", &e));
+    found.split_ascii_whitespace().map(number).collect()
 }
 
 fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value> {
@@ -204,16 +192,13 @@ fn row(settlement: &Settlement, settled: &Settled, now: Timestamp) -> Vec<Value>
     values![settlement.message, settled.index, settlement.epoch, settled.attempt, after, counted, due, reply, waits, now]
 }
 
-/// What follows from an outcome that is written. `others`: the message has further recipients, or may have.
-fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk, now: Timestamp, sheet: &mut Sheet) {
+/// What follows from an outcome that is written.
+fn follow(settlement: &Settlement, settled: &Settled, desk: &Desk, now: Timestamp, sheet: &mut Sheet) {
     let told = settlement.notices.iter().filter(|(index, _)| *index == settled.index);
     told.for_each(|(_, notice)| accept::add_ready(notice, desk, sheet));
     let state = settled.outcome.state();
     if !state.is_open() {
-        sheet.counts.add(settlement.team, counters::OPEN, -1);
-        if others || !went_well(state) {
-            sheet.ended.push(settlement.message);
-        }
+        end(settlement, state, sheet);
     }
     if let Some(kind) = settled.outcome.event() {
         let reply = settled.outcome.reply().map(|r| r.line());
@@ -227,6 +212,23 @@ fn follow(settlement: &Settlement, settled: &Settled, others: bool, desk: &Desk,
         }
         let (id, place) = (desk.next_id(), Some(settled.index));
         sheet.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
+    }
+}
+
+/// What the end of a recipient in `state` makes of its message.
+fn end(settlement: &Settlement, state: RecipientState, sheet: &mut Sheet) {
+    let Settlement { team, message, .. } = *settlement;
+    sheet.counts.add(team, counters::OPEN, -1);
+    let Some(day) = settlement.lone else {
+        sheet.changed.insert(message);
+        sheet.ended.push((message, false));
+        return;
+    };
+    let status = status::of_lone(state);
+    sheet.statuses.push(status::row(message, status));
+    sheet.counts.add_on(day, team, status.as_str(), 1);
+    if !matches!(state, RecipientState::Sent | RecipientState::Delivered) {
+        sheet.ended.push((message, true));
     }
 }
 

@@ -1,15 +1,17 @@
 //! Everything a batch writes, table by table: filled while the batch is judged, written in one go before the commit.
 
+use std::collections::BTreeSet;
+
 use crate::id::Id;
 use crate::store::bodies::Rest;
 use crate::store::db::{Db, Tx};
 use crate::store::script::Script;
 use crate::store::sql::{Sql, Value, values};
-use crate::store::{StoreError, accept, bodies, counters, events, idempotency, refusals, settle, suppressions};
+use crate::store::{StoreError, accept, bodies, counters, events, idempotency, refusals, settle, status, suppressions};
 
 /// Every table that a batch writes. Keys stand first, since a batch that is judged row by row has claimed them before. Counters come last:
 /// statements that are run one by one lock rows which several committers share for the shortest time.
-static PARTS: [&Sql; 10] = [
+static PARTS: [&Sql; 13] = [
     &idempotency::INSERT,
     &accept::INSERT_MESSAGES,
     &accept::INSERT_RECIPIENTS,
@@ -17,6 +19,9 @@ static PARTS: [&Sql; 10] = [
     &settle::UPDATE,
     &events::INSERT,
     &suppressions::SUPPRESS,
+    &status::SET,
+    &status::RECOUNT,
+    &status::UPDATE,
     &idempotency::GIVE_UP,
     &refusals::INSERT,
     &counters::APPLY,
@@ -42,8 +47,13 @@ pub(super) struct Sheet {
     pub outcomes: Vec<Vec<Value>>,
     pub events: Vec<Vec<Value>>,
     pub suppressions: Vec<Vec<Value>>,
-    /// Messages that may have ended badly.
-    pub ended: Vec<Id>,
+    /// Messages whose status is known, with it.
+    pub statuses: Vec<Vec<Value>>,
+    /// Messages whose status follows from what this sheet and others wrote of their recipients. On PostgreSQL only where the parts run one
+    /// by one, since none sees what another writes, and under [`settle::lock`].
+    pub changed: BTreeSet<Id>,
+    /// Messages that may have ended badly, and whether that is known.
+    pub ended: Vec<(Id, bool)>,
     pub refusals: Vec<Vec<Value>>,
     pub counts: counters::Changes,
 }
@@ -68,7 +78,9 @@ impl Sheet {
 
     /// The rows of each of [`PARTS`].
     fn tables(self, keys: Vec<Vec<Value>>, committer: &str) -> [Vec<Vec<Value>>; PARTS.len()] {
-        let ended = self.ended.iter().map(|id| values![*id]).collect();
+        let ended = self.ended.iter().map(|(id, badly)| values![*id, i64::from(*badly)]).collect();
+        let recounted = self.changed.iter().map(|id| values![*id, committer]).collect();
+        let changed = self.changed.iter().map(|id| values![*id]).collect();
         let counts = self.counts.rows(committer);
         [
             keys,
@@ -78,6 +90,9 @@ impl Sheet {
             self.outcomes,
             self.events,
             self.suppressions,
+            self.statuses,
+            recounted,
+            changed,
             ended,
             self.refusals,
             counts,

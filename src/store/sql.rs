@@ -297,6 +297,12 @@ impl From<Option<Id>> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(v: Vec<u8>) -> Self {
+        Self::Bytes(Some(v))
+    }
+}
+
 impl From<[u8; 32]> for Value {
     fn from(v: [u8; 32]) -> Self {
         Self::Bytes(Some(v.to_vec()))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::outcome::RecipientState;
 use crate::store::handover::Epoch;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, rows};
+use crate::store::{Store, StoreError, rows, status};
 
 /// Rows read, or let go, at a time.
 const AT_ONCE: usize = 500;
@@ -102,6 +102,11 @@ impl Store {
             let scalars = values![epoch, after.as_str(), why.map(str::to_owned), self.desk().clock().now()];
             let mut tx = self.db().begin().await?;
             ended += tx.run(&LET_GO, &scalars, rows).await?;
+            if !after.is_open() {
+                // Whose they were is not known, so that no team counts them.
+                let messages: Vec<_> = rows.iter().map(|row| row[..1].to_vec()).collect();
+                tx.run(&status::UPDATE, &[], &messages).await?;
+            }
             tx.commit().await?;
         }
         Ok(ended)

@@ -242,7 +242,7 @@ async fn deferred_once(program: &Program) -> Id {
     let until = Clock::System.now().plus(Duration::from_secs(600));
     let outcome = Outcome::Deferred { reply: Reply::new(451, None, "later"), until };
     let outcomes = vec![Settled { index: 0, attempt: 0, outcome }];
-    let settlement = Settlement { epoch, team, message: id, hop: Some(hop), outcomes, notices: vec![] };
+    let settlement = Settlement { epoch, team, message: id, lone: None, hop: Some(hop), outcomes, notices: vec![] };
     assert_eq!(store.settle(settlement).await, Ok(0));
     store.close().await;
     id

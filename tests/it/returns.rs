@@ -59,7 +59,7 @@ impl Desk {
         let sent =
             |r: &posthouse::model::message::Recipient| Settled { index: r.index, attempt: r.attempts, outcome: outcome.clone() };
         let outcomes = claim.recipients.iter().map(sent).collect();
-        Settlement { epoch, team: self.team, message, hop: None, outcomes, notices: vec![] }
+        Settlement { epoch, team: self.team, message, lone: None, hop: None, outcomes, notices: vec![] }
     }
 
     /// A message that a relay has taken.

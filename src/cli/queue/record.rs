@@ -52,8 +52,7 @@ impl Record {
     pub fn of(listed: &Listed) -> Self {
         Self {
             id: listed.message.id.to_string(),
-            // A complaint is an event of its own, and none is read for a list.
-            status: listed.status(false),
+            status: listed.status(),
             recipients: listed.recipients.iter().map(|r| ShownRecipient::of(r, listed.waits.get(&r.index))).collect(),
             damage: listed.damage.iter().map(Damage::to_string).collect(),
         }

@@ -142,7 +142,12 @@ mod tests {
         for (name, weight) in [("a", 3), ("b", 1), ("c", 0)] {
             delivery.relays.insert(name.to_owned(), Relay { weight, ..delivery.relay.clone() });
         }
-        let team = |name: &str, id: u8| Team { id: Id([id; 16]), name: name.to_owned(), created_at: Timestamp(0) };
+        let team = |name: &str, id: u8| Team {
+            id: Id([id; 16]),
+            name: name.to_owned(),
+            created_at: Timestamp(0),
+            requests_per_minute: None,
+        };
         Rules::new(&delivery, &[team("shop", 1), team("press", 2)])
     }
 

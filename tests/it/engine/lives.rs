@@ -63,6 +63,7 @@ fn what_a_dead_engine_held_is_taken_over() {
             epoch: dead,
             team,
             message: ids[0],
+            lone: None,
             hop: None,
             outcomes: vec![Settled { index: 0, attempt: 0, outcome: Outcome::Bounced(Reply::fault("late").into()) }],
             notices: vec![],

@@ -33,7 +33,7 @@ fn nothing_starts_while_an_outcome_waits_to_be_written() {
         let places = Arc::new(Places::new(8));
         let place = Arc::new(places.admit(id, Stream::Transactional, 1));
         let outcomes = vec![Settled { index: 0, attempt: 0, outcome: Outcome::Sent(Reply::fault("done")) }];
-        let settlement = Settlement { epoch: 1, team, message: id, hop: None, outcomes, notices: vec![] };
+        let settlement = Settlement { epoch: 1, team, message: id, lone: None, hop: None, outcomes, notices: vec![] };
         ledger.settle(std::future::ready(settlement), place, None);
         until("the gate shuts", || async { gate.open().is_none() }).await;
         assert!(places.holds(id), "held until it is durable");

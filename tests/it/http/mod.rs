@@ -158,6 +158,7 @@ fn plain_message(team: Id, mime: &str) -> Message {
         variables: None,
         ignore_unsubscribe: false,
         send_at: None,
+        recipients: 1,
         size: mime.len() as u64,
         created_at: Clock::System.now(),
     }

@@ -133,7 +133,8 @@ async fn a_next_hops_words_are_shown_as_evidence_and_as_text() {
     let claim = claims.first().unwrap();
     let reply = Reply::new(550, Some("5.1.1".to_owned()), HOSTILE[0]);
     let outcome = Settled { index: 0, attempt: claim.recipients[0].attempts, outcome: Outcome::Bounced(reply.into()) };
-    let settlement = Settlement { epoch, team: house.ours, message: id, hop: None, outcomes: vec![outcome], notices: vec![] };
+    let settlement =
+        Settlement { epoch, team: house.ours, message: id, lone: None, hop: None, outcomes: vec![outcome], notices: vec![] };
     assert_eq!(house.store.settle(settlement).await.unwrap(), 0);
     let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
     assert_tame(&page, "reply");

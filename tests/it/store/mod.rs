@@ -3,14 +3,19 @@
 mod acceptance;
 mod bodies;
 mod budgets;
+mod cancelling;
 mod claims;
 mod damage;
+mod emails;
 mod epochs;
 mod failover;
 mod hand_over;
 mod idempotency;
 mod records;
 mod returns;
+mod search;
+mod status;
+mod templates;
 mod waits;
 
 use posthouse::model::outcome::{Outcome, Reply};
@@ -29,6 +34,7 @@ fn settlement(claim: &Claim, outcome: &Outcome) -> Settlement {
         epoch: claim.epoch,
         team: claim.message.team,
         message: claim.message.id,
+        lone: claim.message.lone_day(),
         hop: None,
         outcomes: outcomes.collect(),
         notices: vec![],

@@ -99,10 +99,10 @@ fn what_is_damaged_is_listed_among_the_rest() {
             let found: Vec<_> = listed.iter().map(|l| (l.message.id, l.recipients.len(), l.damage.len())).collect();
             assert_eq!(found, [(ids[2], 2, 1), (ids[1], 1, 1), (ids[0], 2, 0)]);
             assert_eq!((listed[0].damage[0].recipient, listed[1].damage[0].recipient), (None, Some(1)));
-            assert_eq!(listed[1].status(false), "queued");
+            assert_eq!(listed[1].status(), "queued");
         }
         book.tamper("UPDATE outbound_recipients SET state = 'lost'").await;
-        assert_eq!(book.store.message(None, ids[0]).await.unwrap().unwrap().status(false), DAMAGED);
+        assert_eq!(book.store.message(None, ids[0]).await.unwrap().unwrap().status(), DAMAGED);
         assert_eq!(book.store.queue_stats().await.unwrap().damaged, 6);
     });
 }

@@ -28,6 +28,7 @@ pub fn key() -> ApiKey {
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
+        requests_per_minute: None,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
         variables: Some("{\"name\":\"Ada\"}".into()),
         ignore_unsubscribe: false,
         send_at: None::<Timestamp>,
+        recipients: recipients.len(),
         size: mime.len() as u64,
         created_at: now,
     };

@@ -90,7 +90,7 @@ impl Row {
             subject: visible(&message.subject, 200),
             stream: message.stream.as_str(),
             sandbox: message.sandbox,
-            status: listed.status(false),
+            status: listed.status(),
             size: octets(message.size),
         }
     }

@@ -10,7 +10,7 @@ use super::{Page, Problem};
 use crate::door::http::access::Viewer;
 use crate::door::http::context::Context;
 use crate::mime::view::View;
-use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
 use crate::model::message::{Message, Recipient};
 use crate::model::wait::Wait;
 use crate::store::read::Listed;
@@ -79,8 +79,8 @@ pub async fn message(
     let id = id.parse().map_err(|_| Problem::NotFound)?;
     let listed = context.store.message(viewer.team, id).await?.ok_or(Problem::NotFound)?;
     let events = context.store.events(id).await?;
-    let status = listed.status(events.iter().any(|event| event.kind == EventKind::Complained));
-    let Listed { message, recipients, waits, damage } = listed;
+    let status = listed.status();
+    let Listed { message, recipients, waits, damage, .. } = listed;
     let reach = context.reach;
     let view = match context.store.body(viewer.team, id).await? {
         Some(bytes) => super::parts::blocking(move || Some(View::of(&bytes, reach))).await,

@@ -41,6 +41,7 @@ impl Conversation {
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
+            requests_per_minute: None,
         });
         let trusted = Some(key.clone());
         let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), tls: Tls::Absent, cleartext_auth: true, trusted };

@@ -1,0 +1,278 @@
+//! A team's mail as its owner looks at it: one message, lists by filters, events.
+
+use std::collections::HashMap;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::email::{Email, Times};
+use crate::model::event::{Event, EventKind};
+use crate::model::message::Message;
+use crate::model::status::MessageStatus;
+use crate::model::stream::Stream;
+use crate::store::read::Listed;
+use crate::store::rows::{FoundMessage, select_messages};
+use crate::store::search::{FOUND_MAX, Found, Wanted, terms};
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::{Store, StoreError, rows};
+
+/// Which mail of a team. The default is all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub status: Option<MessageStatus>,
+    /// A whole address of the sender or a recipient, a domain, or beginnings of words of the subject. Blank: anything.
+    pub search: Option<String>,
+    pub stream: Option<Stream>,
+    /// A tag's name, and its value if that counts.
+    pub tag: Option<(String, Option<String>)>,
+    /// Accepted at or after this time.
+    pub since: Option<Timestamp>,
+    /// Accepted before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Which part of a list, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Counted from 1. What lies beyond the first [`NUMBERED_MAX`] rows is reached by [`Page::After`] only.
+    Number { page: usize, per_page: usize },
+    /// What is older than this.
+    After { id: Id, per_page: usize },
+}
+
+/// Rows of a list that have a page number.
+pub const NUMBERED_MAX: usize = FOUND_MAX;
+
+/// One page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub emails: Vec<Email>,
+    /// How many there are on all pages. Exact without a filter and by status alone; else counted up to [`FOUND_MAX`].
+    pub total: u64,
+    /// Where the next page begins ([`Page::After`]), if there may be one; a page that was searched for may be shorter than asked and have one.
+    pub next: Option<Id>,
+}
+
+/// Before and after every id.
+const FIRST: Id = Id([0; 16]);
+const LAST: Id = Id([0xff; 16]);
+
+static IDS: Sql =
+    Sql::new("SELECT id FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5");
+static IDS_BY_STATUS: Sql = Sql::new(
+    "SELECT id FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 AND status = $6 ORDER BY id DESC LIMIT $4 OFFSET $5",
+);
+static COUNT: Sql = Sql::new(
+    "SELECT COUNT(*) AS number FROM (SELECT 1 FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 LIMIT $4) AS q",
+);
+static COUNT_BY_STATUS: Sql = Sql::new(
+    "SELECT COUNT(*) AS number FROM (
+         SELECT 1 FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 AND status = $5 LIMIT $4) AS q",
+);
+static AT_STATUS: Sql = Sql::rows(
+    "SELECT m.id AS id FROM {rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1 AND m.status = $2",
+    &[("message", Kind::Bytes)],
+);
+static ROWS: Sql = Sql::rows(
+    select_messages!("{rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1"),
+    &[("message", Kind::Bytes)],
+);
+/// The first event of each kind.
+static TIMES: Sql = Sql::rows(
+    "SELECT e.message_id AS message_id, e.kind AS kind, MIN(e.at) AS at FROM {rows} JOIN events e ON e.message_id = v.message
+     GROUP BY e.message_id, e.kind",
+    &[("message", Kind::Bytes)],
+);
+
+record!(IdRow { id: Vec<u8> });
+record!(NumberRow { number: i64 });
+record!(TimeRow { message_id: Vec<u8>, kind: String, at: i64 });
+
+/// A span of ids: from the first on, and before the second.
+type Span = (Id, Id);
+
+impl Store {
+    /// One message of a team; none when it is another's, or can't be read.
+    pub async fn email(&self, team: Id, id: Id) -> Result<Option<Email>, StoreError> {
+        Ok(self.emails_of(team, vec![id]).await?.pop())
+    }
+
+    /// A page of a team's mail. Messages that can't be read are left out.
+    pub async fn emails(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
+        match filter.terms() {
+            None => self.emails_by_index(team, filter, page).await,
+            Some(terms) => self.emails_by_terms(team, filter, terms, page).await,
+        }
+    }
+
+    /// A message's events, oldest first, beginning with the `queued` that the message itself is. None when it is no message of the team.
+    pub async fn email_events(&self, team: Id, id: Id) -> Result<Option<Vec<Event>>, StoreError> {
+        let Some(listed) = self.message(Some(team), id).await? else { return Ok(None) };
+        let mut events = vec![queued(&listed.message)];
+        events.extend(self.events(id).await?);
+        Ok(Some(events))
+    }
+
+    async fn emails_by_index(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
+        let (since, until) = filter.span();
+        let (offset, per_page, before) = page.place(until);
+        let page = async {
+            let scalars = values![team, since, before, of_size(per_page + 1), of_size(offset)];
+            let mut ids = self.ids(scalars, filter.status).await?;
+            let next = ids.get(per_page).and_then(|_| ids.get(per_page.checked_sub(1)?)).copied();
+            ids.truncate(per_page);
+            Ok((self.emails_of(team, ids).await?, next))
+        };
+        let total = async {
+            match (filter.since, filter.until) {
+                (None, None) => self.total(team, filter.status).await,
+                _ => self.counted(team, (since, until), filter.status).await,
+            }
+        };
+        let ((emails, next), total) = tokio::try_join!(page, total)?;
+        Ok(Listing { emails, total, next })
+    }
+
+    async fn emails_by_terms(&self, team: Id, filter: &Filter, terms: Vec<String>, page: Page) -> Result<Listing, StoreError> {
+        let (since, until) = filter.span();
+        let (offset, per_page, before) = page.place(until);
+        let mut wanted = Wanted { team, terms, since, before: until };
+        let all = self.found(&wanted, filter.status).await?;
+        let total = u64::try_from(all.ids.len().min(FOUND_MAX)).unwrap_or(u64::MAX);
+        let is_beyond = all.rest.is_some_and(|rest| before <= rest);
+        wanted.before = before;
+        let found = if is_beyond { self.found(&wanted, filter.status).await? } else { all };
+        let mut ids: Vec<Id> = found.ids.into_iter().filter(|id| *id < before).skip(offset).take(per_page + 1).collect();
+        let next = match ids.get(per_page) {
+            Some(_) => per_page.checked_sub(1).and_then(|last| ids.get(last)).copied(),
+            None => found.rest,
+        };
+        ids.truncate(per_page);
+        Ok(Listing { emails: self.emails_of(team, ids).await?, total, next })
+    }
+
+    /// What has the terms, and stands at the status now.
+    async fn found(&self, wanted: &Wanted, status: Option<MessageStatus>) -> Result<Found, StoreError> {
+        let Found { mut ids, rest } = self.find(wanted).await?;
+        if let Some(status) = status {
+            let asked: Vec<_> = ids.iter().map(|id| values![*id]).collect();
+            let found = self.db().fetch_rows::<IdRow>(&AT_STATUS, values![wanted.team, status.as_str()], &asked).await?;
+            ids = found.iter().map(|row| rows::id(&row.id)).collect::<Result<_, _>>()?;
+            ids.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        Ok(Found { ids, rest })
+    }
+
+    async fn ids(&self, mut scalars: Vec<Value>, status: Option<MessageStatus>) -> Result<Vec<Id>, StoreError> {
+        let sql = if status.is_some() { &IDS_BY_STATUS } else { &IDS };
+        scalars.extend(status.map(|status| status.as_str().into()));
+        self.db().fetch::<IdRow>(sql, scalars).await?.iter().map(|row| rows::id(&row.id)).collect()
+    }
+
+    async fn counted(&self, team: Id, (since, until): Span, status: Option<MessageStatus>) -> Result<u64, StoreError> {
+        let mut scalars = values![team, since, until, of_size(FOUND_MAX)];
+        let sql = if status.is_some() { &COUNT_BY_STATUS } else { &COUNT };
+        scalars.extend(status.map(|status| status.as_str().into()));
+        let found = self.db().fetch_one::<NumberRow>(sql, scalars).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
+    }
+
+    /// These messages of a team, in their order, as far as they are there and can be read.
+    pub(super) async fn emails_of(&self, team: Id, ids: Vec<Id>) -> Result<Vec<Email>, StoreError> {
+        let asked: Vec<_> = ids.iter().map(|id| values![*id]).collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = async {
+            let found = self.db().fetch_rows::<FoundMessage>(&ROWS, values![team], &asked).await?;
+            self.with_recipients(found).await
+        };
+        let times = self.db().fetch_rows::<TimeRow>(&TIMES, Vec::new(), &asked);
+        let (listed, times) = tokio::try_join!(rows, times)?;
+        let mut times = by_message(times);
+        let mut emails: HashMap<Id, Email> = HashMap::with_capacity(listed.len());
+        for listed in listed {
+            let times = times.remove(&listed.message.id.0[..]).unwrap_or_default();
+            emails.extend(email(listed, times).map(|email| (email.message.id, email)));
+        }
+        Ok(ids.iter().filter_map(|id| emails.remove(id)).collect())
+    }
+}
+
+impl Filter {
+    /// The terms that the mail must have; `None` when nothing asks for any.
+    fn terms(&self) -> Option<Vec<String>> {
+        let search = self.search.as_deref().filter(|text| !text.trim().is_empty());
+        let mut wanted = search.map(terms::asked).unwrap_or_default();
+        wanted.extend(self.stream.map(terms::stream));
+        wanted.extend(self.tag.as_ref().map(|(name, value)| terms::tag(name, value.as_deref())));
+        (!wanted.is_empty()).then_some(wanted)
+    }
+
+    /// Ids begin with the time they were made at.
+    fn span(&self) -> Span {
+        (self.since.map_or(FIRST, Id::earliest_at), self.until.map_or(LAST, Id::earliest_at))
+    }
+}
+
+impl Page {
+    /// Rows to be skipped, rows wanted, and what they must be older than.
+    fn place(self, until: Id) -> (usize, usize, Id) {
+        match self {
+            Self::Number { page, per_page } => {
+                let offset = page.saturating_sub(1).saturating_mul(per_page).min(NUMBERED_MAX);
+                (offset, per_page.min(NUMBERED_MAX - offset), until)
+            }
+            Self::After { id, per_page } => (0, per_page, id.min(until)),
+        }
+    }
+}
+
+fn of_size(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The event that a message is by itself.
+fn queued(message: &Message) -> Event {
+    Event {
+        id: message.id,
+        team: message.team,
+        message: message.id,
+        recipient: None,
+        kind: EventKind::Queued,
+        at: message.created_at,
+        detail: serde_json::json!({}),
+    }
+}
+
+fn by_message(rows: Vec<TimeRow>) -> HashMap<Vec<u8>, Times> {
+    let mut times: HashMap<Vec<u8>, Times> = HashMap::new();
+    for row in rows {
+        let of = times.entry(row.message_id).or_default();
+        let at = Some(Timestamp(row.at));
+        match EventKind::from_word(&row.kind) {
+            Some(EventKind::Sent) => of.sent = [of.sent, at].into_iter().flatten().min(),
+            Some(EventKind::Delivered) => {
+                of.delivered = at;
+                // Who takes it for good was sent it, too.
+                of.sent = [of.sent, at].into_iter().flatten().min();
+            }
+            Some(EventKind::Opened) => of.opened = at,
+            Some(EventKind::Clicked) => of.clicked = at,
+            Some(EventKind::Bounced) => of.bounced = at,
+            Some(EventKind::Complained) => of.complained = at,
+            _ => {}
+        }
+    }
+    times
+}
+
+/// `None` when the message's row can't be read; of its recipients those that can be are shown.
+fn email(listed: Listed, times: Times) -> Option<Email> {
+    if listed.damage.iter().any(|damage| damage.recipient.is_none()) {
+        tracing::error!(message = %listed.message.id, "a message can't be read, and is left out");
+        return None;
+    }
+    let status = listed.status?;
+    let error_reason = Email::reason(&listed.recipients);
+    Some(Email { message: listed.message, status, recipients: listed.recipients, times, error_reason })
+}

@@ -1,0 +1,88 @@
+//! Reading the index: the messages of each term, newest first, and those that all terms have in common.
+
+use super::{Found, Wanted};
+use crate::id::Id;
+use crate::store::sql::{Sql, record, values};
+use crate::store::{Store, StoreError, rows};
+
+/// Messages of one term that are read at a time, or a block more.
+const AT_ONCE: usize = 10_000;
+/// Blocks that hold about so many, where all their messages have the term.
+const BLOCKS: usize = 80;
+/// How often that many are compared before the searcher is given what was found so far.
+const ROUNDS: usize = 20;
+
+static OLDER: Sql = Sql::new(
+    "SELECT messages FROM message_terms WHERE team_id = $1 AND term = $2 AND last_id < $3 ORDER BY last_id DESC LIMIT $4",
+);
+/// Blocks don't overlap: of those that end later only the first can hold anything older.
+static AROUND: Sql =
+    Sql::new("SELECT messages FROM message_terms WHERE team_id = $1 AND term = $2 AND last_id >= $3 ORDER BY last_id LIMIT 1");
+
+record!(Block { messages: Vec<u8> });
+
+/// Messages of one term, newest first.
+struct Postings {
+    ids: Vec<Id>,
+    /// There are more, older ones.
+    cut: bool,
+}
+
+impl Store {
+    /// At least `most` messages of the index that have all the wanted terms, if there are so many.
+    pub(super) async fn find_in_index(&self, wanted: &Wanted, most: usize) -> Result<Found, StoreError> {
+        let (mut found, mut before) = (Found::default(), wanted.before);
+        for _ in 0..ROUNDS {
+            let mut lists = Vec::with_capacity(wanted.terms.len());
+            for term in &wanted.terms {
+                lists.push(self.postings(wanted, term, before).await?);
+            }
+            let horizon = lists.iter().filter(|list| list.cut).filter_map(|list| list.ids.last().copied()).max();
+            found.ids.extend(common(&lists).filter(|id| horizon.is_none_or(|horizon| *id >= horizon)));
+            found.rest = horizon;
+            match horizon {
+                Some(horizon) if found.ids.len() < most => before = horizon,
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    async fn postings(&self, wanted: &Wanted, term: &str, before: Id) -> Result<Postings, StoreError> {
+        let mut ids = Vec::new();
+        for block in self.db().fetch::<Block>(&AROUND, values![wanted.team, term, before]).await? {
+            push(&mut ids, &block, |id| id < before)?;
+        }
+        let (mut last, mut limit) = (before, BLOCKS);
+        loop {
+            let scalars = values![wanted.team, term, last, i64::try_from(limit).unwrap_or(i64::MAX)];
+            let blocks = self.db().fetch::<Block>(&OLDER, scalars).await?;
+            for block in &blocks {
+                push(&mut ids, block, |_| true)?;
+            }
+            last = ids.last().copied().unwrap_or(before);
+            let ended = blocks.len() < limit || last < wanted.since;
+            if ended || ids.len() >= AT_ONCE {
+                ids.retain(|id| *id >= wanted.since);
+                return Ok(Postings { ids, cut: !ended });
+            }
+            // Where few messages of a block have the term, more blocks are read next.
+            limit = (limit * AT_ONCE / ids.len().max(1)).min(AT_ONCE);
+        }
+    }
+}
+
+/// Adds a block's messages, newest first.
+fn push(ids: &mut Vec<Id>, block: &Block, wanted: impl Fn(Id) -> bool) -> Result<(), StoreError> {
+    for bytes in block.messages.chunks(16).rev() {
+        ids.extend(Some(rows::id(bytes)?).filter(|id| wanted(*id)));
+    }
+    Ok(())
+}
+
+/// The messages of the shortest list that stand in all others.
+fn common(lists: &[Postings]) -> impl Iterator<Item = Id> {
+    let shortest = lists.iter().min_by_key(|list| list.ids.len());
+    let in_all = |id: &Id| lists.iter().all(|list| list.ids.binary_search_by(|other| id.cmp(other)).is_ok());
+    shortest.into_iter().flat_map(|list| list.ids.iter().copied()).filter(move |id| in_all(id))
+}

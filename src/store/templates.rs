@@ -1,0 +1,95 @@
+//! Templates.
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::template::{StoredTemplate, TemplateText};
+use crate::store::sql::{Sql, record, values};
+use crate::store::{Store, StoreError, rows};
+
+/// The columns of [`TemplateRow`], spliced into each text that reads one.
+macro_rules! select {
+    ($rest:literal) => {
+        Sql::new(concat!(
+            "SELECT id, team_id, name, subject, html, text, variables, created_at, updated_at FROM templates WHERE team_id = $1 ",
+            $rest
+        ))
+    };
+}
+
+static INSERT: Sql = Sql::new(
+    "INSERT INTO templates (id, team_id, name, subject, html, text, variables, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+);
+static UPDATE: Sql = Sql::new(
+    "UPDATE templates SET name = $3, subject = $4, html = $5, text = $6, variables = $7, updated_at = $8
+     WHERE team_id = $2 AND id = $1",
+);
+static DELETE: Sql = Sql::new("DELETE FROM templates WHERE team_id = $1 AND id = $2");
+static ONE: Sql = select!("AND id = $2");
+static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3");
+
+record!(TemplateRow {
+    id: Vec<u8>,
+    team_id: Vec<u8>,
+    name: String,
+    subject: String,
+    html: Option<String>,
+    text: Option<String>,
+    variables: String,
+    created_at: i64,
+    updated_at: i64,
+});
+
+impl TemplateRow {
+    fn template(self) -> Result<StoredTemplate, StoreError> {
+        let variables = serde_json::from_str(&self.variables).map_err(|e| rows::broken("templates.variables", &e))?;
+        Ok(StoredTemplate {
+            id: rows::id(&self.id)?,
+            team: rows::id(&self.team_id)?,
+            text: TemplateText { name: self.name, subject: self.subject, html: self.html, text: self.text, variables },
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+/// Above every id.
+const LAST: Id = Id([0xff; 16]);
+
+impl Store {
+    /// Keeps a new template for a team.
+    pub async fn create_template(&self, team: Id, text: TemplateText) -> Result<StoredTemplate, StoreError> {
+        let (id, now) = (self.desk().next_id(), self.desk().clock().now());
+        self.db().write(&INSERT, row(id, team, &text, now)).await?;
+        Ok(StoredTemplate { id, team, text, created_at: now, updated_at: now })
+    }
+
+    /// Replaces what a template says. None when the team has no such template.
+    pub async fn update_template(&self, team: Id, id: Id, text: TemplateText) -> Result<Option<StoredTemplate>, StoreError> {
+        let now = self.desk().clock().now();
+        self.db().write(&UPDATE, row(id, team, &text, now)).await?;
+        self.template(team, id).await
+    }
+
+    /// Removes a template. False: the team has no such template.
+    pub async fn delete_template(&self, team: Id, id: Id) -> Result<bool, StoreError> {
+        Ok(self.db().write(&DELETE, values![team, id]).await? == 1)
+    }
+
+    /// The team's template of this id.
+    pub async fn template(&self, team: Id, id: Id) -> Result<Option<StoredTemplate>, StoreError> {
+        self.db().fetch_one::<TemplateRow>(&ONE, values![team, id]).await?.map(TemplateRow::template).transpose()
+    }
+
+    /// A team's templates that are older than `before`, newest first.
+    pub async fn templates(&self, team: Id, before: Option<Id>, limit: usize) -> Result<Vec<StoredTemplate>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = self.db().fetch::<TemplateRow>(&PAGE, values![team, before.unwrap_or(LAST), limit]).await?;
+        found.into_iter().map(TemplateRow::template).collect()
+    }
+}
+
+fn row(id: Id, team: Id, text: &TemplateText, now: Timestamp) -> Vec<crate::store::sql::Value> {
+    let variables = serde_json::json!(text.variables).to_string();
+    values![id, team, text.name.as_str(), text.subject.as_str(), text.html.clone(), text.text.clone(), variables, now]
+}
