@@ -20,6 +20,7 @@ fn key() -> ApiKey {
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
+        requests_per_minute: None,
     }
 }
 
