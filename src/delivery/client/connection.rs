@@ -18,6 +18,8 @@ use crate::model::hop::Peer;
 #[derive(Debug)]
 pub struct Connection {
     stream: Stream,
+    /// Of the peer; the kernel is asked once.
+    address: Option<IpAddr>,
     /// The name that was dialled.
     pub(super) host: String,
     /// What came and was not read yet.
@@ -40,6 +42,7 @@ impl Connection {
     /// A conversation that begins on `stream`; nothing was said yet.
     pub fn new(stream: Stream, deadlines: Arc<Deadlines>) -> Self {
         Self {
+            address: stream.peer().ok().map(|peer| peer.ip().to_canonical()),
             stream,
             host: String::new(),
             inbox: Vec::with_capacity(512),
@@ -66,7 +69,7 @@ impl Connection {
 
     /// Whether the peer is on this machine.
     pub fn is_loopback(&self) -> bool {
-        self.stream.peer().is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+        self.address.is_some_and(|address| address.is_loopback())
     }
 
     /// The peer, as the record of an attempt names it.
@@ -76,7 +79,7 @@ impl Connection {
 
     /// The address of the peer.
     pub fn peer_address(&self) -> Option<IpAddr> {
-        self.stream.peer().ok().map(|peer| peer.ip().to_canonical())
+        self.address
     }
 
     /// The address our end was bound to; `None`: the system chose one.
