@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 /// What is kept. A name between double braces, blanks around it or not, stands for what a variable holds; a single pass fills it, so
 /// that braces in a variable are text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Template {
-    pub subject: String,
-    pub html: Option<String>,
-    pub text: Option<String>,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Template<'a> {
+    pub subject: &'a str,
+    pub html: Option<&'a str>,
+    pub text: Option<&'a str>,
 }
 
 /// A template with its variables filled in.
@@ -36,15 +36,14 @@ pub enum RenderError {
 /// Octets of a subject: what one line of a message may hold (RFC 5322 section 2.1.1).
 pub const SUBJECT_MAX: usize = 998;
 
-impl Template {
-    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let texts = [Some(&self.subject), self.html.as_ref(), self.text.as_ref()];
-        texts.into_iter().flatten().flat_map(|text| piece::of(text))
+impl<'a> Template<'a> {
+    fn pieces(self) -> impl Iterator<Item = Piece<'a>> {
+        [Some(self.subject), self.html, self.text].into_iter().flatten().flat_map(piece::of)
     }
 }
 
 /// The names of a template's variables, each once, in the order in which subject, HTML and text first name them.
-pub fn variables(template: &Template) -> Vec<String> {
+pub fn variables(template: Template<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for piece in template.pieces() {
         if let Piece::Variable(name) = piece
@@ -58,7 +57,7 @@ pub fn variables(template: &Template) -> Vec<String> {
 
 /// Fills a template in. In the HTML, values are escaped. A variable that is missing or null is empty; a value that is no string stands
 /// as its JSON. `limit`: the octets that all of it may have.
-pub fn render(template: &Template, variables: &Map<String, Value>, limit: usize) -> Result<Rendered, RenderError> {
+pub fn render(template: Template<'_>, variables: &Map<String, Value>, limit: usize) -> Result<Rendered, RenderError> {
     let mut room = limit;
     let mut fill = |text: &str, escaped: bool| {
         let mut page = Page { text: String::new(), room, escaped };
@@ -66,9 +65,9 @@ pub fn render(template: &Template, variables: &Map<String, Value>, limit: usize)
         room = page.room;
         written.map(|()| page.text).map_err(|std::fmt::Error| RenderError::TooLarge(limit))
     };
-    let subject = fill(&template.subject, false)?;
-    let html = template.html.as_deref().map(|html| fill(html, true)).transpose()?;
-    let text = template.text.as_deref().map(|text| fill(text, false)).transpose()?;
+    let subject = fill(template.subject, false)?;
+    let html = template.html.map(|html| fill(html, true)).transpose()?;
+    let text = template.text.map(|text| fill(text, false)).transpose()?;
     if subject.len() > SUBJECT_MAX { Err(RenderError::Subject) } else { Ok(Rendered { subject, html, text }) }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
 mod cli;
+mod compose;
 mod config;
 mod dialogs;
 mod dkim;

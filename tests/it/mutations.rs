@@ -18,6 +18,7 @@ use posthouse::mime::edit::Edit;
 use posthouse::mime::fields::{Bounds, Fields};
 use posthouse::mime::mailbox::Mailbox;
 use posthouse::mime::parts::Reach;
+use posthouse::mime::refill::{self, Said};
 use posthouse::mime::view::View;
 use posthouse::model::address::Address;
 use posthouse::model::refusal::{Code, Refusal};
@@ -215,6 +216,18 @@ fn a_message_of_any_kind_can_be_shown() {
         let texts = view.text.iter().chain(&view.html);
         let unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
         texts.for_each(|text| assert!(!text.contains(unseen), "{text:?}"));
+    });
+}
+
+#[test]
+fn a_message_of_any_kind_can_be_made_to_say_something_else() {
+    let said = Said { subject: "new =?utf-8?Q?one?=", text: Some("new text\n"), html: Some("<p>new</p>\n") };
+    feed("refill", &mails(), |message, _| {
+        let Ok(refilled) = refill::refilled(message, said, REACH) else { return };
+        let view = View::of(&refilled, REACH);
+        let shown = (view.header("subject"), view.text.as_deref(), view.html.as_deref());
+        assert_eq!(shown, (said.subject, said.text, said.html), "{}", refilled.escape_ascii());
+        assert_eq!(view.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Subject")).count(), 1);
     });
 }
 

@@ -77,7 +77,7 @@ pub(in crate::mime) fn as_it_is<'a>(part: impl Into<std::borrow::Cow<'a, [u8]>>)
 
 /// Ends the last line, where it has no end.
 pub(in crate::mime) fn end_line(message: &mut Vec<u8>) {
-    if !message.ends_with(b"\r\n") {
+    if !message.ends_with(b"\n") {
         message.extend_from_slice(b"\r\n");
     }
 }

@@ -83,6 +83,8 @@ fn addresses(mailboxes: &[Mailbox]) -> Vec<String> {
                 pieces.extend(phrase(&name));
                 pieces.push(format!("<{address}>"));
             }
+            // Without brackets some readers take a quoted local part for a name.
+            None if address.starts_with('"') => pieces.push(format!("<{address}>")),
             None => pieces.push(address),
         }
     }

@@ -202,6 +202,7 @@ fn mailboxes_are_read_and_written() {
         ("\"Last,  \\\"F\\\" \" <a@b.test> (work)", Some("Last,  \"F\""), "\"Last,  \\\"F\\\"\" <a@b.test>"),
         ("J\u{f6}rg <a@b.test>", Some("J\u{f6}rg"), "=?utf-8?Q?J=C3=B6rg?= <a@b.test>"),
         ("=?utf-8?Q?J=C3=B6rg?= <a@b.test>", Some("J\u{f6}rg"), "=?utf-8?Q?J=C3=B6rg?= <a@b.test>"),
+        ("\"a b\"@b.test", None, "<\"a b\"@b.test>"),
         ("a@gr\u{fc}n.test", None, "a@xn--grn-ioa.test"),
         ("\u{434}\u{43e}\u{43c}@b.test", None, "\u{434}\u{43e}\u{43c}@b.test"),
     ];

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::mime::text;
 
-/// An encoded word has at most 75 characters (RFC 2047 section 2).
-const WORD: usize = 75;
+/// An encoded word may have 75 characters, and a line that holds one 76 (RFC 2047 section 2). So many leave room on the first line for
+/// the name of a common field: some readers take a fold right behind it for a blank of the value.
+const WORD: usize = 66;
 
 /// `bytes` as encoded words, to be put one a line or with a blank between: readers drop it. The Q alphabet is the one that stands
 /// in phrases and comments too (section 5).
