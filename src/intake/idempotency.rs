@@ -2,7 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Inner, heavy, replay, trace, unwell};
+use super::commit::replay;
+use super::{Inner, heavy, trace, unwell};
+use crate::id::Id;
 use crate::mime::fingerprint::{self, Meaning};
 use crate::mime::parts::Reach;
 use crate::model::refusal::{Code, Refusal};
@@ -22,7 +24,7 @@ impl Inner {
         Some(by_bytes(message_id.trimmed(), submission, stream))
     }
 
-    /// What was accepted once is answered so again, whatever has changed since: suppressions, domains, allowances. All else that
+    /// What was accepted once is answered so again, whatever has changed since: suppressions, domains, allowances, templates. All else that
     /// was refused stays so.
     pub(super) async fn repeated(
         &self,
@@ -57,17 +59,21 @@ fn may_have_changed(code: Code) -> bool {
             | Code::RateLimited
             | Code::QuotaExceeded
             | Code::QueueFull
+            | Code::TemplateNotFound
+            | Code::TemplateError
     )
 }
 
 /// One namespace for every door: the team, sandbox or live, the key.
 fn explicit(key: &str, submission: &Submission, draft: &Draft<'_>, stream: Stream, reach: Reach) -> Idempotency {
     let controls = &draft.controls;
+    // An id means the same in each of its forms.
+    let template = controls.template.as_deref().map(|id| id.parse::<Id>().map_or_else(|_| id.to_owned(), |id| id.to_string()));
     let meaning = Meaning {
         stream,
         envelope: draft.envelope,
         tags: &controls.tags,
-        template: controls.template.as_deref(),
+        template: template.as_deref(),
         variables: controls.variables.as_ref(),
         send_at: controls.send_at,
     };

@@ -1,8 +1,10 @@
 //! The one way in: gathers the facts, folds the policies, commits once.
 
+mod commit;
 #[cfg(test)]
 mod cost;
 mod counts;
+mod fill;
 mod idempotency;
 mod quirks;
 mod room;
@@ -11,7 +13,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use tracing::{error, info};
+use tracing::error;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -22,15 +24,16 @@ use crate::mime::text::clipped;
 use crate::model::address::Address;
 use crate::model::envelope::Envelope;
 use crate::model::key::ApiKey;
-use crate::model::message::Source;
+use crate::model::message::{Message, Source};
 use crate::model::refusal::{Code, Refusal};
-use crate::model::submission::{Receipt, Replay, Submission};
+use crate::model::submission::{Receipt, Submission};
+use crate::model::template::StoredTemplate;
 use crate::policy::{self, Draft, Facts, Limits, domain, quota, sandbox, scope, size, suppression};
-use crate::store::accept::{Acceptance, Accepted, Idempotency};
 use crate::store::refusals::RefusalRecord;
 use crate::store::{Store, StoreError};
+use commit::{Fit, Promise};
 use counts::{Counts, Place};
-use room::{Room, Taken};
+use room::Room;
 
 /// Accepts submissions. Clones share everything.
 #[derive(Clone, Debug)]
@@ -59,12 +62,13 @@ enum Judged<'a> {
     Fit(Box<Fit<'a>>),
 }
 
-/// A submission as it will be kept, what its sender will hear, and its place in the key's allowance and on the disk.
-struct Fit<'a> {
-    acceptance: Acceptance,
-    receipt: Receipt,
-    place: Place<'a>,
-    _room: Taken<'a>,
+/// A batch that was turned away as a whole: nothing of it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("message {place} of the batch: {refusal}")]
+pub struct BatchRefusal {
+    /// Of the first message that it was refused for, from 0.
+    pub place: usize,
+    pub refusal: Refusal,
 }
 
 /// Octets of a subject that a refusal's record keeps.
@@ -91,24 +95,36 @@ impl Intake {
 
     /// Judges the submission and, when nothing speaks against it, writes it durably.
     pub async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
-        let fit = match self.inner.judge(&submission).await {
-            Ok(Judged::Fit(fit)) => fit,
-            Ok(Judged::Repeat(receipt)) => return Ok(receipt),
-            Err(refusal) => {
-                let subject = || Fields::split(&submission.mime, self.inner.limits.header).text("Subject");
-                self.inner.record(&refusal, &submission.key, submission.source, &submission.envelope, subject);
-                return Err(refusal);
-            }
+        let fit = match self.inner.judge_on_record(&submission).await? {
+            Judged::Fit(fit) => fit,
+            Judged::Repeat(receipt) => return Ok(receipt),
         };
-        let Submission { key, source, envelope, mime, .. } = submission;
-        // The form that is kept stands: a large message is not held twice while it is written.
-        drop(mime);
-        let message = fit.acceptance.message.clone();
+        let offer = Offer::of(submission, &fit);
         let verdict = self.inner.commit(*fit).await;
-        if let Err(refusal) = &verdict {
-            self.inner.record(refusal, &key, source, &envelope, || message.subject.clone());
-        }
+        self.inner.record_if_refused(&verdict, &offer);
         verdict
+    }
+
+    /// The same for submissions that came together: judged one by one, and then written together. The verdicts stand in their order.
+    /// When one is refused for what turns away a batch ([`Code::refuses_batch`]), none is accepted.
+    pub async fn accept_all(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Receipt, Refusal>>, BatchRefusal> {
+        let (mut verdicts, mut fits, mut offers) = (Vec::with_capacity(submissions.len()), Vec::new(), Vec::new());
+        for (place, submission) in submissions.into_iter().enumerate() {
+            match self.inner.judge_on_record(&submission).await {
+                Err(refusal) if refusal.code.refuses_batch() => return Err(BatchRefusal { place, refusal }),
+                Err(refusal) => verdicts.push(Some(Err(refusal))),
+                Ok(Judged::Repeat(receipt)) => verdicts.push(Some(Ok(receipt))),
+                Ok(Judged::Fit(fit)) => {
+                    verdicts.push(None);
+                    offers.push(Offer::of(submission, &fit));
+                    fits.push(*fit);
+                }
+            }
+        }
+        let written = self.inner.commit_all(fits).await;
+        written.iter().zip(&offers).for_each(|(verdict, offer)| self.inner.record_if_refused(verdict, offer));
+        let mut written = written.into_iter();
+        Ok(verdicts.into_iter().filter_map(|verdict| verdict.or_else(|| written.next())).collect())
     }
 
     /// What can be said at MAIL already: scope, null sender, size, rate, quota, room in queue and disk.
@@ -134,7 +150,31 @@ impl Intake {
     }
 }
 
+/// What is known of a submission while it is written. Its bytes are not: the form that is kept stands, and a large message is not held
+/// twice.
+struct Offer {
+    key: Arc<ApiKey>,
+    envelope: Envelope,
+    message: Arc<Message>,
+}
+
+impl Offer {
+    fn of(submission: Submission, fit: &Fit<'_>) -> Self {
+        Self { key: submission.key, envelope: submission.envelope, message: fit.acceptance.message.clone() }
+    }
+}
+
 impl Inner {
+    /// Judges, and puts a refusal on record.
+    async fn judge_on_record(&self, submission: &Submission) -> Result<Judged<'_>, Refusal> {
+        let judged = self.judge(submission).await;
+        if let Err(refusal) = &judged {
+            let subject = || Fields::split(&submission.mime, self.limits.header).text("Subject");
+            self.record(refusal, &submission.key, submission.source, &submission.envelope, subject);
+        }
+        judged
+    }
+
     async fn judge(&self, submission: &Submission) -> Result<Judged<'_>, Refusal> {
         let room = self.room.take(submission.mime.len(), &self.store)?;
         let now = self.clock.now();
@@ -142,11 +182,11 @@ impl Inner {
         self.learn_usage(&submission.key, now).await?;
         let place = self.counts.take(&submission.key, &self.limits, now);
         let facts = self.facts(&draft, &place, now).await?;
-        let ruling = match policy::judge(&draft, &facts) {
-            Ok(ruling) => ruling,
+        let write_up = |ruling| heavy::run(submission.mime.len(), || self.write_up(submission, &draft, &facts, ruling));
+        let (acceptance, suppressed) = match policy::judge(&draft, &facts).and_then(write_up) {
+            Ok(written_up) => written_up,
             Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await.map(Judged::Repeat),
         };
-        let (acceptance, suppressed) = heavy::run(submission.mime.len(), || self.write_up(submission, &draft, ruling, now));
         let receipt = Receipt {
             id: acceptance.message.id,
             replay_of: None,
@@ -154,7 +194,7 @@ impl Inner {
             recipients: submission.envelope.recipients.len(),
             record: Some(acceptance.message.clone()),
         };
-        Ok(Judged::Fit(Box::new(Fit { acceptance, receipt, place, _room: room })))
+        Ok(Judged::Fit(Box::new(Fit { acceptance, promise: Promise { receipt, place, _room: room } })))
     }
 
     async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
@@ -198,25 +238,22 @@ impl Inner {
                 false => Ok(None),
             }
         };
-        let (standing, suppressed) =
-            tokio::try_join!(standing, self.store.suppressed(team, addresses)).map_err(|f| unwell(&f))?;
-        Ok(Facts { now, limits: &self.limits, standing, suppressed, usage: place.usage })
+        let (standing, suppressed, template) =
+            tokio::try_join!(standing, self.store.suppressed(team, addresses), self.template(draft)).map_err(|f| unwell(&f))?;
+        Ok(Facts { now, limits: &self.limits, standing, suppressed, template, usage: place.usage })
     }
 
-    /// Commits, and says what came of it.
-    async fn commit(&self, fit: Fit<'_>) -> Result<Receipt, Refusal> {
-        let Fit { acceptance, receipt, place, _room } = fit;
-        let automatic = acceptance.idempotency.as_ref().is_some_and(|Idempotency { automatic, .. }| *automatic);
-        match self.store.accept(acceptance).await.map_err(|fault| unwell(&fault))? {
-            Accepted::New => {
-                place.keep();
-                Ok(receipt)
-            }
-            Accepted::Replay { id, accepted_at } => Ok(replay(id, Replay { accepted_at, automatic }, receipt.recipients)),
-            Accepted::KeyReused { id } => {
-                let text = format!("this key was used within 24 h for another message, {id}; use a new key");
-                Err(Refusal::new(Code::IdempotencyKeyReused, text))
-            }
+    /// The template that the draft asks for; another team's is none.
+    async fn template(&self, draft: &Draft<'_>) -> Result<Option<StoredTemplate>, StoreError> {
+        match draft.controls.template.as_deref().and_then(|id| id.parse::<Id>().ok()) {
+            Some(id) => self.store.template(draft.key.team, id).await,
+            None => Ok(None),
+        }
+    }
+
+    fn record_if_refused(&self, verdict: &Result<Receipt, Refusal>, offer: &Offer) {
+        if let Err(refusal) = verdict {
+            self.record(refusal, &offer.key, offer.message.source, &offer.envelope, || offer.message.subject.clone());
         }
     }
 
@@ -237,12 +274,6 @@ impl Inner {
             subject: clipped(subject(), RECORDED_SUBJECT),
         });
     }
-}
-
-/// The answer to a repeat: the first one's id.
-fn replay(id: Id, of: Replay, recipients: usize) -> Receipt {
-    info!(message = %id, automatic = of.automatic, "a repeat of this message was not queued again");
-    Receipt { id, replay_of: Some(of), suppressed: Vec::new(), recipients, record: None }
 }
 
 /// The refusal for a store that failed; what a retry can't mend by itself is logged for the operator.

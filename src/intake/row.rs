@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::fill::{self, Filled};
 use super::{Inner, quirks, trace};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::mime::edit::Edit;
 use crate::mime::text::{clipped, decode, printable};
 use crate::model::message::{Body, Message};
+use crate::model::refusal::Refusal;
 use crate::model::submission::Submission;
-use crate::policy::{Draft, Ruling, reserved};
+use crate::policy::{Draft, Facts, Ruling, reserved};
 use crate::store::accept::{Acceptance, NewRecipient};
 
 /// Octets of a header value that the row keeps; the bytes keep all of it.
@@ -23,22 +25,28 @@ impl Inner {
         &self,
         submission: &Submission,
         draft: &Draft<'_>,
+        facts: &Facts<'_>,
         ruling: Ruling,
-        now: Timestamp,
-    ) -> (Acceptance, Vec<String>) {
-        let id = self.ids.next();
+    ) -> Result<(Acceptance, Vec<String>), Refusal> {
+        let (id, now) = (self.ids.next(), facts.now);
         let message_id = match trace::said(&draft.fields, "Message-ID") {
             Some(field) => field.text(),
             None => trace::message_id(id, &draft.sender.address),
         };
         // First, since it may decode the whole message: the edited copy is not there yet.
         let idempotency = self.idempotency(submission, draft, ruling.stream);
-        let body = submission.mime.replaced(self.edited(submission, draft, id, &message_id, now));
-        let message = row(submission, draft, &ruling, &body, id, message_id, now);
+        let edited = self.edited(submission, draft, id, &message_id, now);
+        let Filled { body, subject } = match &facts.template {
+            Some(template) => fill::filled(&submission.mime.replaced(edited), template, &draft.controls, &self.limits)?,
+            None => Filled { body: submission.mime.replaced(edited), subject: draft.fields.text("Subject") },
+        };
+        let template = facts.template.as_ref().map(|template| template.id);
+        let kept = Kept { id, message_id, subject, template, body: &body, at: now };
+        let message = row(submission, draft, &ruling, kept);
         let recipients = recipients(submission, &ruling);
         let out = recipients.iter().filter(|r| r.rejected.is_some()).map(|r| r.path.address.to_string()).collect();
         let quirks = quirks::of(submission, &draft.fields);
-        (Acceptance { message: Arc::new(message), body, recipients, idempotency, quirks }, out)
+        Ok((Acceptance { message: Arc::new(message), body, recipients, idempotency, quirks }, out))
     }
 
     /// The bytes with our fields on top and what must go gone; every other byte as it came.
@@ -58,15 +66,17 @@ impl Inner {
     }
 }
 
-fn row(
-    submission: &Submission,
-    draft: &Draft<'_>,
-    ruling: &Ruling,
-    body: &Body,
+/// What its sender did not write, or not so.
+struct Kept<'a> {
     id: Id,
     message_id: String,
-    now: Timestamp,
-) -> Message {
+    subject: String,
+    template: Option<Id>,
+    body: &'a Body,
+    at: Timestamp,
+}
+
+fn row(submission: &Submission, draft: &Draft<'_>, ruling: &Ruling, kept: Kept<'_>) -> Message {
     let value = |name: &str| clipped(draft.fields.text(name), VALUE_KEPT);
     let (envelope, controls) = (draft.envelope, &draft.controls);
     let from_header = match &draft.sender.rewrite {
@@ -74,7 +84,7 @@ fn row(
         None => value("From"),
     };
     Message {
-        id,
+        id: kept.id,
         team: draft.key.team,
         key: Some(draft.key.id),
         stream: ruling.stream,
@@ -82,7 +92,7 @@ fn row(
         sandbox: draft.key.is_sandbox(),
         reverse_path: envelope.reverse_path.as_ref().map(ToString::to_string),
         smtputf8: envelope.smtputf8,
-        eight_bit: !body.is_ascii(),
+        eight_bit: !kept.body.is_ascii(),
         ret: envelope.ret,
         envid: envelope.envid.as_deref().map(printable),
         from: draft.sender.address.key(),
@@ -90,17 +100,17 @@ fn row(
         to_header: value("To"),
         cc_header: value("Cc"),
         reply_to: value("Reply-To"),
-        subject: value("Subject"),
-        message_id: clipped(message_id, VALUE_KEPT),
+        subject: clipped(kept.subject, VALUE_KEPT),
+        message_id: clipped(kept.message_id, VALUE_KEPT),
         tags: controls.tags.clone(),
         tracking: controls.tracking,
-        template: controls.template.as_deref().and_then(|id| id.parse().ok()),
+        template: kept.template,
         variables: controls.variables.as_ref().map(|map| Value::Object(map.clone()).to_string()),
         ignore_unsubscribe: controls.ignore_unsubscribe,
-        send_at: controls.send_at.filter(|at| *at > now),
+        send_at: controls.send_at.filter(|at| *at > kept.at),
         recipients: envelope.recipients.len(),
-        size: body.len() as u64,
-        created_at: now,
+        size: kept.body.len() as u64,
+        created_at: kept.at,
     }
 }
 

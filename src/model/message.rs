@@ -145,6 +145,15 @@ impl Body {
         Self { bytes: bytes.into(), _held: self._held.clone() }
     }
 
+    /// Bytes made out of these that may be more, counted against the same budget; `None` when it has no room for them now.
+    pub fn grown(&self, bytes: impl Into<Bytes>) -> Option<Self> {
+        let bytes = bytes.into();
+        let Some(held) = &self._held else { return Some(Self::free(bytes)) };
+        let octets = u32::try_from(bytes.len()).ok()?;
+        let permit = held.semaphore().clone().try_acquire_many_owned(octets).ok()?;
+        Some(Self::held(bytes, std::sync::Arc::new(permit)))
+    }
+
     /// The bytes, shared.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

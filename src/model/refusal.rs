@@ -87,6 +87,24 @@ impl Code {
         self.row().word
     }
 
+    /// Whether it turns away a whole batch: what its sender may not do, or has not said, with any of the messages in it. The other
+    /// reasons are a single message's own.
+    pub fn refuses_batch(self) -> bool {
+        matches!(
+            self,
+            Self::StreamRequired
+                | Self::StreamNotAllowed
+                | Self::ForbiddenHeader
+                | Self::SandboxExtraRecipients
+                | Self::RecipientNotAllowed
+                | Self::DomainNotVerified
+                | Self::DomainDisabled
+                | Self::InsufficientScope
+                | Self::InvalidHeader
+                | Self::InvalidMessage
+        )
+    }
+
     /// Whether the same submission may pass later, unchanged.
     pub fn is_passing(self) -> bool {
         self.row().smtp < 500

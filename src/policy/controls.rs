@@ -46,14 +46,16 @@ fn suffix<'a>(field: &Field<'a>) -> Option<&'a str> {
     head.eq_ignore_ascii_case(PREFIX).then_some(tail)
 }
 
-/// Refuses a control that this key may not use, and templates, of which there are none yet.
-pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
+/// Refuses a control that this key may not use, and a template that the team has not.
+pub fn judge(draft: &Draft<'_>, facts: &Facts<'_>) -> Verdict {
     if draft.controls.ignore_unsubscribe && !draft.key.rights.may_ignore_unsubscribe {
         let text = "X-Krafter-Ignore-Unsubscribe is not for this key; remove it, or use one made with --may-ignore-unsubscribe";
         return Refusal::new(Code::ForbiddenHeader, text).into();
     }
-    if let Some(template) = &draft.controls.template {
-        let text = format!("there is no template {}; send the text itself", quoted(template));
+    if let Some(template) = &draft.controls.template
+        && facts.template.is_none()
+    {
+        let text = format!("there is no template {}; make it, or send the text itself", quoted(template));
         return Refusal::new(Code::TemplateNotFound, text).into();
     }
     Verdict::Pass

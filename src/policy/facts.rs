@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::mime::fields::Bounds;
 use crate::mime::parts::Reach;
 use crate::model::domain::DomainStanding;
+use crate::model::template::StoredTemplate;
 
 /// The bounds of the configuration that rules judge by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,5 +62,7 @@ pub struct Facts<'a> {
     pub standing: Option<DomainStanding>,
     /// Suppressed recipients: the address's comparable form, and the reason.
     pub suppressed: Vec<(String, String)>,
+    /// The team's template that the message is to be made from; `None` when it asks for none, or there is none.
+    pub template: Option<StoredTemplate>,
     pub usage: Usage,
 }

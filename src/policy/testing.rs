@@ -95,6 +95,7 @@ impl Case {
             limits: &self.limits,
             standing: self.standing,
             suppressed: self.suppressed.clone(),
+            template: None,
             usage: self.usage,
         };
         check(&Draft::read(&submission, &self.limits)?, &facts)

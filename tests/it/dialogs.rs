@@ -218,6 +218,7 @@ async fn open_with(start: &str, house: &House, talk: &mut Talk<'_>) -> Result<()
 fn sent(pieces: &[Piece], house: &House) -> Vec<u8> {
     let piece = |piece: &Piece| match piece {
         Piece::Octets(octets) => octets.clone(),
+        Piece::Template(name) => house.template(name).uuid().into_bytes(),
         Piece::Key(name) => STANDARD.encode(house.secret(name).reveal()).into_bytes(),
         Piece::Plain(name) => {
             let text = format!("\0apikey\0{}", house.secret(name).reveal());
@@ -249,6 +250,9 @@ async fn check(word: &str, rest: &str, house: &House, talk: &mut Talk<'_>) -> Re
             if found == unescape(rest) { Ok(()) } else { Err(format!("the body is {}", found.escape_ascii())) }
         }
         "recipients" => is(&listed.recipients.iter().map(|r| r.path.address.as_str()).collect::<Vec<_>>().join(" ")),
+        "subject" => is(&message.subject),
+        "template" if message.template == Some(house.template(rest)) => Ok(()),
+        "template" => Err(format!("the template is {:?}", message.template)),
         "reverse-path" => is(message.reverse_path.as_deref().unwrap_or("null")),
         "stream" => is(message.stream.as_str()),
         "ret" => is(message.ret.map_or("none", |ret| ret.as_str())),

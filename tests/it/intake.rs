@@ -1,5 +1,8 @@
 //! From a submission to the book: what is kept, what is said, and what is known as a repeat.
 
+mod batch;
+mod templates;
+
 use std::sync::Arc;
 
 use posthouse::clock::Clock;

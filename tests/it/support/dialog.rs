@@ -3,7 +3,7 @@
 //! `#` says why. `C:` sends a line, `C~` sends raw octets with escapes; what is sent without a reply expected in between goes out
 //! as one segment. `S:` is one line of a reply, with `*` for anything. `=` checks what came of it, `!` makes something happen.
 //! `@` sets the scene, before the first line. In what is sent, `{plain}` and `{key}` are the response of PLAIN and LOGIN with the key (`{plain NAME}`
-//! of another key), `{base64 TEXT}` is TEXT in base64, and `{N*TEXT}` repeats.
+//! of another key), `{template NAME}` is the id of a template, `{base64 TEXT}` is TEXT in base64, and `{N*TEXT}` repeats.
 
 use std::path::Path;
 
@@ -34,6 +34,8 @@ pub enum Piece {
     Plain(String),
     /// Its text, in base64: what LOGIN asks for.
     Key(String),
+    /// The id of the template with this name.
+    Template(String),
 }
 
 /// What holds before the first line.
@@ -43,6 +45,8 @@ pub struct Scene {
     pub config: Vec<(String, String)>,
     /// `@ key NAME FLAG...`.
     pub keys: Vec<(String, Vec<String>)>,
+    /// `@ template NAME SUBJECT | HTML | TEXT`; `@ foreign-template` is another team's.
+    pub templates: Vec<Template>,
     /// `@ tls WORD`.
     pub tls: String,
     pub cleartext_auth: bool,
@@ -54,6 +58,16 @@ pub struct Scene {
     /// `@ only bytes`: what it shows can't be brought about from outside. `@ only segment`: it depends on what comes together.
     /// `@ only clock`: a test must move the clock. `@ only listener`: a second client comes.
     pub only: Option<String>,
+}
+
+/// A template on record before the first line.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub name: String,
+    pub foreign: bool,
+    pub subject: String,
+    pub html: Option<String>,
+    pub text: Option<String>,
 }
 
 impl Dialog {
@@ -93,6 +107,7 @@ impl Default for Scene {
         Self {
             config: Vec::new(),
             keys: vec![("key".into(), vec!["transactional".into()])],
+            templates: Vec::new(),
             tls: "absent".into(),
             cleartext_auth: true,
             trusted: false,
@@ -105,16 +120,17 @@ impl Default for Scene {
 
 impl Scene {
     fn set(&mut self, line: &str, number: usize) {
-        if let Some((name, value)) = line.split_once(" = ") {
-            return self.config.push((name.to_owned(), value.to_owned()));
-        }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(value) = rest.strip_prefix("= ") {
+            return self.config.push((word.to_owned(), value.to_owned()));
+        }
         match word {
             "key" => {
                 let (name, flags) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.keys.retain(|(known, _)| known != name);
                 self.keys.push((name.to_owned(), flags.split(' ').filter(|f| !f.is_empty()).map(str::to_owned).collect()));
             }
+            "template" | "foreign-template" => self.templates.push(Template::read(rest, word == "foreign-template")),
             "tls" => self.tls = rest.to_owned(),
             "cleartext" => self.cleartext_auth = rest != "never",
             "trusted" => self.trusted = true,
@@ -126,6 +142,16 @@ impl Scene {
             "only" => self.only = Some(rest.to_owned()),
             other => panic!("line {number}: what is @ {other}?"),
         }
+    }
+}
+
+impl Template {
+    fn read(line: &str, foreign: bool) -> Self {
+        let (name, texts) = line.split_once(' ').expect("a name and texts");
+        let mut texts = texts.split('|').map(|text| text.trim().to_owned());
+        let mut next = || texts.next().filter(|text| !text.is_empty());
+        let subject = next().unwrap_or_default();
+        Self { name: name.to_owned(), foreign, subject, html: next(), text: next() }
     }
 }
 
@@ -157,6 +183,7 @@ fn braced_piece(inner: &str) -> Piece {
     match word {
         "plain" => Piece::Plain(name.to_owned()),
         "key" => Piece::Key(name.to_owned()),
+        "template" => Piece::Template(name.to_owned()),
         "base64" => Piece::Octets(base64::engine::general_purpose::STANDARD.encode(unescape(rest)).into_bytes()),
         other => panic!("what is {{{other}}}?"),
     }

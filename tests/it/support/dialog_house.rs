@@ -19,6 +19,7 @@ use posthouse::model::message::Message;
 use posthouse::model::refusal::{Code, Refusal};
 use posthouse::model::submission::{Receipt, Submission};
 use posthouse::model::suppression::Suppression;
+use posthouse::model::template::TemplateText;
 use posthouse::store::Store;
 use posthouse::store::keys::NewKey;
 use posthouse::store::read::{Filter, Listed};
@@ -43,6 +44,7 @@ pub struct House {
     scene: Scene,
     team: Id,
     keys: Vec<(String, Secret, ApiKey)>,
+    templates: Vec<(String, Id)>,
     /// Where the certificate lies, and who trusts it.
     tls: Option<(TempDir, TlsConnector)>,
 }
@@ -72,6 +74,22 @@ impl House {
             }
             keys.push((name.clone(), secret, key));
         }
+        let mut templates = Vec::new();
+        for template in &scene.templates {
+            let team = match template.foreign {
+                true => store.create_team(&format!("t{}", ids.next())).await.expect("another team").id,
+                false => team,
+            };
+            let text = TemplateText {
+                name: template.name.clone(),
+                subject: template.subject.clone(),
+                html: template.html.clone(),
+                text: template.text.clone(),
+                variables: Vec::new(),
+            };
+            let id = store.create_template(team, text).await.expect("a template").id;
+            templates.push((template.name.clone(), id));
+        }
         Self {
             intake: Intake::new(store.clone(), &config, clock.clone(), ids),
             settings: Arc::new(Settings::from_config(&config)),
@@ -82,6 +100,7 @@ impl House {
             config,
             team,
             keys,
+            templates,
             tls,
         }
     }
@@ -112,6 +131,11 @@ impl House {
     /// The text of the key with this name.
     pub fn secret(&self, name: &str) -> &Secret {
         &self.keys.iter().find(|(known, ..)| known == name).expect("a key of the scene").1
+    }
+
+    /// The id of the template with this name.
+    pub fn template(&self, name: &str) -> Id {
+        self.templates.iter().find(|(known, _)| known == name).expect("a template of the scene").1
     }
 
     /// Whom the session talks to.
