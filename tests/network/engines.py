@@ -1,10 +1,11 @@
 """Several engines on one PostgreSQL: what a destination allows holds for all of them together."""
 import time
 
+from blackbox.cases import require
 from blackbox.machine import wait_for
 from mailhost import Manner
 from post import Mail, Post, copies
-from scene import require, scene, shape
+from scene import scene, shape
 
 CONNECTIONS = 6
 PER_SECOND, CLIENTS = 20, 4

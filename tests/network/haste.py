@@ -2,10 +2,11 @@
 import json
 import time
 
+from blackbox.cases import require
 from blackbox.machine import wait_for
 from mailhost import Manner
 from post import Mail, Post, hand_in
-from scene import require, scene, shape
+from scene import scene, shape
 
 WITHIN = 1.0  # seconds from its submission to its MX
 ROUNDS = 3

@@ -1,12 +1,13 @@
 """What becomes of mail at hosts with manners: in clear where TLS breaks, and suppressed only where the address is bad."""
 import json
 
+from blackbox.cases import require
 from blackbox.gateway import KEY
 from blackbox.machine import wait_for
 from blackbox.smtp import Refused, Smtp
 from mailhost import Manner
 from post import SENDER, Mail, copies, hand_in
-from scene import certificate, require, scene
+from scene import certificate, scene
 
 BROKEN = ["garbage", "closes", "refused"]
 ENDED_WITHIN = 30

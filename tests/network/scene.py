@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from blackbox.gateway import Gateway
-from blackbox.machine import Failure, Skip, free_port, program, scratch, tail, wait_for
+from blackbox.machine import Skip, free_port, program, scratch, tail, wait_for
 from blackbox.nameserver import Nameserver
 from blackbox.postgres import Postgres
 from mailhost import Book, MailHost, Manner
@@ -134,10 +134,3 @@ def most_within(moments, span):
             first += 1
         most = max(most, place - first + 1)
     return most
-
-
-def require(wrong, said):
-    """The words, or Failure with what is wrong."""
-    if wrong := [line for line in wrong if line]:
-        raise Failure(f"{said}\n      " + "\n      ".join(wrong))
-    return said

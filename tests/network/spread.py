@@ -2,10 +2,11 @@
 import random
 from dataclasses import dataclass
 
+from blackbox.cases import require
 from blackbox.machine import wait_for
 from mailhost import Manner
 from post import Mail, Post, copies
-from scene import most_within, require, scene, shape
+from scene import most_within, scene, shape
 
 DOMAINS, OUT_WITHIN = 50, 90
 RATE_SPAN = 2  # seconds over which messages are counted

@@ -3,9 +3,10 @@ import collections
 import datetime
 import time
 
+from blackbox.cases import require
 from blackbox.machine import wait_for
 from post import Mail, Post, copies
-from scene import by_second, require, scene, shape
+from scene import by_second, scene, shape
 
 CONNECTIONS = 10
 BEFORE, AFTER = 3, 12  # seconds of traffic until it begins, and that are watched once mail goes again
