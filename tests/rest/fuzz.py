@@ -1,0 +1,52 @@
+"""Schemathesis, all of its checks, against the OpenAPI document that the gateway serves."""
+import os
+import re
+import subprocess
+import sys
+
+from blackbox.gateway import KEY
+from blackbox.machine import ROOT, Failure, Skip
+from elixir import NO_DNS
+from house import house
+
+TOOLS = ROOT / "target/test-tools/python"
+LONGEST = 3600  # seconds of one turn
+# A request that the schema allows may still be refused for what no schema can say: no such id, another team's domain, a policy.
+SETTINGS = """
+[checks.positive_data_acceptance]
+expected-statuses = [200, 201, 204, 207, 403, 404, 409, 422]
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 411, 413, 415, 422]
+"""
+GENERATED = re.compile(r"^\s*(\d+) generated", re.M)
+
+
+def fuzz(asked):
+    if not (TOOLS / "schemathesis").exists():
+        raise Skip(f"schemathesis is not installed in {TOOLS.relative_to(ROOT)}")
+    with house("fuzz", **NO_DNS) as here:
+        with here.api(base="") as anybody:
+            paths = anybody.get("/openapi.json").expect(200).body["paths"]
+        operations = sum(len(operations) for operations in paths.values())
+        made, turn = 0, 0
+        while made < asked.requests:
+            made += played(here, asked.seed + turn, max(1, (asked.requests - made) // operations))
+            turn += 1
+        return f"{made} requests to {operations} operations: no 5xx, no answer outside the schema"
+
+
+def played(here, seed, examples):
+    """One run of it; how many requests it made."""
+    settings = here.folder / "schemathesis.toml"
+    settings.write_text(SETTINGS)
+    url = f"http://127.0.0.1:{here.gateway.http}/openapi.json"
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", settings, "run", url, "--header", f"Authorization: Bearer {KEY}",
+               "--checks", "all", "--max-examples", examples, "--seed", seed, "--generation-database", "none", "--no-color",
+               "--suppress-health-check", "all", "--continue-on-failure", "--workers", "2"]
+    run = subprocess.run([str(word) for word in command], cwd=here.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                         timeout=LONGEST, env={**os.environ, "PYTHONPATH": str(TOOLS)})
+    if run.returncode:
+        kept = here.folder / f"schemathesis-{seed}.txt"
+        kept.write_text(run.stdout + run.stderr)
+        raise Failure(f"see {kept}\n{run.stdout[-6000:]}{run.stderr[-2000:]}")
+    return int(GENERATED.search(run.stdout).group(1))

@@ -1,0 +1,1 @@
+await krafterFetch(`/emails/${id}/cancel`, { method: "POST" });
