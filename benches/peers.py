@@ -11,10 +11,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    """`roots` are the processes whose trees do the work."""
+    """`roots` are the processes whose trees do the work; `http` is the port of the HTTP door, where there is one."""
 
-    def __init__(self, port, roots, key=None):
-        self.port, self.roots, self.key = port, roots, key
+    def __init__(self, port, roots, key=None, http=None):
+        self.port, self.roots, self.key, self.http = port, roots, key, http
 
     @property
     def auth(self):
@@ -43,10 +43,10 @@ def tree_seconds(root):
 
 @contextlib.contextmanager
 def posthouse(folder, mode, next_hops, postgres=None, signs=False):
-    """accept: doors alone, nothing is delivered. relay: the whole way, as it comes. direct: by MX. The rest is the defaults."""
+    """accept: doors alone, nothing is delivered, any number of requests. relay: the whole way, as it comes. direct: by MX. The rest is the defaults."""
     settings = {}
     if mode == "accept":
-        settings = {"roles": ["smtp", "http"]}
+        settings = {"roles": ["smtp", "http"], "limits.requests_per_minute": 0}
     elif mode == "direct":
         settings = {
             "delivery.route": "direct",
@@ -58,7 +58,7 @@ def posthouse(folder, mode, next_hops, postgres=None, signs=False):
     with Gateway(folder, next_hops and next_hops.sink, database, settings=settings) as gateway:
         if signs:
             gateway.cli("domains", "trust", "example.test")
-        yield Server(gateway.port, [gateway.process.pid, *([postgres.pid] if postgres else [])], KEY)
+        yield Server(gateway.port, [gateway.process.pid, *([postgres.pid] if postgres else [])], KEY, gateway.http)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
 //! The load client: so many connections, each sending its next mail as soon as the last was answered.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::mail::Template;
+use crate::rest::Rest;
+use crate::smtp::Smtp;
 use crate::wire::Wire;
 
 const STACK: usize = 128 * 1024;
@@ -19,19 +21,56 @@ pub struct Plan {
     pub size: usize,
     /// Of the recipients: dest0.test and so on.
     pub domains: u64,
-    /// The base64 argument of AUTH PLAIN.
-    pub auth: Option<String>,
+    pub door: Door,
+}
+
+/// What is spoken.
+pub enum Door {
+    Smtp(Smtp),
+    Rest(Rest),
+}
+
+impl Door {
+    /// Mails of one exchange.
+    fn mails(&self) -> u64 {
+        match self {
+            Self::Smtp(_) => 1,
+            Self::Rest(rest) => rest.batch,
+        }
+    }
+
+    fn open(&self, port: u16) -> io::Result<Wire> {
+        match self {
+            Self::Smtp(smtp) => smtp.open(port),
+            Self::Rest(_) => Wire::connect(port),
+        }
+    }
+
+    fn send(&self, wire: &mut Wire, out: &mut Vec<u8>, template: &Template, number: u64) -> io::Result<()> {
+        match self {
+            Self::Smtp(smtp) => smtp.send(wire, out, template, number),
+            Self::Rest(rest) => rest.send(wire, out, template, number),
+        }
+    }
+
+    fn close(&self, wire: &mut Wire) -> io::Result<()> {
+        match self {
+            Self::Smtp(smtp) => smtp.close(wire),
+            Self::Rest(_) => Ok(()),
+        }
+    }
 }
 
 /// What came of it.
 pub struct Outcome {
-    ok: usize,
+    /// Mails that were accepted.
+    ok: u64,
     failed: u64,
     first_failure: String,
     seconds: f64,
     /// When the first mail was sent, in microseconds of Unix time.
     began_us: u128,
-    /// Of each mail, from MAIL to the answer to its dot.
+    /// Of each exchange: from MAIL to the answer to the dot, from the request to its answer.
     latencies_us: Vec<u32>,
 }
 
@@ -68,7 +107,7 @@ pub fn run(plan: Plan) -> Result<Outcome, String> {
     })?;
     latencies_us.sort_unstable();
     Ok(Outcome {
-        ok: latencies_us.len(),
+        ok: latencies_us.len() as u64 * shared.plan.door.mails(),
         failed: shared.failed.into_inner(),
         first_failure: shared.first_failure.into_inner().unwrap_or_default(),
         seconds: began.elapsed().as_secs_f64(),
@@ -80,7 +119,7 @@ pub fn run(plan: Plan) -> Result<Outcome, String> {
 impl Shared {
     /// One connection's life: how long each of its mails took.
     fn connection(&self) -> Vec<u32> {
-        let session = self.open();
+        let session = self.plan.door.open(self.plan.port);
         self.ready.wait();
         self.go.wait();
         let mut latencies = Vec::new();
@@ -96,60 +135,17 @@ impl Shared {
         latencies
     }
 
-    fn open(&self) -> io::Result<Wire> {
-        let mut wire = Wire::connect(self.plan.port)?;
-        expect(&mut wire, b"220")?;
-        command(&mut wire, "EHLO load.test", b"250")?;
-        if let Some(auth) = &self.plan.auth {
-            command(&mut wire, &format!("AUTH PLAIN {auth}"), b"235")?;
-        }
-        Ok(wire)
-    }
-
     fn send_until_over(&self, wire: &mut Wire, latencies: &mut Vec<u32>) -> io::Result<()> {
         let end = Instant::now() + Duration::from_secs_f64(self.plan.seconds);
         let mut out = Vec::with_capacity(self.template.size() + 1024);
         loop {
             let began = Instant::now();
             if began >= end {
-                return command(wire, "QUIT", b"221");
+                return self.plan.door.close(wire);
             }
-            self.send(wire, &mut out)?;
+            let number = self.next.fetch_add(self.plan.door.mails(), Relaxed);
+            self.plan.door.send(wire, &mut out, &self.template, number)?;
             latencies.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
-        }
-    }
-
-    /// One mail: MAIL, RCPT and DATA in one write, the data in another.
-    fn send(&self, wire: &mut Wire, out: &mut Vec<u8>) -> io::Result<()> {
-        let number = self.next.fetch_add(1, Relaxed);
-        out.clear();
-        let recipient = self.template.recipient(number);
-        let _ = write!(out, "MAIL FROM:<sender@example.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
-        wire.write(out)?;
-        for code in [b"250", b"250", b"354"] {
-            expect(wire, code)?;
-        }
-        out.clear();
-        self.template.write(out, number);
-        wire.write(out)?;
-        expect(wire, b"250")
-    }
-}
-
-fn command(wire: &mut Wire, line: &str, code: &[u8; 3]) -> io::Result<()> {
-    wire.write(format!("{line}\r\n").as_bytes())?;
-    expect(wire, code)
-}
-
-/// Reads one reply, of as many lines as it has.
-fn expect(wire: &mut Wire, code: &[u8; 3]) -> io::Result<()> {
-    loop {
-        let line = wire.line()?;
-        if !line.starts_with(code) {
-            return Err(io::Error::other(String::from_utf8_lossy(line).trim_end().to_owned()));
-        }
-        if line.get(3) != Some(&b'-') {
-            return Ok(());
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Template {
     digest: u64,
     body: Vec<u8>,
     stuffed: Vec<u8>,
+    /// The body as the inside of a JSON string.
+    escaped: Vec<u8>,
 }
 
 impl Template {
@@ -23,7 +25,8 @@ impl Template {
             body.extend(b"\r\n");
         }
         let stuffed = String::from_utf8_lossy(&body).replace("\r\n.", "\r\n..").into_bytes();
-        Self { run, domains, digest: digest(&body), body, stuffed }
+        let escaped = String::from_utf8_lossy(&body).replace("\r\n", "\\r\\n").into_bytes();
+        Self { run, domains, digest: digest(&body), body, stuffed, escaped }
     }
 
     pub fn size(&self) -> usize {
@@ -46,6 +49,17 @@ impl Template {
         );
         out.extend_from_slice(&self.stuffed);
         out.extend_from_slice(b".\r\n");
+    }
+
+    /// Appends the same mail as the HTTP door takes it.
+    pub fn write_json(&self, out: &mut Vec<u8>, number: u64) {
+        let (Self { run, digest, .. }, recipient) = (self, self.recipient(number));
+        let _ = write!(
+            out,
+            r#"{{"from":"Load <sender@example.test>","to":["{recipient}"],"subject":"message {run:x}-{number} with an ordinary subject line","headers":{{"X-Ledger":"{run:x}-{number} {digest:016x}"}},"stream":"transactional","text":""#,
+        );
+        out.extend_from_slice(&self.escaped);
+        out.extend_from_slice(br#""}"#);
     }
 }
 

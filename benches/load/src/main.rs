@@ -1,26 +1,37 @@
 //! The benches' own load client and counting sink: one thread a connection, blocking sockets, loopback only.
 //!
-//! `posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH]` sends without pause and prints one line of JSON; the recipients are
-//! at dest0.test, dest1.test, ... by turns, and AUTH is the base64 argument of AUTH PLAIN. `posthouse-load sink PORT DOMAINS` takes
-//! everything at 127.0.0.1 and, for so many domains, at 127.0.1.1, 127.0.1.2, ..., and counts it; the verb `XSTAT` asks what it has.
+//! `posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH]` sends by SMTP without pause and prints one line of JSON; the
+//! recipients are at dest0.test, dest1.test, ... by turns, and AUTH is the base64 argument of AUTH PLAIN. `posthouse-load rest PORT
+//! CONNECTIONS SECONDS SIZE DOMAINS KEY BATCH` does it by HTTP, BATCH mails a request. `posthouse-load sink PORT DOMAINS` takes everything at 127.0.0.1 and, for so many domains, at 127.0.1.1, 127.0.1.2, ..., and counts it; the verb `XSTAT` asks what it has.
 
 mod client;
 mod mail;
+mod rest;
 mod sink;
+mod smtp;
 mod wire;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH] | posthouse-load sink PORT DOMAINS";
+use client::Door;
+use rest::Rest;
+use smtp::Smtp;
+
+const USAGE: &str = "usage: posthouse-load load PORT CONNECTIONS SECONDS SIZE DOMAINS [AUTH] | \
+                     posthouse-load rest PORT CONNECTIONS SECONDS SIZE DOMAINS KEY BATCH | posthouse-load sink PORT DOMAINS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match *words.as_slice() {
-        ["load", port, connections, seconds, size, domains] => load([port, connections, seconds, size, domains], None),
-        ["load", port, connections, seconds, size, domains, auth] => {
-            load([port, connections, seconds, size, domains], Some(auth))
+        ["load", port, connections, seconds, size, domains] => {
+            load([port, connections, seconds, size, domains], Door::Smtp(Smtp { auth: None }))
         }
+        ["load", port, connections, seconds, size, domains, auth] => {
+            load([port, connections, seconds, size, domains], Door::Smtp(Smtp { auth: Some(auth.to_owned()) }))
+        }
+        ["rest", port, connections, seconds, size, domains, key, batch] => number(batch)
+            .and_then(|batch| load([port, connections, seconds, size, domains], Door::Rest(Rest { key: key.to_owned(), batch }))),
         ["sink", port, domains] => sink(port, domains),
         _ => Err(USAGE.to_owned()),
     };
@@ -41,14 +52,14 @@ fn sink(port: &str, domains: &str) -> Result<(), String> {
     sink::run(number(port)?, number(domains)?).map_err(|error| error.to_string())
 }
 
-fn load([port, connections, seconds, size, domains]: [&str; 5], auth: Option<&str>) -> Result<(), String> {
+fn load([port, connections, seconds, size, domains]: [&str; 5], door: Door) -> Result<(), String> {
     let plan = client::Plan {
         port: number(port)?,
         connections: number(connections)?,
         seconds: number(seconds)?,
         size: number(size)?,
         domains: number(domains)?,
-        auth: auth.map(str::to_owned),
+        door,
     };
     println!("{}", client::run(plan)?.json());
     Ok(())

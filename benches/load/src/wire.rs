@@ -40,6 +40,16 @@ impl Wire {
         Ok(look(&data[..data.len() - 3]))
     }
 
+    /// So many octets.
+    pub fn exactly(&mut self, length: usize) -> io::Result<&[u8]> {
+        while self.held.len() - self.used < length {
+            self.more()?;
+        }
+        let start = self.used;
+        self.used += length;
+        Ok(&self.held[start..self.used])
+    }
+
     fn until(&mut self, mark: &[u8]) -> io::Result<&[u8]> {
         let (start, mut looked) = (self.used, self.used);
         loop {
