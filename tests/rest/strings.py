@@ -17,7 +17,7 @@ CANARY = "victim@canary.test"
 BREAKS = ["\r\n", "\n", "\r", "\0", "\u2028", "\u2029", "\u0085", "\v", "\f", "\x1c", "\x1e", "\x1b[31m", "\x7f", "\ufeff"]
 HOSTILE = [*(f"a{end}Bcc: {CANARY}" for end in BREAKS), *(f"a{end}{end}body" for end in ("\r\n", "\n", "\r")), f"a\r\n\tBcc: {CANARY}", "\r\n.\r\n",
            f"a%0d%0aBcc: {CANARY}", f"=?utf-8?q?a=0D=0ABcc:_{CANARY}?=", f"=?utf-8?b?YQ0KQmNjOiB2aWN0aW1AY2FuYXJ5LnRlc3Q=?=", "\\r\\nBcc: x",
-           "a\"; filename=\"b", "a; b=c", "<a@b>", "(a", "a" * 2000, "ä" * 2000, "\u202eabc", "\U0001f4a9", "a\u0300" * 300, " a ", ""]
+           "a\"; filename=\"b", "a; b=c", "<a@b>", "(a", "a" * 998, "a" * 2000, "ä" * 2000, "\u202eabc", "\U0001f4a9", "a\u0300" * 300, " a ", ""]
 
 BODY = {
     "from": "Ann <ann@example.test>", "to": ["bob@dest.test"], "cc": ["carol@dest.test"], "bcc": ["dan@dest.test"],

@@ -8,8 +8,8 @@ use crate::mime::adapt::LINE_MAX;
 use crate::mime::encode::{self, fold, words};
 use crate::mime::fields::{Bounds, Fields};
 
-/// A display name over so many octets is written as encoded words, which can be folded between.
-const QUOTED_MAX: usize = 60;
+/// What can't be folded is written as encoded words when it has more octets than this: a display name in quotes, or a word of one.
+const WHOLE_MAX: usize = 60;
 
 /// Writes every field but those that tell of the body's form.
 pub(super) fn write(draft: &Draft, out: &mut Vec<u8>) -> Result<(), Flaw> {
@@ -33,8 +33,9 @@ pub(in crate::mime) const MIME_VERSION: &[u8] = b"MIME-Version: 1.0\r\n";
 /// The Subject field.
 pub(in crate::mime) fn subject(text: &str) -> Vec<u8> {
     let text = one_line(text);
+    let fits = text.split(' ').all(|word| "Subject: ".len() + word.len() <= LINE_MAX);
     // What looks like an encoded word would be read as one.
-    if text.is_ascii() && !text.contains("=?") {
+    if text.is_ascii() && fits && !text.contains("=?") {
         plain("Subject", &text)
     } else {
         fold::joined("Subject", &words::encoded(text.as_bytes()))
@@ -102,12 +103,12 @@ fn address(mailbox: &Mailbox) -> String {
 
 /// A display name (RFC 5322 section 3.2.5): words as they are, else a quoted string, else encoded words.
 fn phrase(name: &str) -> Vec<String> {
-    let is_word =
-        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_'!&+/".contains(&byte));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_'!&+/".contains(&byte);
+    let is_word = |word: &str| (1..=WHOLE_MAX).contains(&word.len()) && word.bytes().all(is_plain);
     if name.split(' ').all(is_word) {
         return name.split(' ').map(str::to_owned).collect();
     }
-    if name.is_ascii() && name.len() <= QUOTED_MAX && !name.contains("=?") {
+    if name.is_ascii() && name.len() <= WHOLE_MAX && !name.contains("=?") {
         return vec![format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))];
     }
     words::encoded(name.as_bytes())

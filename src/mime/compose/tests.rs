@@ -54,6 +54,17 @@ fn kinds(draft: &Draft) -> Vec<String> {
 }
 
 #[test]
+fn a_word_longer_than_a_line_is_folded_and_reads_back() {
+    let word = "x".repeat(998);
+    let named = |name: &str| mailbox(&format!("{name} <a@b.test>"));
+    let message =
+        written(&Draft { from: named(&word), to: vec![named(&format!("a {word} b"))], subject: word.clone(), ..draft() });
+    let fields = Fields::split(&message, Bounds::STORED);
+    assert_eq!((fields.text("From"), fields.text("Subject")), (format!("{word} <a@b.test>"), word.clone()));
+    assert_eq!(fields.text("To"), format!("a {word} b <a@b.test>"));
+}
+
+#[test]
 fn every_piece_reads_back() {
     let draft = Draft {
         from: mailbox("Zo\u{eb} <a@b.test>"),
