@@ -143,7 +143,7 @@ const REPLIES: &[(u16, &str, BounceClass)] = &[
     (
         550,
         "5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check failed",
-        C::Authentication,
+        C::Policy,
     ),
     (550, "5.7.1 Delivery not authorized, message refused", C::Policy),
     (550, "5.7.1 This message was rejected.", C::Policy),
