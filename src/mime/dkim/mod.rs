@@ -32,6 +32,9 @@ const OVERSIGNED: [&str; 11] = [
     "List-Unsubscribe-Post",
 ];
 
+/// Those that a signature covers as often as they are present: to add one changes little of what a reader sees.
+const SIGNED: [&str; 3] = ["In-Reply-To", "References", "Feedback-ID"];
+
 /// Why a message can't be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
@@ -64,16 +67,18 @@ pub fn sign(message: &[u8], keys: &[SigningKey], domain: &str, at: Timestamp) ->
 }
 
 /// The names in `h=`, and what they cover in its canonical form: of fields with one name the last comes first (RFC 6376 section
-/// 5.4.2), and the name that finds no field any more covers that there is none.
+/// 5.4.2), and a name that finds no field any more covers that there is none.
 fn cover(fields: &Fields<'_>) -> (Vec<&'static str>, Vec<u8>) {
     let (mut names, mut covered) = (Vec::with_capacity(2 * OVERSIGNED.len()), Vec::with_capacity(1024));
-    for name in OVERSIGNED {
+    for name in OVERSIGNED.into_iter().chain(SIGNED) {
         for field in fields.list.iter().rev().filter(|field| field.is(name)) {
             names.push(name);
             canonical::field(field.name, field.value, &mut covered);
             covered.extend_from_slice(b"\r\n");
         }
-        names.push(name);
+        if OVERSIGNED.contains(&name) {
+            names.push(name);
+        }
     }
     (names, covered)
 }

@@ -41,6 +41,17 @@ fn each_key_makes_a_field_of_narrow_lines() {
 }
 
 #[test]
+fn what_threads_mail_is_covered_where_it_is_present() {
+    let names = |message: &str| {
+        let field = signed(message, &keys()).remove(0).replace("\r\n ", " ").replace(": ", ":");
+        field.split_once("h=").and_then(|(_, rest)| rest.split_once(';')).expect("names").0.to_owned()
+    };
+    let plain = names("From: a@example.com\r\n\r\n");
+    let threaded = "From: a@example.com\r\nReferences: <1@x.test>\r\nIn-Reply-To: <1@x.test>\r\nFeedback-ID: a:b:c:d\r\n\r\n";
+    assert_eq!(names(threaded), format!("{plain}:In-Reply-To:References:Feedback-ID"));
+}
+
+#[test]
 fn a_long_domain_breaks_no_word() {
     let domain = format!("{}.example.com", ["a".repeat(60).as_str(); 3].join("."));
     let top = sign(b"From: a@b.test\r\n\r\n", &keys(), &domain, AT).expect("signed");
