@@ -9,6 +9,7 @@ use crate::cli::context::{Global, TeamChoice};
 use crate::cli::{Usage, output};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::dns::Resolver;
 use crate::domains::keys;
 use crate::domains::look::Seen;
 use crate::domains::records::{DnsRecord, gateway_name, records};
@@ -21,7 +22,7 @@ use record::{Record, print_findings, print_zone};
 /// Where domains are only listed.
 const NONE: &[DnsRecord] = &[];
 
-/// Sender domains: add, verify, trust, rotate, list, show, remove.
+/// Sender domains: add, verify, trust, rotate, disable, enable, list, show, remove.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Add a domain with keys that sign its mail, and print the records it is to publish, as a zone file has them. Nothing is sent from
@@ -34,6 +35,10 @@ pub enum Verb {
     /// Make new keys, and print their records. They sign once their records are seen, or the domain is trusted anew; the old ones are
     /// to stay published for 14 days from then.
     Rotate(One),
+    /// Switch a domain off: mail from it, and from what lies below it, is refused (domain_disabled).
+    Disable(One),
+    /// Switch a domain on again. Its records are looked for anew, unless it is trusted.
+    Enable(One),
     /// List a team's domains.
     List {
         #[command(flatten)]
@@ -67,6 +72,8 @@ impl Verb {
             Self::Verify(one) => one.on_store(global, async |desk, name| verify(desk, one, name).await),
             Self::Trust(one) => one.on_store(global, async |desk, name| trust(desk, one, name).await),
             Self::Rotate(one) => one.on_store(global, async |desk, name| rotate(desk, one, name).await),
+            Self::Disable(one) => one.on_store(global, async |desk, name| disable(desk, one, name).await),
+            Self::Enable(one) => one.on_store(global, async |desk, name| enable(desk, one, name).await),
             Self::Show(one) => one.on_store(global, async |desk, name| show(desk, one, name).await),
             Self::Remove(one) => one.on_store(global, async |desk, name| remove(desk, one, name).await),
             Self::List { team, json } => global.on_store(async |store| list(store, team, *json).await),
@@ -121,7 +128,8 @@ async fn add(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
 
 async fn verify(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
     let domain = one.find(desk, name).await?;
-    let watch = Watch::new(desk.store.clone(), desk.config, Clock::System).map_err(anyhow::Error::msg)?;
+    let resolver = Resolver::new(&desk.config.delivery.dns).map_err(anyhow::Error::msg)?;
+    let watch = Watch::new(desk.store.clone(), resolver, desk.config, Clock::System);
     let findings = watch.look(&domain).await?;
     let domain = one.find(desk, name).await?;
     if one.json {
@@ -151,6 +159,23 @@ async fn rotate(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
         output::note(&format!("{name} has keys that wait to be used already; no more are made"));
     }
     desk.print(&domain, one).await
+}
+
+async fn disable(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let disabled = desk.store.disable_domain(one.team.find(desk.store).await?.id, name).await?;
+    anyhow::ensure!(disabled, "the team has no domain {name}");
+    switched(desk, one, name, "is disabled: nothing is sent from it, or from what lies below it").await
+}
+
+async fn enable(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
+    let enabled = desk.store.enable_domain(one.team.find(desk.store).await?.id, name).await?;
+    anyhow::ensure!(enabled, "the team has no domain {name} that is disabled");
+    let domain = one.find(desk, name).await?;
+    switched(desk, one, name, &format!("is {}", domain.status.as_str())).await
+}
+
+async fn switched(desk: &Desk<'_>, one: &One, name: &str, how: &str) -> anyhow::Result<()> {
+    if one.json { show(desk, one, name).await } else { output::line(&format!("{name} {how}")) }
 }
 
 async fn show(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {

@@ -36,6 +36,13 @@ static LOOKED: Sql = Sql::new(
          verified_at = CASE WHEN $4 = 'verified' THEN COALESCE(verified_at, $9) ELSE verified_at END
      WHERE id = $1 AND status = $2 AND trusted = $3",
 );
+static DISABLE: Sql = Sql::new("UPDATE domains SET status = 'disabled' WHERE team_id = $1 AND name = $2");
+/// One that an operator vouched for is verified at once; another has to be looked at again.
+static ENABLE: Sql = Sql::new(
+    "UPDATE domains SET status = CASE WHEN trusted = 1 THEN 'verified' ELSE 'pending' END, misses = 0, missing_since = NULL,
+         next_look_at = $3
+     WHERE team_id = $1 AND name = $2 AND status = 'disabled'",
+);
 static DUE: Sql = select!("WHERE next_look_at <= $1 AND trusted = 0 AND status <> 'disabled' ORDER BY next_look_at LIMIT $2");
 static TAKE: Sql = Sql::new("UPDATE domains SET next_look_at = $3 WHERE id = $1 AND next_look_at <= $2");
 static REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
@@ -152,6 +159,18 @@ impl Store {
     async fn own_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
         let found = self.db().fetch_one::<DomainRow>(&BY_NAME, values![team, name]).await?;
         found.ok_or_else(|| StoreError::Conflict(format!("the domain {name} was just removed")))?.domain()
+    }
+
+    /// Switches a domain off: mail from it, and from what it covers, is refused from within 5 seconds on. Meanwhile no other team can verify
+    /// it. False: the team has none of that name. Refused when another team has it verified.
+    pub async fn disable_domain(&self, team: Id, name: &str) -> Result<bool, StoreError> {
+        Ok(self.db().write(&DISABLE, values![team, name]).await.map_err(|error| taken(error, name))? == 1)
+    }
+
+    /// Switches a domain on again; unless it is trusted, its records are looked for anew. False: it was not switched off.
+    pub async fn enable_domain(&self, team: Id, name: &str) -> Result<bool, StoreError> {
+        let now = self.desk().clock().now();
+        Ok(self.db().write(&ENABLE, values![team, name, now]).await? == 1)
     }
 
     /// Removes a domain. False: the team has none of that name.

@@ -8,7 +8,7 @@ use posthouse::domains::keys;
 use posthouse::domains::records::records;
 use posthouse::domains::watch::Watch;
 use posthouse::model::dkim::{Algorithm, KeyState};
-use posthouse::model::domain::{Domain, DomainStatus};
+use posthouse::model::domain::{Domain, DomainStanding, DomainStatus};
 use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 
@@ -99,6 +99,32 @@ fn one_team_at_a_time_has_a_domain_verified() {
         let refused = watch(store, &dns, &book.clock).look(&theirs).await.expect_err("it is verified already");
         assert!(refused.to_string().contains("another team has x.test verified"), "{refused}");
         assert_eq!(now(store, &theirs).await.status, DomainStatus::Pending);
+    });
+}
+
+#[test]
+fn a_domain_that_is_switched_off_refuses_its_mail_until_it_is_switched_on() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let (us, them) = (store.create_team("us").await.unwrap().id, store.create_team("them").await.unwrap().id);
+        let domain = keys::trust(store, us, "ours.test", book.clock.now()).await.unwrap();
+        assert_eq!(store.disable_domain(them, "ours.test").await, Ok(false));
+        assert_eq!(store.disable_domain(us, "ours.test").await, Ok(true));
+        assert_eq!(store.domain_standing(us, "shop.ours.test").await, Ok(DomainStanding::Disabled));
+        assert!(store.signing_domain(us, "ours.test").await.unwrap().is_none());
+        store.add_domain(them, "ours.test").await.unwrap();
+        assert!(store.trust_domain(them, "ours.test").await.is_err(), "it is still ours");
+        assert_eq!(store.enable_domain(us, "ours.test").await, Ok(true));
+        assert_eq!(store.enable_domain(us, "ours.test").await, Ok(false));
+        assert_eq!(now(store, &domain).await.status, DomainStatus::Verified);
+        assert!(store.disable_domain(them, "ours.test").await.is_err(), "another team has it verified");
+        // One that nobody vouched for is looked at again.
+        let pending = keys::add(store, us, "new.test", book.clock.now()).await.unwrap();
+        assert_eq!(store.disable_domain(us, "new.test").await, Ok(true));
+        assert!(store.take_due_domains(9, Duration::ZERO).await.unwrap().iter().all(|due| due.name != "new.test"));
+        assert_eq!(store.enable_domain(us, "new.test").await, Ok(true));
+        assert_eq!(now(store, &pending).await.status, DomainStatus::Pending);
+        assert!(store.take_due_domains(9, Duration::ZERO).await.unwrap().iter().any(|due| due.name == "new.test"));
     });
 }
 
