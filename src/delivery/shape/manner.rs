@@ -1,13 +1,15 @@
 //! The manner of one destination: how it behaves, and what it is therefore sent now.
 //!
 //! Signs go in, permissions come out; the time and what is random are handed in. A 421 or 4.7.x halves connections and messages
-//! per second, once for all that was under way; each few seconds of taken mail add a little. A run of failures to get a session
-//! suspends it, each time twice as long; one connection tries it afterwards, and from there it rises by the same small steps.
+//! per second, once for all that was under way; each few seconds of taken mail add a little. Where most mail meets other 4yz replies,
+//! a quarter is taken off now and then, down to a quarter of what it was. A run of failures to get a session suspends it, each time twice
+//! as long; one connection tries it afterwards, and from there it rises by the same small steps.
 
 use tokio::time::Instant;
 
 use super::Limits;
 use super::outage::Outage;
+use super::reluctance::Reluctance;
 use super::slots::Share;
 use super::speed::{Ceiling, Speed};
 use super::tempo::Tempo;
@@ -20,6 +22,8 @@ use crate::model::stream::Stream;
 pub enum Sign<'a> {
     /// It took the message, or refused it for a reason of the message or the recipient: it works.
     Took,
+    /// It took nobody, each for a passing reason of the recipient's or its own: mailboxes that are locked, trouble on its disks.
+    Deferred(&'a Reply),
     /// It asks for less: [`asks_for_less`].
     SlowDown(&'a Reply),
     /// None of its hosts could be reached, or none spoke in time.
@@ -36,17 +40,22 @@ pub struct Wait {
     pub why: Why,
 }
 
+/// Whether a reply speaks of greylisting, which asks for the same again, later.
+pub fn is_grey(reply: &Reply) -> bool {
+    let text = reply.text.to_ascii_lowercase();
+    ["greylist", "graylist", "grey list", "gray list"].iter().any(|word| text.contains(word))
+}
+
 /// Whether a reply asks for less mail rather than for another recipient or message.
 ///
 /// 421 closes the session (RFC 5321 section 3.8), 4.7.x is policy and with it every limit of rate or reputation, 4.3.2 and 4.4.5
-/// are a system that takes nothing now and congestion (RFC 3463 sections 3.4 and 3.5). Greylisting is none of these: it asks for
-/// the same again, later.
+/// are a system that takes nothing now and congestion (RFC 3463 sections 3.4 and 3.5). Greylisting is none of these.
 pub fn asks_for_less(reply: &Reply) -> bool {
     let enhanced = reply.enhanced.as_deref().unwrap_or_default();
-    let text = reply.text.to_ascii_lowercase();
-    let grey = ["greylist", "graylist", "grey list", "gray list"].iter().any(|word| text.contains(word));
     reply.code == 421
-        || (400..500).contains(&reply.code) && !grey && (enhanced.starts_with("4.7.") || matches!(enhanced, "4.3.2" | "4.4.5"))
+        || (400..500).contains(&reply.code)
+            && !is_grey(reply)
+            && (enhanced.starts_with("4.7.") || matches!(enhanced, "4.3.2" | "4.4.5"))
 }
 
 /// One destination as this engine knows it.
@@ -57,12 +66,14 @@ pub struct Manner {
     speed: Speed,
     tempo: Tempo,
     outage: Outage,
+    reluctance: Reluctance,
 }
 
 impl Manner {
     /// A destination of which nothing is known but its limits, and this engine's share of them.
     pub fn new(limits: Limits, share: Share, now: Instant) -> Self {
-        Self { limits, share, speed: Speed::new(now), tempo: Tempo::default(), outage: Outage::default() }
+        let (speed, reluctance) = (Speed::new(now), Reluctance::default());
+        Self { limits, share, speed, tempo: Tempo::default(), outage: Outage::default(), reluctance }
     }
 
     /// What it is sent at most, by all engines together.
@@ -80,7 +91,15 @@ impl Manner {
         match sign {
             Sign::Took => {
                 self.outage.over();
+                self.reluctance.took();
                 self.speed.took(began, now, self.ceiling());
+            }
+            Sign::Deferred(reply) => {
+                self.outage.over();
+                self.speed.deferred(now);
+                if self.reluctance.deferred() {
+                    self.speed.ease(reply, began, now, self.ceiling());
+                }
             }
             Sign::SlowDown(reply) => {
                 // One that asks for less than the least is left alone.
@@ -114,7 +133,7 @@ impl Manner {
         self.speed.rate(self.ceiling())
     }
 
-    /// Messages per second that it took from this engine lately.
+    /// Messages per second of this engine that it answered lately.
     pub fn measured(&self, now: Instant) -> f64 {
         self.speed.measured(now)
     }

@@ -158,8 +158,43 @@ fn a_minute_of_421_is_followed_by_no_burst() {
     assert!(sent[399] >= full / 2, "{} after five minutes", sent[399]);
 }
 
+/// Messages that are sent in a minute at full load, of which so many in ten are taken and the others meet 450.
+fn a_minute_of_450(manner: &mut Manner, began: Instant, taken: u32) -> u32 {
+    let (mut now, mut sent) = (began, 0);
+    while now < began + Duration::from_secs(60) {
+        for place in 0..manner.connections() {
+            if manner.connect(Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
+                let reply = later(450, "4.2.1", "mailbox unavailable");
+                let sign = if sent % 10 < taken { Sign::Took } else { Sign::Deferred(&reply) };
+                manner.heed(sign, now, now, 0.5);
+                sent += 1;
+            }
+        }
+        now += Duration::from_millis(20);
+    }
+    sent
+}
+
+#[test]
+fn what_mostly_defers_is_sent_less_and_never_left_alone() {
+    let began = Instant::now();
+    let mut manner = manner(10, None, began);
+    let full = a_minute_of_450(&mut manner, began, 5);
+    assert_eq!((manner.connections(), manner.rate()), (10, None), "where half is taken nothing changes");
+    let reluctant = a_minute_of_450(&mut manner, began + Duration::from_secs(60), 0);
+    assert!((full / 5..full / 2).contains(&reluctant), "{reluctant} after {full}");
+    let then = began + Duration::from_secs(120);
+    assert_eq!((manner.connections(), manner.suspended_until(then)), (2, None));
+    let again = a_minute_of_450(&mut manner, then, 0);
+    assert!(again >= full / 5, "{again}: it goes no lower than a quarter");
+    let why = manner.why(Stream::Transactional, 2, then + Duration::from_secs(60));
+    assert!(matches!(why, Some(Why::Connections { limit: 2, slowed: Some(_) })), "{why:?}");
+    a_minute_of_450(&mut manner, then + Duration::from_secs(60), 10);
+    assert_eq!(manner.connections(), 10, "and rises by small steps");
+}
+
 fn sign() -> impl Strategy<Value = u8> {
-    0..4u8
+    0..5u8
 }
 
 proptest! {
@@ -176,7 +211,8 @@ proptest! {
         for (sign, pause, age, draw) in signs {
             now += Duration::from_millis(pause);
             let before = manner.connections();
-            let sign = [Sign::Took, Sign::SlowDown(&reply), Sign::Unreachable(&reply), Sign::Refused(&reply)][usize::from(sign)];
+            let sign = [Sign::Took, Sign::SlowDown(&reply), Sign::Unreachable(&reply), Sign::Refused(&reply), Sign::Deferred(&reply)]
+                [usize::from(sign)];
             manner.heed(sign, now - Duration::from_millis(age), now, draw);
             let after = manner.connections();
             prop_assert!(after <= owned && (after >= 1 || owned == 0));

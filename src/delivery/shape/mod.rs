@@ -8,6 +8,7 @@ pub mod horizon;
 pub mod manner;
 mod meter;
 mod outage;
+mod reluctance;
 pub mod slots;
 pub mod sources;
 mod speed;

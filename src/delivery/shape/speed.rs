@@ -74,7 +74,7 @@ impl Speed {
         Some(ceiling.rate.map_or(slowed, |most| slowed.min(most)))
     }
 
-    /// Messages per second that were taken lately.
+    /// Messages per second that were answered lately.
     pub fn measured(&self, now: Instant) -> f64 {
         self.meter.per_second(now)
     }
@@ -89,21 +89,37 @@ impl Speed {
         if self.slowed.as_ref().is_some_and(|slowed| began <= slowed.halved) {
             return true;
         }
-        let (slowest, measured) = (ceiling.slowest(), self.meter.per_second(now));
-        let (connections, rate) = (self.connections(ceiling), self.rate(ceiling));
-        let rate = rate.map_or(measured, |rate| rate.min(measured)).max(slowest);
+        let (connections, rate, slowest) = (self.connections(ceiling), self.now(now, ceiling), ceiling.slowest());
         let at_the_bottom = self.slowed.is_some() && connections <= 1 && rate <= slowest;
-        let before = self.slowed.as_ref().map_or(rate, |slowed| slowed.before);
-        let since = self.slowed.as_ref().map_or(now, |slowed| slowed.cause.since);
-        self.slowed = Some(Slowed {
-            cause: Cause { since, reply: reply.clone() },
-            connections: (connections / 2).max(1),
-            rate: Some((rate / 2.0).max(slowest)),
-            before,
-            halved: now,
-            stepped: now,
-        });
+        self.slow_down(reply, (connections / 2).max(1), (rate / 2.0).max(slowest), now, ceiling);
         !at_the_bottom
+    }
+
+    /// Takes a quarter off, unless what was deferred began before the last time; never below a quarter of what is allowed at its best, or of
+    /// the messages a second at which it was slowed down first.
+    pub fn ease(&mut self, reply: &Reply, began: Instant, now: Instant, ceiling: Ceiling) {
+        if self.slowed.as_ref().is_some_and(|slowed| began <= slowed.halved) {
+            return;
+        }
+        let (connections, rate) = (self.connections(ceiling), self.now(now, ceiling));
+        let before = self.slowed.as_ref().map_or(rate, |slowed| slowed.before);
+        let fewer = (connections - connections.div_ceil(4)).max(ceiling.connections / 4).max(1);
+        let slower = (rate * 0.75).max(before / 4.0).max(ceiling.slowest());
+        self.slow_down(reply, fewer.min(connections).max(1), slower.min(rate), now, ceiling);
+    }
+
+    /// Messages a second that go now: as many as are allowed, or as are taken.
+    fn now(&self, now: Instant, ceiling: Ceiling) -> f64 {
+        let measured = self.meter.per_second(now);
+        self.rate(ceiling).map_or(measured, |rate| rate.min(measured)).max(ceiling.slowest())
+    }
+
+    fn slow_down(&mut self, reply: &Reply, connections: u32, rate: f64, now: Instant, ceiling: Ceiling) {
+        let first = self.now(now, ceiling);
+        let before = self.slowed.as_ref().map_or(first, |slowed| slowed.before);
+        let since = self.slowed.as_ref().map_or(now, |slowed| slowed.cause.since);
+        let cause = Cause { since, reply: reply.clone() };
+        self.slowed = Some(Slowed { cause, connections, rate: Some(rate), before, halved: now, stepped: now });
     }
 
     /// Down to one connection, from which it rises again.
@@ -118,6 +134,11 @@ impl Speed {
             stepped: now,
         });
         (slowed.connections, slowed.stepped) = (1, now);
+    }
+
+    /// A message was answered, and not taken.
+    pub fn deferred(&mut self, now: Instant) {
+        self.meter.count(now);
     }
 
     /// A message was taken, by an attempt that began then: at most every [`STEP_EVERY`] one step up.
