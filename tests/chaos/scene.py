@@ -1,43 +1,28 @@
 """What every case of chaos is played on: a store, a sink with a ledger, gateways between the clients and the sink."""
 import contextlib
-import json
 import sqlite3
 
 from blackbox.gateway import Gateway
-from blackbox.machine import Failure, Skip, free_port, scratch, tail, wait_for
+from blackbox.machine import Failure, free_port, scratch, wait_for
 from blackbox.postgres import Postgres
 from blackbox.sink import Running
+from blackbox.stage import Stage, played_on
 from ledger import arrivals
 
 IN_FLIGHT = 16  # attempts at once of one gateway, so duplicates a kill at most
-TAIL = 40  # lines of each log that a failure shows
 
 
-class Scene:
+class Scene(Stage):
     def __init__(self, folder, store, postgres, settings):
-        self.folder, self.store, self.postgres = folder, store, postgres
-        self.sink_port, self.ledger = free_port(), folder / "ledger"
+        super().__init__(folder, postgres)
+        self.store, self.sink_port, self.ledger = store, free_port(), folder / "ledger"
         self.ledger.touch()
-        self.database = postgres.create() if postgres else ""
         self.settings = {"delivery.workers": IN_FLIGHT, "delivery.relay.max_connections": IN_FLIGHT, **(settings or {})}
-        self.gateway = Gateway(folder, self.sink_port, self.database, settings=self.settings)
-        self.gateways = [self.gateway]
+        self.gateway = self.add(Gateway(folder, self.sink_port, self.database, settings=self.settings))
 
     def beside(self, name):
         """One gateway more on the same store."""
-        self.gateways.append(Gateway(self.folder / name, self.sink_port, self.database, settings=self.settings))
-        return self.gateways[-1]
-
-    def stop(self):
-        for gateway in self.gateways:
-            gateway.stop()
-
-    def tell(self):
-        """Prints what the programs said last."""
-        logs = [gateway.log for gateway in self.gateways] + ([self.postgres.log] if self.postgres else [])
-        for log in logs:
-            print(f"   the end of {log}:")
-            print("".join(f"   | {line}\n" for line in tail(log, TAIL)), end="", flush=True)
+        return self.add(Gateway(self.folder / name, self.sink_port, self.database, settings=self.settings))
 
     def sink(self, delay=5):
         return Running(self.sink_port, "--ledger", self.ledger, "--delay", delay)
@@ -51,7 +36,7 @@ class Scene:
 
     def waiting(self):
         """How many messages the store still holds open."""
-        return sum(1 for line in self.gateway.cli("queue", "list", "--json").splitlines() if json.loads(line))
+        return len(self.open_messages(self.gateway))
 
     def drain(self, accepted, seconds):
         """Until every acknowledged mail has come to the sink and nothing is left open, so that no late repeat is missed."""
@@ -75,14 +60,8 @@ def scene(name, store, settings=None, disk=None):
         postgres = stack.enter_context(Postgres(folder, wal="64MB" if disk else "2GB")) if store == "postgres" else None
         made = Scene(folder, store, postgres, settings)
         made.disk = small
-        stack.callback(made.stop)
-        try:
+        with played_on(made):
             yield made
-        except Skip:
-            raise
-        except BaseException:
-            made.tell()
-            raise
 
 
 def sqlite_file(folder):

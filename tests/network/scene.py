@@ -2,18 +2,16 @@
 import asyncio
 import collections
 import contextlib
-import json
 import ssl
 import subprocess
 import threading
 
 from blackbox.gateway import Gateway
-from blackbox.machine import Skip, free_port, program, scratch, tail, wait_for
+from blackbox.machine import free_port, program, scratch, wait_for
 from blackbox.nameserver import Nameserver
 from blackbox.postgres import Postgres
+from blackbox.stage import Stage, played_on
 from mailhost import Book, MailHost, Manner
-
-TAIL = 40  # lines of each log that a failure shows
 
 
 class Provider:
@@ -26,12 +24,11 @@ class Provider:
         return f"{self.name}: {len(self.book.deliveries)} copies, {self.book.open_at_most} connections at once"
 
 
-class Scene:
+class Scene(Stage):
     def __init__(self, folder, postgres=None):
-        self.folder, self.postgres = folder, postgres
+        super().__init__(folder, postgres)
         self.nameserver, self.dns_port, self.mail_port = Nameserver(), free_port(), free_port()
-        self.addresses, self.providers, self.gateways = iter(range(1, 255)), [], []
-        self.database = postgres.create() if postgres else ""
+        self.addresses, self.providers = iter(range(1, 255)), []
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.run(self.nameserver.serve(self.dns_port))
@@ -61,16 +58,11 @@ class Scene:
             "delivery.direct.port": self.mail_port,
             "delivery.direct.allow_private_addresses": True,
         }
-        self.gateways.append(Gateway(self.folder / name, database=self.database, settings={**own, **settings}))
-        return self.gateways[-1]
+        return self.add(Gateway(self.folder / name, database=self.database, settings={**own, **settings}))
 
     def copies(self):
         """How often each recipient got each mail, anywhere."""
         return sum((provider.book.copies() for provider in self.providers), collections.Counter())
-
-    def open_messages(self, gateway):
-        """The queue's records of what is not done."""
-        return [json.loads(line) for line in gateway.cli("queue", "list", "--json", "--limit", "1000000").splitlines() if line]
 
     def drain(self, gateway, expected, seconds):
         """Until all that is expected has come, and nothing is left open, so that no late repeat is missed."""
@@ -78,15 +70,11 @@ class Scene:
         wait_for(lambda: not self.open_messages(gateway), max(seconds, 10), "the queue to be empty")
 
     def close(self):
-        for gateway in self.gateways:
-            gateway.stop()
+        super().close()
         self.loop.call_soon_threadsafe(self.loop.stop)
 
     def tell(self):
-        """Prints what the programs said last."""
-        for gateway in self.gateways:
-            print(f"   the end of {gateway.log}:")
-            print("".join(f"   | {line}\n" for line in tail(gateway.log, TAIL)), end="", flush=True)
+        super().tell()
         for provider in self.providers:
             print(f"   {provider.said()}")
 
@@ -95,15 +83,8 @@ class Scene:
 def scene(name, on_postgres=False):
     """A network in which nobody is yet."""
     with scratch(f"network-{name}") as folder, contextlib.ExitStack() as stack:
-        made = Scene(folder, stack.enter_context(Postgres(folder)) if on_postgres else None)
-        stack.callback(made.close)
-        try:
+        with played_on(Scene(folder, stack.enter_context(Postgres(folder)) if on_postgres else None)) as made:
             yield made
-        except Skip:
-            raise
-        except BaseException:
-            made.tell()
-            raise
 
 
 def certificate(folder):
