@@ -2,13 +2,12 @@
 
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::accept::Accepted;
-use posthouse::store::claim::Lane;
 use posthouse::store::operate::QueueAction;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
 
-use super::{delivered, keyed, settlement};
+use super::{claimed, delivered, keyed, settlement};
 
 #[test]
 fn one_key_makes_one_message_however_many_race() {
@@ -47,8 +46,7 @@ fn an_automatic_key_is_given_up_when_its_message_ends_badly() {
         let team = book.store.create_team("t").await.unwrap().id;
         let epoch = book.store.open_epoch("test").await.unwrap();
         let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), 1, 1, true);
-        assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
-        let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+        let claim = claimed(&book.store, epoch, offer()).await;
         let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no").into()));
         let mut rest = one.clone();
         one.outcomes.truncate(1);
@@ -69,8 +67,7 @@ fn an_automatic_key_is_given_up_when_two_processes_end_its_message_at_once() {
         let other = book.again().await;
         for round in 0..60 {
             let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), round, 1, true);
-            assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
-            let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+            let claim = claimed(&book.store, epoch, offer()).await;
             let mut one = settlement(&claim, &Outcome::Bounced(Reply::new(550, None, "no").into()));
             let mut rest = one.clone();
             one.outcomes.truncate(1);

@@ -19,13 +19,21 @@ mod templates;
 mod waits;
 
 use posthouse::model::outcome::{Outcome, Reply};
-use posthouse::store::accept::{Acceptance, Idempotency};
-use posthouse::store::handover::Claim;
+use posthouse::store::Store;
+use posthouse::store::accept::{Acceptance, Accepted, Idempotency};
+use posthouse::store::claim::Lane;
+use posthouse::store::handover::{Claim, Epoch};
 use posthouse::store::settle::{Settled, Settlement};
 
 fn keyed(mut acceptance: Acceptance, key: u8, fingerprint: u8, automatic: bool) -> Acceptance {
     acceptance.idempotency = Some(Idempotency { key: [key; 32], fingerprint: [fingerprint; 32], automatic });
     acceptance
+}
+
+/// The claim of a message that is new.
+async fn claimed(store: &Store, epoch: Epoch, offered: Acceptance) -> Claim {
+    assert_eq!(store.accept(offered).await, Ok(Accepted::New));
+    store.claim(epoch, Lane::FreshTransactional, 10).await.expect("a claim").remove(0)
 }
 
 fn settlement(claim: &Claim, outcome: &Outcome) -> Settlement {
