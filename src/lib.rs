@@ -2,7 +2,8 @@
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `policy` and `store` know the model, and policies read `mime`;
-//! `intake` folds them; doors know intake; delivery knows wire, store and mime; `domains` knows store, mime and delivery's resolver;
+//! `intake` folds them; `notices` know store and mime; doors know intake and notices; delivery knows wire, store, mime and notices;
+//! `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
 
 // Foundations: values and capabilities that every layer may name.
@@ -28,6 +29,9 @@ pub mod door;
 pub mod intake;
 pub mod policy;
 pub mod store;
+
+// What senders are told by mail of their mail: both ways that news comes by have it written.
+pub mod notices;
 
 // Out: the engine claims, attempts and settles.
 pub mod delivery;

@@ -113,4 +113,6 @@ pub struct Retry {
     /// The wait after the first failure, the second, ...; the last repeats.
     pub schedule: Vec<Span>,
     pub give_up_after: Span,
+    /// When a sender who asked is told of a recipient that still waits; zero: never.
+    pub delay_notice: Span,
 }

@@ -8,7 +8,7 @@ use crate::delivery::parcel::{Course, Parcel};
 use crate::delivery::places::Places;
 use crate::id::{Id, Ids};
 use crate::model::address::Address;
-use crate::model::message::{Body, Message, Recipient, Source, Tracking};
+use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
 use crate::model::stream::Stream;
 use crate::store::handover::{Claim, Epoch};
@@ -40,39 +40,21 @@ pub fn parcel_of(team: Id, stream: Stream, attempts: i64, epoch: Epoch) -> Parce
         course: Course::new(Arc::new([RouteName::Relay(None)])),
         service: None,
         suspect: false,
+        passed: Vec::new(),
+        away: None,
     }
 }
 
 /// A small message made at `created_at`.
 pub fn message(created_at: Timestamp) -> Message {
     let ids = Ids::random(Clock::System);
+    let from = "from@example.com".to_owned();
     Message {
-        id: ids.next(),
-        team: ids.next(),
-        key: None,
-        stream: Stream::Transactional,
-        source: Source::Smtp,
-        sandbox: false,
-        reverse_path: Some("from@example.com".to_owned()),
-        smtputf8: false,
-        eight_bit: false,
-        ret: None,
-        envid: None,
-        from: "from@example.com".to_owned(),
-        from_header: "from@example.com".to_owned(),
-        to_header: String::new(),
-        cc_header: String::new(),
-        reply_to: String::new(),
+        reverse_path: Some(from.clone()),
+        from_header: from.clone(),
+        from,
         subject: "a test".to_owned(),
         message_id: "<a@example.com>".to_owned(),
-        tags: Vec::new(),
-        tracking: Tracking::default(),
-        template: None,
-        variables: None,
-        ignore_unsubscribe: false,
-        send_at: None,
-        recipients: 1,
-        size: 0,
-        created_at,
+        ..Message::bare(ids.next(), ids.next(), created_at)
     }
 }

@@ -54,8 +54,7 @@ impl Schedule {
     }
 
     fn expires(&self, message: &Message) -> Timestamp {
-        let began = message.send_at.map_or(message.created_at, |at| at.max(message.created_at));
-        began.plus(self.give_up_after)
+        message.due_from().plus(self.give_up_after)
     }
 
     /// The wait after the failure that follows `attempts` earlier ones; the last repeats.
@@ -80,7 +79,8 @@ mod tests {
 
     fn schedule(seconds: &[u64], give_up_after: u64) -> Schedule {
         let span = |s: u64| Span(Duration::from_secs(s));
-        Schedule::new(&Retry { schedule: seconds.iter().map(|&s| span(s)).collect(), give_up_after: span(give_up_after) })
+        let schedule = seconds.iter().map(|&s| span(s)).collect();
+        Schedule::new(&Retry { schedule, give_up_after: span(give_up_after), delay_notice: span(0) })
     }
 
     fn waits(schedule: &Schedule, attempts: i64) -> (u64, u64) {

@@ -89,6 +89,44 @@ pub struct Message {
 }
 
 impl Message {
+    /// One for one recipient that has nothing of its own yet: transactional, under the null reverse-path, with empty fields.
+    pub fn bare(id: Id, team: Id, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            team,
+            key: None,
+            stream: Stream::Transactional,
+            source: Source::Smtp,
+            sandbox: false,
+            reverse_path: None,
+            smtputf8: false,
+            eight_bit: false,
+            ret: None,
+            envid: None,
+            from: String::new(),
+            from_header: String::new(),
+            to_header: String::new(),
+            cc_header: String::new(),
+            reply_to: String::new(),
+            subject: String::new(),
+            message_id: String::new(),
+            tags: Vec::new(),
+            tracking: Tracking::default(),
+            template: None,
+            variables: None,
+            ignore_unsubscribe: false,
+            send_at: None,
+            recipients: 1,
+            size: 0,
+            created_at,
+        }
+    }
+
+    /// When it may be attempted first.
+    pub fn due_from(&self) -> Timestamp {
+        self.send_at.map_or(self.created_at, |at| at.max(self.created_at))
+    }
+
     /// The domain of the From mailbox: A-labels, lower case; empty when there is none.
     pub fn sender_domain(&self) -> &str {
         self.from.rsplit_once('@').map_or("", |(_, domain)| domain)

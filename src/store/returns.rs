@@ -9,6 +9,7 @@ use crate::model::address::Address;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Bounce, RecipientState, Reply};
 use crate::model::suppression::Suppression;
+use crate::store::accept::{self, Acceptance};
 use crate::store::db::Tx;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
@@ -40,13 +41,15 @@ static CHANGE: Sql = Sql::rows(
 record!(StandingRow { idx: i64, state: String, address: String, team_id: Vec<u8>, sandbox: i64, complained: i64 });
 
 /// What a report says of one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Returned {
     /// The recipient's place in the message.
     pub index: i64,
     pub news: News,
     /// The system or program that reports, where it says.
     pub by: Option<String>,
+    /// What the sender is told by mail: accepted in the transaction that writes the news, and not at all when it is none.
+    pub notice: Option<Acceptance>,
 }
 
 /// What became of mail after it had left.
@@ -85,7 +88,7 @@ impl Store {
         settle::lock(&mut tx, std::iter::once(message)).await?;
         let standing = standing(&mut tx, message).await?;
         let (mut sheet, mut written, now) = (Sheet::default(), 0, self.desk().clock().now());
-        let mut changes = Vec::new();
+        let (mut changes, mut notices) = (Vec::new(), Vec::new());
         for (place, told) in returned.iter().enumerate() {
             let Some(recipient) = standing.iter().find(|r| r.index == told.index) else { continue };
             if recipient.state.is_open() {
@@ -97,13 +100,27 @@ impl Store {
                 sheet.changed.insert(message);
                 recipient.write(message, told, self.desk().next_id(), now, &mut sheet);
                 changes.extend(recipient.change(message, &told.news, now));
+                notices.extend(&told.notice);
                 written += 1;
             }
         }
         tx.run(&CHANGE, &[], &changes).await?;
+        notices.iter().for_each(|notice| accept::add_ready(notice, self.desk(), &mut sheet));
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
+        self.announce(&notices);
         Ok(Recorded::Written(written))
+    }
+}
+
+impl Store {
+    /// Wakes the engines, here and elsewhere, for what was left ready.
+    fn announce(&self, ready: &[&Acceptance]) {
+        let Some(first) = ready.first() else { return };
+        if let Some(scheduler) = self.desk().scheduler() {
+            scheduler.wake(first.message.stream);
+        }
+        self.rope().pull();
     }
 }
 

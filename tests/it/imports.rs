@@ -13,11 +13,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("policy", &["mime"]),
     ("store", &[]),
     ("intake", &["policy", "store", "mime", "template"]),
-    ("door", &["intake", "wire", "mime", "template", "store"]),
-    ("delivery", &["wire", "store", "mime"]),
+    ("notices", &["store", "mime"]),
+    ("door", &["intake", "notices", "wire", "mime", "template", "store"]),
+    ("delivery", &["wire", "store", "mime", "notices"]),
     ("domains", &["store", "mime", "delivery"]),
     ("telemetry", &[]),
-    ("app", &["intake", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
+    ("app", &["intake", "notices", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
     ("cli", &["app", "intake", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
 ];
 

@@ -1,12 +1,8 @@
-//! What comes back: bounces in the dialogue, reports at the inbound listener, and what both do to the next submission.
+//! What comes back: reports at the inbound listener, and what they do.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use posthouse::clock::Clock;
-use posthouse::config::Route;
-use posthouse::delivery::Engine;
 use posthouse::delivery::bounce::classify;
 use posthouse::door::inbound::{Inbound, listener};
 use posthouse::id::Id;
@@ -23,7 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::door::House;
 use crate::support::nouns;
-use crate::support::sink::{Act, Script, Sink, Turn};
 use crate::support::smtp::Client;
 use crate::support::stores::on_every_engine;
 
@@ -32,14 +27,19 @@ pub struct Desk {
     store: Store,
     team: Id,
     seal: Seal,
-    address: SocketAddr,
+    pub address: SocketAddr,
     pub shutdown: Shutdown,
 }
 
 impl Desk {
     pub async fn open(store: &Store) -> Self {
+        Self::with(store, |inbound| inbound).await
+    }
+
+    /// One whose listener is changed in this.
+    pub async fn with(store: &Store, change: impl FnOnce(Inbound) -> Inbound) -> Self {
         let team = store.create_team("returns").await.unwrap().id;
-        let inbound = Inbound::open("mx.example.test", store.clone(), Arc::new(classify)).await.unwrap();
+        let inbound = change(Inbound::open("mx.example.test", store.clone(), Arc::new(classify)).await.unwrap());
         let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.unwrap());
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, shutdown) = (socket.local_addr().unwrap(), Shutdown::default());
@@ -303,88 +303,4 @@ fn one_secret_is_made_however_many_ask_at_once() {
         stores[0].close().await;
         stores[1].close().await;
     });
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
-    let replies = |turn: &Turn| match turn.line.to_ascii_lowercase() {
-        line if line.starts_with("rcpt to:<gone@") => {
-            Some(Act::say("550 5.1.1 <gone@example.test>: Recipient address rejected: User unknown"))
-        }
-        line if line.starts_with("rcpt to:<blocked@") => {
-            Some(Act::say("550 5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.test"))
-        }
-        line if line.starts_with("rcpt to:<odd@") => Some(Act::say("550 5.1.1 odd house rule")),
-        _ => None,
-    };
-    let sink = Sink::start(Script::on(replies)).await;
-    let house = House::with(|config| {
-        config.delivery.route = Route::Relay;
-        config.delivery.relay.host = sink.address.ip().to_string();
-        config.delivery.relay.port = sink.address.port();
-        config.require_verified_domain = posthouse::config::AutoBool::Set(false);
-        config.delivery.bounce = vec![posthouse::config::BounceRule {
-            class: posthouse::model::bounce::BounceClass::Policy,
-            code: vec![],
-            status: vec!["5.1.1".to_owned()],
-            text: vec!["odd house rule".to_owned()],
-        }];
-    })
-    .await;
-    let engine = Engine::new(house.store.clone(), &house.config, &[], Clock::System).unwrap();
-    house.shutdown.spawn(engine.run(house.shutdown.clone()));
-    let door = house.door();
-    let mut client = house.converse(&door);
-    client.reply().await;
-    client.login(&house.secret).await;
-    let mut submit = async |to: &str| {
-        client.expect("MAIL FROM:<sender@example.test>", "250 ").await;
-        client.expect(&format!("RCPT TO:<{to}>"), "250 ").await;
-        client.expect("DATA", "354 ").await;
-        client.say(&format!("From: sender@example.test\r\nTo: {to}\r\nSubject: hello\r\n\r\nText.\r\n.")).await
-    };
-    for (to, verdict) in
-        [("gone@example.test", "550 5.7.1 recipient_suppressed"), ("blocked@example.test", "250 "), ("odd@example.test", "250 ")]
-    {
-        let first = submit(to).await;
-        let id: Id = first.rsplit(' ').next().unwrap().parse().expect(&first);
-        let bounced = async || {
-            let listed = house.store.message(None, id).await.unwrap().unwrap();
-            listed.recipients[0].state == RecipientState::Bounced
-        };
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        while !bounced().await {
-            assert!(std::time::Instant::now() < deadline, "{to} does not bounce");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let again = submit(to).await;
-        assert!(again.starts_with(verdict), "{to}: {again}");
-    }
-    let suppressed = house.store.suppressions(house.team, "", 10).await.unwrap();
-    assert_eq!(suppressed.len(), 1);
-    assert_eq!(
-        suppressed[0].evidence.as_deref(),
-        Some("550 5.1.1 <gone@example.test>: Recipient address rejected: User unknown")
-    );
-    house.shutdown.begin();
-    house.shutdown.finished(Duration::from_secs(10)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_only_acted_out_suppresses_nobody() {
-    let house = House::new().await;
-    let engine = Engine::new(house.store.clone(), &house.config, &[], Clock::System).unwrap();
-    house.shutdown.spawn(engine.run(house.shutdown.clone()));
-    let acceptance = nouns::acceptance(house.team, &["bounced@sandbox.test"]);
-    let id = acceptance.message.id;
-    house.store.accept(acceptance).await.unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while house.store.message(None, id).await.unwrap().unwrap().recipients[0].state != RecipientState::Bounced {
-        assert!(std::time::Instant::now() < deadline, "it does not bounce");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(house.store.events(id).await.unwrap()[0].detail["class"], "bad_mailbox");
-    assert_eq!(house.store.suppressions(house.team, "", 10).await.unwrap(), []);
-    house.shutdown.begin();
-    house.shutdown.finished(Duration::from_secs(10)).await;
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use posthouse::config::{CleartextAuth, Config, ListenerTls};
+use posthouse::door::smtp::tls::Certificates;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::returns::Desk;
 use crate::support::door::{House, rules, until};
 use crate::support::smtp::{Client, auth_plain};
 use crate::support::tls::{secure, shown, trusting};
@@ -259,4 +261,33 @@ async fn a_handshake_that_drips_is_given_up() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn reports_come_in_under_the_houses_certificate() {
+    let (house, _, certificate) = House::with_certificate(|_| {}).await;
+    let certificates = Certificates::open(&house.config).expect("TLS");
+    let desk = Desk::with(&house.store, |inbound| inbound.certified_by(certificates)).await;
+    let connector = trusting(&[certificate]);
+    let mut client = Client::greeted(desk.address).await;
+    assert!(client.say("EHLO mx.far.test").await.ends_with("-STARTTLS\n250 ENHANCEDSTATUSCODES"));
+    client.expect("MAIL FROM:<>", "250 ").await;
+    client.expect("STARTTLS", "503 5.5.1").await;
+    client.expect("RSET", "250 ").await;
+    client.send("STARTTLS\r\nMAIL FROM:<evil@far.test>\r\n").await;
+    assert!(client.reply().await.starts_with("220 2.0.0"));
+    let mut client = Client::over(secure(&connector, client.stream).await.expect("a handshake"));
+    client.expect("MAIL FROM:<>", "503 5.5.1").await;
+    assert!(!client.say("EHLO mx.far.test").await.contains("STARTTLS"));
+    client.expect("STARTTLS", "502 5.5.1").await;
+    client.expect("MAIL FROM:<>", "250 ").await;
+    client.expect("QUIT", "221 ").await;
+
+    let house = House::new().await;
+    let plain = Desk::open(&house.store).await;
+    let mut client = Client::greeted(plain.address).await;
+    assert!(!client.say("EHLO mx.far.test").await.contains("STARTTLS"));
+    client.expect("STARTTLS", "502 5.5.1").await;
+    desk.shutdown.begin();
+    plain.shutdown.begin();
 }

@@ -7,9 +7,11 @@ use crate::mime::report::Report;
 use crate::mime::report::complaint::Complaint;
 use crate::mime::report::delivery::{Action, DeliveryReport, RecipientReport};
 use crate::model::address::Address;
-use crate::model::message::Recipient;
-use crate::model::outcome::Bounce;
+use crate::model::message::{Body, Message, Recipient};
+use crate::model::outcome::{Bounce, Outcome};
+use crate::notices::letter as told;
 use crate::store::StoreError;
+use crate::store::accept::Acceptance;
 use crate::store::returns::{News, Recorded, Returned};
 use crate::wire::token::{Purpose, Token};
 
@@ -49,7 +51,7 @@ impl Inbound {
         let Some(listed) = self.store.message(None, token.message).await? else { return Ok(Recorded::Written(0)) };
         let named = |r: &&Recipient| token.recipient.is_none_or(|place| r.index == i64::from(place));
         let recipients: Vec<&Recipient> = listed.recipients.iter().filter(named).collect();
-        let returned = match report {
+        let mut returned = match report {
             Report::Delivery(report) if token.purpose == Purpose::Bounce => self.deliveries(report, &recipients),
             Report::Delivery(_) => Vec::new(),
             Report::Complaint(complaint) => complaints(complaint, &recipients),
@@ -57,7 +59,30 @@ impl Inbound {
         if returned.is_empty() {
             return Ok(Recorded::Written(0));
         }
+        for news in &mut returned {
+            news.notice = self.notice(&listed.message, &recipients, news).await?;
+        }
         self.store.record_returns(token.message, &returned).await
+    }
+
+    /// What the sender is told by mail of a bounce, where the sender asked.
+    async fn notice(
+        &self,
+        message: &Message,
+        recipients: &[&Recipient],
+        returned: &Returned,
+    ) -> Result<Option<Acceptance>, StoreError> {
+        let News::Bounced(bounce) = &returned.news else { return Ok(None) };
+        let recipient = recipients.iter().find(|recipient| recipient.index == returned.index);
+        let (Some(postmaster), Some(recipient)) = (&self.postmaster, recipient) else { return Ok(None) };
+        let outcome = Outcome::Bounced(bounce.clone());
+        let news = told::News { message, recipient, outcome: &outcome, passed_on: false, now: postmaster.now() };
+        if !postmaster.is_due(&news) {
+            return Ok(None);
+        }
+        // Content that is no longer kept is not returned.
+        let body = self.store.body(None, message.id).await?.unwrap_or_default();
+        postmaster.letter(&news, &Body::free(body)).await
     }
 
     /// What is final; a delay, or that mail was passed on, is no news.
@@ -69,7 +94,7 @@ impl Inbound {
                 Action::Delivered => News::Delivered(told.reply.clone()),
                 Action::Delayed | Action::Relayed | Action::Expanded => return None,
             };
-            Some(Returned { index: recipient.index, news, by: report.reporting_mta.clone() })
+            Some(Returned { index: recipient.index, news, by: report.reporting_mta.clone(), notice: None })
         };
         report.recipients.iter().filter_map(news).collect()
     }
@@ -102,6 +127,7 @@ fn complaints(complaint: &Complaint, recipients: &[&Recipient]) -> Vec<Returned>
         index: recipient.index,
         news: News::Complained(complaint.kind.clone()),
         by: complaint.user_agent.clone(),
+        notice: None,
     };
     meant.into_iter().map(news).collect()
 }

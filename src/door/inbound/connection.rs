@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::door::inbound::Inbound;
 use crate::door::inbound::clerk::Entered;
 use crate::door::inbound::session::{Session, Step};
+use crate::door::smtp::sockets::Wire;
 use crate::shutdown::Shutdown;
 
 /// Octets read at once.
@@ -20,49 +21,79 @@ const IDLE: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
 
 /// Serves a connection to its end.
-pub async fn serve(inbound: Inbound, mut stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
-    let mut session = Session::new(inbound.hostname.clone(), inbound.seal.clone());
-    if let Err(error) = converse(&inbound, &mut stream, &mut session, peer, &shutdown).await {
+pub async fn serve(inbound: Inbound, stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
+    let session = Session::new(inbound.hostname.clone(), inbound.seal.clone(), inbound.offers_tls());
+    let connection = Connection { inbound, wire: Wire::Clear(stream), session, peer, ends: Instant::now() + WHOLE };
+    if let Err(error) = connection.converse(&shutdown).await {
         tracing::debug!(%peer, %error, "inbound connection lost");
     }
 }
 
-async fn converse(
-    inbound: &Inbound,
-    stream: &mut TcpStream,
-    session: &mut Session,
+struct Connection {
+    inbound: Inbound,
+    wire: Wire<TcpStream>,
+    session: Session,
     peer: IpAddr,
-    shutdown: &Shutdown,
-) -> io::Result<()> {
-    let ends = Instant::now() + WHOLE;
-    let mut buffer = vec![0; READ];
-    loop {
-        match session.next_step() {
-            Step::Close => {
-                write(stream, session).await?;
-                return stream.shutdown().await;
-            }
-            Step::Enter(tokens, message) => {
-                let entered = inbound.enter(&tokens, &message, peer).await;
-                session.entered(entered == Entered::Taken);
-            }
-            Step::Read => {
-                write(stream, session).await?;
-                tokio::select! {
-                    () = shutdown.begun() => session.close_down(),
-                    read = timeout_at(ends.min(Instant::now() + IDLE), stream.read(&mut buffer)) => match read {
-                        Ok(octets) => match octets? {
-                            0 => return Ok(()),
-                            octets => session.input(&buffer[..octets]),
-                        },
-                        Err(_) => session.too_slow(),
-                    },
+    ends: Instant,
+}
+
+impl Connection {
+    async fn converse(mut self, shutdown: &Shutdown) -> io::Result<()> {
+        let mut buffer = vec![0; READ];
+        loop {
+            match self.session.next_step() {
+                Step::Close => {
+                    self.write().await?;
+                    return self.wire.shutdown().await;
+                }
+                Step::Enter(tokens, message) => {
+                    let entered = self.inbound.enter(&tokens, &message, self.peer).await;
+                    self.session.entered(entered == Entered::Taken);
+                }
+                Step::StartTls => {
+                    self.write().await?;
+                    self = self.secure().await?;
+                }
+                Step::Read => {
+                    self.write().await?;
+                    if !self.read(&mut buffer, shutdown).await? {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
-}
 
-async fn write(stream: &mut TcpStream, session: &mut Session) -> io::Result<()> {
-    timeout(IDLE, stream.write_all_buf(session.output())).await?
+    /// Waits for the peer, or for what ends the waiting. False: the peer has closed.
+    async fn read(&mut self, buffer: &mut [u8], shutdown: &Shutdown) -> io::Result<bool> {
+        tokio::select! {
+            () = shutdown.begun() => self.session.close_down(),
+            read = timeout_at(self.ends.min(Instant::now() + IDLE), self.wire.read(buffer)) => match read {
+                Ok(octets) => match octets? {
+                    0 => return Ok(false),
+                    octets => self.session.input(&buffer[..octets]),
+                },
+                Err(_) => self.session.too_slow(),
+            },
+        }
+        Ok(true)
+    }
+
+    /// The same connection under TLS, with a session that knows nothing of what was said in the clear (RFC 3207 section 4.2).
+    async fn secure(self) -> io::Result<Self> {
+        let (Wire::Clear(stream), Some(certificates)) = (self.wire, &self.inbound.certificates) else {
+            return Err(io::Error::other("STARTTLS that was not offered"));
+        };
+        let (stream, facts) = certificates.shake_hands(stream).await?;
+        tracing::debug!(peer = %self.peer, facts, "inbound connection under TLS");
+        Ok(Self { wire: Wire::Secured(stream), session: self.session.secured(), ..self })
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        let written = async {
+            self.wire.write_all_buf(self.session.output()).await?;
+            self.wire.flush().await
+        };
+        timeout(IDLE, written).await?
+    }
 }

@@ -1,5 +1,5 @@
 //! The inbound listener: what comes back about our mail. It takes bounces and complaints at the return addresses that we made, and
-//! nothing else; it neither offers AUTH nor passes anything on.
+//! nothing else; it offers STARTTLS with the house's certificate, and neither AUTH nor a way on.
 
 mod clerk;
 mod connection;
@@ -9,8 +9,10 @@ mod session;
 use std::sync::Arc;
 
 use crate::door::smtp::limits::Limits;
+use crate::door::smtp::tls::Certificates;
 use crate::model::bounce::BounceClass;
 use crate::model::outcome::Reply;
+use crate::notices::Postmaster;
 use crate::store::secrets::RETURN_ADDRESSES;
 use crate::store::{Store, StoreError};
 use crate::wire::token::Seal;
@@ -30,6 +32,10 @@ pub struct Inbound {
     store: Store,
     classify: Classify,
     limits: Limits,
+    /// `None`: nobody is told anything by mail.
+    postmaster: Option<Arc<Postmaster>>,
+    /// `None`: STARTTLS is not offered.
+    certificates: Option<Certificates>,
 }
 
 impl Inbound {
@@ -37,7 +43,21 @@ impl Inbound {
     pub async fn open(hostname: &str, store: Store, classify: Classify) -> Result<Self, StoreError> {
         let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await?);
         let limits = Limits::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
-        Ok(Self { hostname: hostname.into(), seal, store, classify, limits })
+        Ok(Self { hostname: hostname.into(), seal, store, classify, limits, postmaster: None, certificates: None })
+    }
+
+    /// With somebody to tell senders of what comes back.
+    pub fn telling_by(self, postmaster: Postmaster) -> Self {
+        Self { postmaster: Some(Arc::new(postmaster)), ..self }
+    }
+
+    /// With certificates to offer STARTTLS by (RFC 3207), while there is one that can be loaded.
+    pub fn certified_by(self, certificates: Certificates) -> Self {
+        Self { certificates: Some(certificates), ..self }
+    }
+
+    fn offers_tls(&self) -> bool {
+        self.certificates.as_ref().is_some_and(|certificates| certificates.acceptor().is_some())
     }
 }
 

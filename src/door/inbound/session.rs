@@ -26,6 +26,8 @@ pub enum Step {
     Read,
     /// A whole message for these addresses; [`Session::entered`] answers.
     Enter(Vec<Token>, Vec<u8>),
+    /// Write what waits, lay TLS over the connection, and go on with [`Session::secured`].
+    StartTls,
     /// Write what waits, and close.
     Close,
 }
@@ -37,6 +39,7 @@ pub struct Session {
     seal: Seal,
     inbound: BytesMut,
     outbound: BytesMut,
+    offers_tls: bool,
     greeted: bool,
     transaction: Option<Vec<Token>>,
     data: Option<Data>,
@@ -55,22 +58,32 @@ struct Data {
 
 impl Session {
     /// A session that begins with the greeting.
-    pub fn new(hostname: Arc<str>, seal: Seal) -> Self {
+    pub fn new(hostname: Arc<str>, seal: Seal, offers_tls: bool) -> Self {
         let greeting = Reply::new(220, None, format!("{hostname} ESMTP Posthouse; reports only"));
-        let mut session = Self {
+        let mut session = Self::silent(hostname, seal, offers_tls);
+        greeting.write(&mut session.outbound);
+        session
+    }
+
+    fn silent(hostname: Arc<str>, seal: Seal, offers_tls: bool) -> Self {
+        Self {
             hostname,
             seal,
             inbound: BytesMut::new(),
             outbound: BytesMut::new(),
+            offers_tls,
             greeted: false,
             transaction: None,
             data: None,
             errors: 0,
             commands: 0,
             closed: false,
-        };
-        greeting.write(&mut session.outbound);
-        session
+        }
+    }
+
+    /// After the handshake of [`Step::StartTls`]: of the conversation in the clear only what it has cost is known (RFC 3207 section 4.2).
+    pub fn secured(self) -> Self {
+        Self { errors: self.errors, commands: self.commands, ..Self::silent(self.hostname, self.seal, false) }
     }
 
     /// Takes bytes read from the peer.
@@ -125,6 +138,7 @@ impl Session {
                 self.commands += 1;
                 match Command::parse(&line) {
                     _ if self.commands > COMMANDS => self.end(421, "4.7.0", "too many commands; closing"),
+                    Ok(Command::StartTls) if self.offers_tls => return self.start_tls(),
                     Ok(command) => self.obey(command),
                     Err(error) => self.refuse(&error),
                 }
@@ -170,14 +184,28 @@ impl Session {
     fn greet(&mut self, extended: bool) {
         (self.greeted, self.transaction) = (true, None);
         let reply = match extended {
-            true => Reply::new(250, None, "ENHANCEDSTATUSCODES")
-                .remark(&*self.hostname)
-                .remark("PIPELINING")
-                .remark(format!("SIZE {MESSAGE}"))
-                .remark("8BITMIME"),
+            true => {
+                let reply = Reply::new(250, None, "ENHANCEDSTATUSCODES")
+                    .remark(&*self.hostname)
+                    .remark("PIPELINING")
+                    .remark(format!("SIZE {MESSAGE}"))
+                    .remark("8BITMIME");
+                if self.offers_tls { reply.remark("STARTTLS") } else { reply }
+            }
             false => Reply::new(250, None, self.hostname.to_string()),
         };
         reply.write(&mut self.outbound);
+    }
+
+    /// RFC 3207. What came after it in the clear is thrown away, not run under TLS.
+    fn start_tls(&mut self) -> Option<Step> {
+        if self.transaction.is_some() {
+            self.fail(503, "5.5.1", "STARTTLS comes before MAIL");
+            return None;
+        }
+        self.inbound.clear();
+        self.say(220, "2.0.0", "go ahead");
+        Some(Step::StartTls)
     }
 
     /// Reports come from the null reverse-path, complaints mostly not: neither is judged.

@@ -12,22 +12,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::server::TlsStream;
 
 use crate::door::smtp::door::Door;
 use crate::door::smtp::house;
 use crate::door::smtp::patience::Patience;
 use crate::door::smtp::session::{Action, Peer, Reading, Session, Tls};
 use crate::door::smtp::sockets::{Socket, Wire};
-use crate::door::smtp::tls;
 use crate::shutdown::Shutdown;
 
 /// Octets read at once.
 const READ: usize = 32 * 1024;
 /// A reply buffer larger than this is given back once it is written.
 const KEPT_OUTPUT: usize = 4096;
-/// A handshake takes a few round trips; one that takes longer is not meant.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long it may take under TLS to tell a peer that there is no place for it.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How long, and for how many octets, to wait for the peer to close after us.
@@ -44,7 +40,7 @@ pub async fn serve<S: Socket>(door: Arc<Door>, stream: S, peer: Peer, shutdown: 
 /// Serves a connection that is under TLS from its first octet, to its end.
 pub async fn serve_implicit<S: Socket>(door: Arc<Door>, stream: S, peer: Peer, shutdown: Shutdown) {
     let address = peer.address;
-    match Box::pin(shake_hands(&door, stream)).await {
+    match Box::pin(door.certificates.shake_hands(stream)).await {
         Ok((stream, facts)) => {
             let peer = Peer { tls: Tls::Active(facts), ..peer };
             let connection = Connection::new(door, Wire::Secured(stream), peer, shutdown);
@@ -57,7 +53,7 @@ pub async fn serve_implicit<S: Socket>(door: Arc<Door>, stream: S, peer: Peer, s
 /// Turns away a peer that expects TLS from its first octet: it can be told nothing before a handshake, and is given little time for one.
 pub async fn turn_away<S: Socket>(door: Arc<Door>, stream: S, line: BytesMut) {
     let farewell = async {
-        let (mut stream, _) = shake_hands(&door, stream).await?;
+        let (mut stream, _) = door.certificates.shake_hands(stream).await?;
         stream.write_all(&line).await?;
         stream.shutdown().await
     };
@@ -219,7 +215,7 @@ impl<S: Socket> Connection<S> {
         let Wire::Clear(stream) = self.wire else {
             return Err(io::Error::other("STARTTLS under TLS"));
         };
-        let (stream, facts) = shake_hands(&self.door, stream).await?;
+        let (stream, facts) = self.door.certificates.shake_hands(stream).await?;
         let session = self.session.secured(facts);
         Ok(Self { wire: Wire::Secured(stream), session, patience: Patience::begin(), ..self })
     }
@@ -253,12 +249,4 @@ async fn fill<S: Socket>(wire: &mut Wire<S>, session: &mut Session) -> io::Resul
         Poll::Ready(Ok(buffer.filled().len()))
     })
     .await
-}
-
-/// Lays TLS over the stream; the facts are version and cipher suite.
-async fn shake_hands<S: Socket>(door: &Door, stream: S) -> io::Result<(Box<TlsStream<S>>, String)> {
-    let acceptor = door.certificates.acceptor().ok_or_else(|| io::Error::other("there is no certificate"))?;
-    let stream = Box::new(timeout(HANDSHAKE, acceptor.accept(stream)).await??);
-    let facts = tls::facts(stream.get_ref().1);
-    Ok((stream, facts))
 }

@@ -8,13 +8,18 @@ use std::time::{Duration, SystemTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::{Config, ListenerTls};
 use crate::door::smtp::self_signed;
+use crate::door::smtp::sockets::Socket;
 use crate::pem;
 use crate::shutdown::Shutdown;
 
+/// A handshake takes a few round trips; one that takes longer is not meant.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often the files are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
@@ -80,6 +85,14 @@ impl Certificates {
         loaded.then(|| self.config.clone().into())
     }
 
+    /// Lays TLS over a stream that was taken from a peer; the facts are version and cipher suite.
+    pub async fn shake_hands<S: Socket>(&self, stream: S) -> io::Result<(Box<TlsStream<S>>, String)> {
+        let acceptor = self.acceptor().ok_or_else(|| io::Error::other("there is no certificate"))?;
+        let stream = Box::new(timeout(HANDSHAKE, acceptor.accept(stream)).await??);
+        let facts = facts(stream.get_ref().1);
+        Ok((stream, facts))
+    }
+
     /// Reads the pair again. A pair that is broken or does not match leaves the old one in use. Blocks for two small files.
     pub fn reload(&self) {
         let Some(files) = &self.files else { return };
@@ -135,8 +148,8 @@ fn server_config(current: Arc<Current>) -> Result<Arc<ServerConfig>, rustls::Err
     Ok(Arc::new(config.with_no_client_auth().with_cert_resolver(current)))
 }
 
-/// Version and cipher suite: `TLSv1.3 TLS13_AES_256_GCM_SHA384`.
-pub fn facts(connection: &ServerConnection) -> String {
+/// `TLSv1.3 TLS13_AES_256_GCM_SHA384`.
+fn facts(connection: &ServerConnection) -> String {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",

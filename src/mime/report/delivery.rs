@@ -100,7 +100,7 @@ fn reply(group: &Group<'_>) -> Reply {
 /// The reply code in front.
 fn code(text: &str) -> Option<u16> {
     let ends = text.as_bytes().get(3).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.');
-    let code = text.get(..3)?.parse().ok().filter(|code| (400..600).contains(code))?;
+    let code = text.get(..3)?.parse().ok().filter(|code| (200..600).contains(code))?;
     ends.then_some(code)
 }
 

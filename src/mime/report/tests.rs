@@ -129,6 +129,12 @@ fn reports_of_many_makers_are_read() {
             Action::Delivered,
             "2.0.0 ",
         ),
+        (
+            "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822;a@b.example\nAction: delivered\nStatus: 2.1.5\nDiagnostic-Code: smtp; 250 2.1.5 delivered to mailbox\n",
+            "a@b.example",
+            Action::Delivered,
+            "250 2.1.5 delivered to mailbox",
+        ),
     ];
     for (machine, address, action, line) in table {
         let told = one(machine);

@@ -1,13 +1,16 @@
 //! What senders are told by mail, and when nobody is told.
 
+use posthouse::config::units::Span;
 use posthouse::mime::report::Report;
 use posthouse::mime::report::delivery::{Action, RecipientReport};
 use posthouse::model::envelope::DsnNotify;
 use posthouse::model::key::{DsnChoice, KeyRights, Secret};
+use posthouse::notices::Postmaster;
 use posthouse::store::keys::NewKey;
 
 use super::returning::team_of;
 use super::*;
+use crate::returns::{Desk, GONE};
 use crate::support::dns::{Dns, Records};
 use crate::support::sink::{Act, Received, Script};
 use crate::support::stores::on_every_engine;
@@ -99,6 +102,62 @@ fn a_next_hop_that_was_asked_tells_of_success_itself() {
         let [passed] = &sink.received()[..] else { panic!("not one message") };
         assert!(passed.mail.ends_with(" ENVID=E+201"), "{}", passed.mail);
         assert_eq!(passed.rcpt, ["RCPT TO:<fine@dest.test> NOTIFY=SUCCESS"]);
+    });
+}
+
+#[test]
+fn a_bounce_that_comes_back_later_is_told_with_its_outcome_and_once() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::willing().await);
+        let team = team_of(store, "example.test", true).await;
+        let mut config = config(&sink);
+        config.smtp.hostname = "post.test".to_owned();
+        config.inbound.address = "127.0.0.1:25".to_owned();
+        let desk =
+            Desk::with(store, |inbound| inbound.telling_by(Postmaster::new(store.clone(), &config, book.clock.clone()))).await;
+        let (auto, never) = (key(store, team, DsnChoice::Auto).await, key(store, team, DsnChoice::Never).await);
+        let engine = Running::start(store, &config, &book.clock);
+        for (number, (key, notify)) in [(auto, "DELAY"), (never, "FAILURE"), (auto, "FAILURE")].into_iter().enumerate() {
+            let id = ask(store, team, key, OWN, &["b@example.test"], Some(notify)).await;
+            let passed_on = sink.wait_received(number + 1).await.remove(number).mail;
+            until("it has left", || async { states(store, id).await == [RecipientState::Sent] }).await;
+            let path = passed_on.strip_prefix("MAIL FROM:<").and_then(|rest| rest.split_once('>')).expect("a path").0;
+            for _ in 0..2 {
+                assert!(desk.delivery(path, GONE).await.starts_with("250 "));
+            }
+            assert_eq!(states(store, id).await, [RecipientState::Bounced]);
+        }
+        let letter = sink.wait_received(4).await.remove(3);
+        until("all have ended", || async { store.queued(team).await == Ok(0) }).await;
+        engine.stop().await;
+        assert_eq!(sink.received().len(), 4, "one is told, who asked for it, and of one bounce");
+        assert!(letter.mail.starts_with("MAIL FROM:<>"), "{}", letter.mail);
+        assert_eq!(of_recipient(&told(&letter)), ("b@example.test", Action::Failed, Some("5.1.1")));
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn a_delay_is_told_once() {
+    on_every_engine(|book| async move {
+        let script = Script::on(|turn| turn.line.starts_with("RCPT TO:<busy@").then(|| Act::say("451 4.2.0 not now")));
+        let (store, sink) = (&book.store, Sink::start(script).await);
+        let team = team_of(store, "example.test", false).await;
+        let key = key(store, team, DsnChoice::Auto).await;
+        let mut config = config(&sink);
+        config.smtp.hostname = "post.test".to_owned();
+        config.delivery.retry.schedule = vec![Span(Duration::from_millis(1))];
+        config.delivery.retry.delay_notice = Span(Duration::from_millis(1));
+        let engine = Running::start(store, &config, &book.clock);
+        let id = ask(store, team, key, OWN, &["busy@dest.test"], Some("DELAY")).await;
+        let letter = sink.wait_received(1).await.remove(0);
+        let attempts = async || recipients(store, id).await[0].attempts;
+        let before = attempts().await;
+        until("more attempts", || async { attempts().await >= before + 3 }).await;
+        engine.stop().await;
+        assert_eq!(sink.received().len(), 1);
+        assert_eq!(of_recipient(&told(&letter)), ("busy@dest.test", Action::Delayed, Some("4.2.0")));
+        assert!(String::from_utf8_lossy(&letter.content).contains("\r\nWill-Retry-Until: "));
     });
 }
 

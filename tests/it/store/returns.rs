@@ -3,13 +3,12 @@
 use posthouse::model::bounce::BounceClass;
 use posthouse::model::outcome::{Bounce, Outcome, Reply};
 use posthouse::store::accept::Accepted;
-use posthouse::store::claim::Lane;
 use posthouse::store::returns::{News, Recorded, Returned};
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
 
-use super::{delivered, keyed, settlement};
+use super::{claimed, delivered, keyed, settlement};
 
 fn bad(address: &str) -> Bounce {
     let class = BounceClass::BadMailbox;
@@ -17,7 +16,7 @@ fn bad(address: &str) -> Bounce {
 }
 
 fn returned(index: i64, news: News) -> Vec<Returned> {
-    vec![Returned { index, news, by: None }]
+    vec![Returned { index, news, by: None, notice: None }]
 }
 
 #[test]
@@ -25,12 +24,10 @@ fn a_bad_address_is_suppressed_with_its_settle_whether_or_not_the_batch_has_to_b
     on_every_engine(|book| async move {
         let team = book.store.create_team("t").await.unwrap().id;
         let epoch = book.store.open_epoch("test").await.unwrap();
-        book.store.accept(acceptance(team, &["alone@example.test"])).await.unwrap();
-        let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+        let claim = claimed(&book.store, epoch, acceptance(team, &["alone@example.test"])).await;
         let bounce = settlement(&claim, &Outcome::Bounced(bad("alone@example.test")));
         assert_eq!(book.store.settle(bounce).await, Ok(0));
-        book.store.accept(acceptance(team, &["beside@example.test", "fenced@example.test"])).await.unwrap();
-        let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+        let claim = claimed(&book.store, epoch, acceptance(team, &["beside@example.test", "fenced@example.test"])).await;
         let mut bounces = settlement(&claim, &Outcome::Bounced(bad("beside@example.test")));
         bounces.outcomes[1].attempt += 1;
         bounces.outcomes[1].outcome = Outcome::Bounced(bad("fenced@example.test"));
@@ -48,8 +45,7 @@ fn a_complaint_that_two_processes_hear_at_once_is_written_once() {
         let epoch = book.store.open_epoch("test").await.unwrap();
         let other = book.again().await;
         for round in 0..30 {
-            book.store.accept(acceptance(team, &["b@example.test"])).await.unwrap();
-            let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+            let claim = claimed(&book.store, epoch, acceptance(team, &["b@example.test"])).await;
             book.store.settle(settlement(&claim, &delivered())).await.unwrap();
             let message = claim.message.id;
             let (store, other) = (book.store.clone(), other.clone());
@@ -73,8 +69,7 @@ fn a_late_bounce_leaves_the_key_to_the_message_that_has_it_now() {
         let team = book.store.create_team("t").await.unwrap().id;
         let epoch = book.store.open_epoch("test").await.unwrap();
         let offer = || keyed(acceptance(team, &["b@example.test", "c@example.test"]), 1, 1, true);
-        assert_eq!(book.store.accept(offer()).await, Ok(Accepted::New));
-        let claim = book.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap().remove(0);
+        let claim = claimed(&book.store, epoch, offer()).await;
         let mut ended = settlement(&claim, &delivered());
         ended.outcomes[0].outcome = Outcome::Bounced(Reply::new(550, None, "no").into());
         assert_eq!(book.store.settle(ended).await, Ok(0));

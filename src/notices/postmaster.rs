@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::delivery::notices::{Facts, due, letter};
-use crate::delivery::pace::Pace;
-use crate::delivery::poison::guarded;
 use crate::id::{Id, Ids};
 use crate::model::address::Address;
 use crate::model::domain::DomainStanding;
 use crate::model::key::DsnChoice;
-use crate::model::message::Message;
+use crate::model::message::{Body, Message};
+use crate::notices::letter::{Facts, News, Patience};
 use crate::recent::Recent;
 use crate::store::accept::Acceptance;
 use crate::store::handover::Claim;
@@ -25,43 +23,70 @@ const REMEMBERED: Duration = Duration::from_secs(4);
 /// How many keys are remembered.
 const REMEMBERED_AT_MOST: usize = 4096;
 
+/// Between two questions to a store that can't be reached.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Tells senders by mail.
 pub struct Postmaster {
     store: Store,
     hostname: String,
+    patience: Patience,
     clock: Clock,
     ids: Ids,
     choices: Recent<Id, DsnChoice>,
-    /// Between two questions to a store that can't be reached.
-    pause: Duration,
-}
-
-/// Whether there may be anything to tell: most mail asks for nothing, and then nothing more need be known.
-pub fn is_asked(claim: &Claim, settlement: &Settlement, passed_on: bool) -> bool {
-    let mut outcomes = claim.recipients.iter().zip(&settlement.outcomes);
-    claim.message.reverse_path.is_some() && outcomes.any(|(r, s)| due(r.path.notify, &s.outcome, passed_on).is_some())
 }
 
 impl Postmaster {
-    /// Of the house with this name and store.
-    pub fn new(store: Store, config: &Config, pace: &Pace, clock: Clock) -> Self {
+    /// Of the house with this store.
+    pub fn new(store: Store, config: &Config, clock: Clock) -> Self {
+        let retry = &config.delivery.retry;
+        let patience = Patience { delayed_after: retry.delay_notice.0, give_up_after: retry.give_up_after.0 };
         let choices = Recent::new(REMEMBERED, REMEMBERED_AT_MOST);
-        let hostname = config.smtp.hostname.clone();
-        Self { store, hostname, ids: Ids::random(clock.clone()), clock, choices, pause: pace.settle_retry_max }
+        Self { store, hostname: config.smtp.hostname.clone(), patience, ids: Ids::random(clock.clone()), clock, choices }
     }
 
-    /// The settlement of a claim, with the letters that go with its outcomes. Waits for a store that can't be reached, as settling does.
-    pub async fn tell(&self, claim: &Claim, settlement: Settlement, passed_on: bool) -> Settlement {
-        // Outcomes are written whatever their letters do.
-        let notices = guarded(self.letters(claim, &settlement, passed_on)).await.unwrap_or_default();
-        Settlement { notices, ..settlement }
+    /// The time by its clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
-    async fn letters(&self, claim: &Claim, settlement: &Settlement, passed_on: bool) -> Vec<(i64, Acceptance)> {
+    /// Whether there may be anything to tell: most mail asks for nothing, and then nothing more need be known.
+    pub fn is_asked(&self, claim: &Claim, settlement: &Settlement, passed_on: bool) -> bool {
+        claim.message.reverse_path.is_some() && self.news(claim, settlement, passed_on).any(|(_, news)| self.is_due(&news))
+    }
+
+    /// Whether this is to be told, if the sender is one who is told anything.
+    pub fn is_due(&self, news: &News<'_>) -> bool {
+        news.due(self.patience).is_some()
+    }
+
+    /// The letters that go with the outcomes of a claim, by the recipient's place. Waits for a store that can't be reached, as settling
+    /// does.
+    pub async fn letters(&self, claim: &Claim, settlement: &Settlement, passed_on: bool) -> Vec<(i64, Acceptance)> {
         let Some((is_own_domain, choice)) = self.sender(&claim.message).await else { return Vec::new() };
-        let facts = Facts { is_own_domain, choice, passed_on, hostname: &self.hostname, now: self.clock.now() };
+        let facts = Facts { is_own_domain, choice, hostname: &self.hostname };
+        let letter = |news: &News<'_>| news.letter(&claim.body, facts, self.patience, &self.ids);
+        self.news(claim, settlement, passed_on).filter_map(|(place, news)| Some((place, letter(&news)?))).collect()
+    }
+
+    fn news<'a>(
+        &self,
+        claim: &'a Claim,
+        settlement: &'a Settlement,
+        passed_on: bool,
+    ) -> impl Iterator<Item = (i64, News<'a>)> + use<'a> {
+        let (message, now) = (&*claim.message, self.clock.now());
         let outcomes = claim.recipients.iter().zip(&settlement.outcomes);
-        outcomes.filter_map(|(r, s)| Some((r.index, letter(claim, r, &s.outcome, facts, &self.ids)?))).collect()
+        outcomes.map(move |(recipient, settled)| {
+            (recipient.index, News { message, recipient, outcome: &settled.outcome, passed_on, now })
+        })
+    }
+
+    /// The letter that tells of one recipient, of a message whose attempts are over.
+    pub async fn letter(&self, news: &News<'_>, body: &Body) -> Result<Option<Acceptance>, StoreError> {
+        let (is_own_domain, choice) = self.ask(news.message).await?;
+        let facts = Facts { is_own_domain, choice, hostname: &self.hostname };
+        Ok(news.letter(body, facts, self.patience, &self.ids))
     }
 
     /// Whether the reverse-path is in a domain of the team's own, and what the key's owner wants; `None`: the store's answer makes no sense.
@@ -75,7 +100,7 @@ impl Postmaster {
                 }
                 Err(failure) => {
                     tracing::warn!(message = %message.id, %failure, "a sender waits to be told");
-                    sleep(self.pause).await;
+                    sleep(PAUSE).await;
                 }
             }
         }
