@@ -1,5 +1,6 @@
 //! Leave to send: what warms up has a budget for the day, and each message is taken from it before it goes.
 
+use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Delivery;
-use crate::config::warmup::Sender;
+use crate::config::warmup::{Sender, Source};
 use crate::delivery::departure::{Departure, End};
 use crate::delivery::fate::Fate;
 use crate::delivery::shape::sources::{Choice, Family, Origins};
@@ -41,37 +42,42 @@ pub struct Taken {
 /// Why a message may not leave.
 #[derive(Clone, Debug)]
 pub enum Denied {
-    /// No budget has anything left before then; why, in words.
-    Spent { until: Timestamp, why: String },
+    /// No budget has anything left before then; why, in words. Where it is the budgets of addresses another way may be open.
+    Spent { until: Timestamp, why: String, of_addresses: bool },
     /// The budget can't be read.
     Unknown(StoreError),
 }
 
 impl Allowance {
-    /// From the configuration; `None`: it has nothing that any message would have to be asked for.
-    pub fn new(delivery: &Delivery, store: Store, clock: Clock) -> Option<Arc<Self>> {
-        let is_needed = !(delivery.source.is_empty() && delivery.sender.is_empty());
-        is_needed.then(|| {
-            Arc::new(Self {
-                origins: Origins::new(&delivery.source),
-                senders: delivery.sender.clone(),
-                budgets: Mutex::default(),
-                drawing: Semaphore::new(1),
-                store,
-                clock,
-            })
-        })
+    /// From the configuration; `None`: it has nothing that any message would have to be asked for. An address that this machine does not
+    /// have is an error.
+    pub fn new(delivery: &Delivery, store: Store, clock: Clock) -> Result<Option<Arc<Self>>, String> {
+        if delivery.source.is_empty() && delivery.sender.is_empty() {
+            return Ok(None);
+        }
+        delivery.source.iter().zip(1..).try_for_each(|(source, place)| at_hand(source, place))?;
+        Ok(Some(Arc::new(Self {
+            origins: Origins::new(&delivery.source),
+            senders: delivery.sender.clone(),
+            budgets: Mutex::default(),
+            drawing: Semaphore::new(1),
+            store,
+            clock,
+        })))
     }
 
-    /// Leave for one transaction of the message: as far as its sender's domain goes, and for an address to leave from when it goes
-    /// directly, to `destination`.
-    pub async fn departure(self: &Arc<Self>, message: &Message, destination: Option<&str>) -> Result<Departure, Denied> {
+    /// Leave for one transaction of the message: as far as its sender's domain goes, and for an address to leave from to `destination`,
+    /// a smarthost's name or that of direct mail's hosts.
+    pub async fn departure(self: &Arc<Self>, message: &Message, destination: &str) -> Result<Departure, Denied> {
         let domain = message.sender_domain();
         let sender = match of_sender(&self.senders, domain) {
             Some(warming) => Some(self.take(&warming).await?),
             None => None,
         };
-        let Some(destination) = destination else { return Ok(Departure { sender, ..Departure::default() }) };
+        // Who listens on this very machine is not reached from its public addresses, and shows none to anybody.
+        if is_loopback(destination) && !self.origins.have_loopback() {
+            return Ok(Departure { sender, ..Departure::default() });
+        }
         let key = format!("{destination} {domain}");
         let v4 = self.end(message, Family::V4, &key).await?;
         let v6 = self.end(message, Family::V6, &key).await?;
@@ -106,7 +112,7 @@ impl Allowance {
                 Leave::Given => return Ok(Taken { allowance: self.clone(), warming: warming.clone(), at, spent: false }),
                 Leave::Spent { until, budget } => {
                     let why = format!("{} warms up: today's budget of {budget} is spent", warming.name());
-                    return Err(Denied::Spent { until, why });
+                    return Err(Denied::Spent { until, why, of_addresses: false });
                 }
                 Leave::Draw(_) => self.draw(warming).await.map_err(Denied::Unknown)?,
             }
@@ -128,6 +134,17 @@ impl Allowance {
     }
 }
 
+/// Found out before mail fails by it. A socket for datagrams is bound as others are, and nobody can connect to it.
+fn at_hand(source: &Source, place: usize) -> Result<(), String> {
+    let bound = UdpSocket::bind((source.address, 0));
+    let failed = |e| format!("delivery.source {place} ({}): no connection can be made from this address: {e}", source.address);
+    bound.map(drop).map_err(failed)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 impl Taken {
     /// Whether the message was sent.
     pub fn spend(&mut self, spent: bool) {
@@ -144,11 +161,24 @@ impl Drop for Taken {
 }
 
 impl Denied {
+    /// Whether the message may leave by another way.
+    pub fn leaves_other_ways(&self) -> bool {
+        matches!(self, Self::Spent { of_addresses: true, .. })
+    }
+
+    /// In words.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Spent { why, .. } => why.clone(),
+            Self::Unknown(failure) => format!("today's budget can't be read: {failure}"),
+        }
+    }
+
     /// What that means for the recipients.
     pub fn fate(self) -> Fate {
         match self {
-            Self::Spent { until, why } => Fate::PutOff { until: until.plus(SPREAD.mul_f64(rand::random())), why },
-            Self::Unknown(failure) => Fate::Later(Reply::fault(format!("today's budget can't be read: {failure}"))),
+            Self::Spent { until, why, .. } => Fate::PutOff { until: until.plus(SPREAD.mul_f64(rand::random())), why },
+            unknown @ Self::Unknown(_) => Fate::Later(Reply::fault(unknown.why())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where one transaction may leave from, with the parts of the budgets that were taken for it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::clock::Timestamp;
 use crate::delivery::allowance::{Denied, Taken};
@@ -49,15 +49,24 @@ impl Departure {
     }
 
     /// Whether a connection to `peer` may be made.
-    pub fn opens(&self, peer: IpAddr) -> bool {
+    fn opens(&self, peer: IpAddr) -> bool {
         matches!(self.end(peer), End::Any | End::At(..))
     }
 
     /// Why none may be made to `peer` today, when that is only for today.
-    pub fn denied(&self, peer: IpAddr) -> Option<Denied> {
+    fn denied(&self, peer: IpAddr) -> Option<Denied> {
         let End::Spent { until, stream } = self.end(peer) else { return None };
         let why = format!("all addresses for {stream} mail warm up: today's budgets are spent");
-        Some(Denied::Spent { until: *until, why })
+        Some(Denied::Spent { until: *until, why, of_addresses: true })
+    }
+
+    /// Those of a host's addresses that connections may be made to; else why to none, when that is only for today.
+    pub fn opened(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Option<Denied>> {
+        let (open, closed): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| self.opens(address.ip()));
+        if open.is_empty() && !closed.is_empty() {
+            return Err(closed.iter().find_map(|address| self.denied(address.ip())));
+        }
+        Ok(open)
     }
 
     /// What connections are bound to: at most one address of each family.

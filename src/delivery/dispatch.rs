@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::clock::{Clock, Timestamp};
 use crate::config::routing::RouteName;
 use crate::config::{Config, Delivery};
+use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
 use crate::delivery::fate::{Fate, Fates};
 use crate::delivery::gate::Gate;
@@ -20,11 +21,11 @@ use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::peers::Peers;
 use crate::delivery::places::Place;
-use crate::delivery::postmaster::{self, Postmaster};
+use crate::delivery::poison::guarded;
 use crate::delivery::queue::{Pushed, PutOff, Queue};
 use crate::delivery::queues::Queues;
 use crate::delivery::retry::Schedule;
-use crate::delivery::route::courier::Away;
+use crate::delivery::route::carried::Away;
 use crate::delivery::route::direct::{Direct, Service};
 use crate::delivery::route::{Destination, Routes};
 use crate::delivery::runner::Runner;
@@ -32,6 +33,7 @@ use crate::delivery::trial::Trials;
 use crate::model::hop::Hop;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Bounce, Outcome, Reply};
+use crate::notices::Postmaster;
 use crate::store::handover::{Claim, Epoch};
 use crate::store::settle::{Settled, Settlement};
 
@@ -69,7 +71,7 @@ impl Dispatch {
         clock: Clock,
     ) -> Self {
         let delivery = &config.delivery;
-        let postmaster = Postmaster::new(ledger.store().clone(), config, pace, clock.clone());
+        let postmaster = Postmaster::new(ledger.store().clone(), config, clock.clone());
         Self {
             routes,
             queues: Queues::default(),
@@ -115,7 +117,8 @@ impl Dispatch {
     pub fn start(self: &Arc<Self>, claim: Claim, place: Place, suspect: bool) {
         let place = Arc::new(place);
         for (course, claim) in self.routes.assign(claim) {
-            self.send(Parcel { claim, place: place.clone(), course, service: None, suspect });
+            let (place, passed) = (place.clone(), Vec::new());
+            self.send(Parcel { claim, place, course, service: None, suspect, passed, away: None });
         }
     }
 
@@ -127,7 +130,7 @@ impl Dispatch {
             RouteName::Direct => match self.routes.direct() {
                 Some(direct) => drop(self.runtime.spawn(self.clone().find_hosts(direct.clone(), parcel))),
                 None => {
-                    let hop = nowhere(&parcel, Duration::ZERO);
+                    let hop = parcel.hop(None, Duration::ZERO);
                     self.onwards(parcel, Away::Unreachable(Reply::fault("there is no direct route")), hop);
                 }
             },
@@ -137,8 +140,11 @@ impl Dispatch {
     /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
         let began = Instant::now();
-        let Parcel { claim, place, course, suspect, .. } = parcel;
-        let part = |claim, service| Parcel { claim, place: place.clone(), course: course.clone(), service, suspect };
+        let Parcel { claim, place, course, suspect, passed, away, .. } = parcel;
+        let part = |claim, service| {
+            let (place, course, passed, away) = (place.clone(), course.clone(), passed.clone(), away.clone());
+            Parcel { claim, place, course, service, suspect, passed, away }
+        };
         let plan = tokio::select! {
             plan = direct.plan(claim.clone()) => plan,
             () = self.gate.drained() => return self.release(part(claim, None)),
@@ -148,12 +154,9 @@ impl Dispatch {
         }
         for (unroutable, claim) in plan.unroutable {
             let parcel = part(claim, None);
-            let hop = nowhere(&parcel, began.elapsed());
+            let hop = parcel.hop(None, began.elapsed());
             match unroutable {
-                Unroutable::Never(reply) => {
-                    let fates = vec![Fate::Refused(reply); parcel.claim.recipients.len()];
-                    self.conclude(parcel, fates.into(), hop);
-                }
+                Unroutable::Never(reply) => self.conclude_all(parcel, Fate::Refused(reply), hop),
                 Unroutable::Later(reply) => self.onwards(parcel, Away::Unreachable(reply), hop),
             }
         }
@@ -209,13 +212,31 @@ impl Dispatch {
 
     /// What can't go by one way, as `hop` found, goes by the next of its course; after the last it waits.
     pub(super) fn onwards(self: &Arc<Self>, parcel: Parcel, away: Away, hop: Hop) {
+        let reply = away.reply().clone();
         match parcel.course.onwards() {
-            Some(course) => self.send(Parcel { course, service: None, ..parcel }),
+            Some(course) => {
+                let line = reply.line();
+                self.send(Parcel { away: Some(reply), ..parcel.onto(course, hop, line) });
+            }
+            None => self.conclude_all(parcel, Fate::Later(reply), hop),
+        }
+    }
+
+    /// What may not leave by one way today goes by the next of its course; after the last it waits for another day, unless an earlier way
+    /// may be there again before.
+    pub(super) fn overflow(self: &Arc<Self>, parcel: Parcel, denied: Denied, hop: Hop) {
+        match parcel.course.onwards() {
+            Some(course) => self.send(parcel.onto(course, hop, denied.why())),
             None => {
-                let fates = vec![Fate::Later(away.reply().clone()); parcel.claim.recipients.len()];
-                self.conclude(parcel, fates.into(), hop);
+                let fate = parcel.away.clone().map_or_else(|| denied.fate(), Fate::Later);
+                self.conclude_all(parcel, fate, hop);
             }
         }
+    }
+
+    fn conclude_all(&self, parcel: Parcel, fate: Fate, hop: Hop) {
+        let fates = vec![fate; parcel.claim.recipients.len()];
+        self.conclude(parcel, fates.into(), hop);
     }
 
     pub(super) fn conclude(&self, Parcel { claim, place, course, .. }: Parcel, fates: Fates, hop: Hop) {
@@ -232,11 +253,16 @@ impl Dispatch {
     /// Has the outcomes written, and with them what the sender asked to be told of.
     fn settle(&self, claim: Claim, settlement: Settlement, passed_on: bool, place: Arc<Place>, attempt: Option<InFlight>) {
         let _runtime = self.runtime.enter();
-        if !postmaster::is_asked(&claim, &settlement, passed_on) {
+        if !self.postmaster.is_asked(&claim, &settlement, passed_on) {
             return self.ledger.settle(ready(settlement), place, attempt);
         }
         let postmaster = self.postmaster.clone();
-        self.ledger.settle(async move { postmaster.tell(&claim, settlement, passed_on).await }, place, attempt);
+        let told = async move {
+            // Outcomes are written whatever their letters do.
+            let notices = guarded(postmaster.letters(&claim, &settlement, passed_on)).await.unwrap_or_default();
+            Settlement { notices, ..settlement }
+        };
+        self.ledger.settle(told, place, attempt);
     }
 
     /// `acted`: nothing was sent, so that nothing is known of any address.
@@ -264,11 +290,6 @@ impl Dispatch {
 fn relay_connections(delivery: &Delivery) -> BTreeMap<Option<Arc<str>>, usize> {
     let named = delivery.relays.iter().map(|(name, relay)| (Some(name.as_str().into()), relay.max_connections));
     named.chain([(None, delivery.relay.max_connections)]).collect()
-}
-
-/// The way of an attempt that found no host to try.
-fn nowhere(parcel: &Parcel, took: Duration) -> Hop {
-    Hop { route: parcel.course.way().to_string(), peer: None, took }
 }
 
 /// The outcomes of a claim's recipients, in their order.

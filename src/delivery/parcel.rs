@@ -1,10 +1,13 @@
 //! A claim on its way: what goes to one destination, and where it goes when that one can't be had.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::routing::RouteName;
 use crate::delivery::places::Place;
 use crate::delivery::route::direct::Service;
+use crate::model::hop::{Hop, Passed, Peer};
+use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use crate::store::handover::Claim;
@@ -20,6 +23,10 @@ pub struct Parcel {
     pub service: Option<Arc<Service>>,
     /// Its process died with it, perhaps of it: it goes single file.
     pub suspect: bool,
+    /// Ways of its course that could not be used.
+    pub passed: Vec<Passed>,
+    /// Why the last of these could not be used that may be there again soon.
+    pub away: Option<Reply>,
 }
 
 /// The ways of a parcel, in their order: what can't go by one goes by the next.
@@ -48,6 +55,16 @@ impl Course {
 }
 
 impl Parcel {
+    /// An attempt at it by the way that is tried now.
+    pub fn hop(&self, peer: Option<Peer>, took: Duration) -> Hop {
+        Hop { route: self.course.way().to_string(), peer, took, passed: self.passed.clone() }
+    }
+
+    /// The same on another course, since `hop` found that the way before can't be used: `why`.
+    pub fn onto(self, course: Course, hop: Hop, why: String) -> Self {
+        Self { course, service: None, passed: hop.given_up(why), ..self }
+    }
+
     /// The stream of its message.
     pub fn stream(&self) -> Stream {
         self.claim.message.stream

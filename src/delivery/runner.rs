@@ -12,8 +12,9 @@ use crate::delivery::parcel::Parcel;
 use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
 use crate::delivery::route::Destination;
-use crate::delivery::route::courier::{Away, Carried, Courier};
-use crate::delivery::shape::manner::{Sign, asks_for_less};
+use crate::delivery::route::carried::{Away, Carried};
+use crate::delivery::route::courier::Courier;
+use crate::delivery::shape::manner::{Sign, asks_for_less, is_grey};
 use crate::delivery::trial::ALONE_AT_MOST;
 use crate::model::hop::Hop;
 use crate::model::outcome::Reply;
@@ -60,13 +61,17 @@ impl Runner {
                 guarded(Box::pin(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None))).await
             }
         };
-        let hop = Hop { route: parcel.course.way().to_string(), peer: self.courier.reached(), took: began.elapsed() };
+        let hop = parcel.hop(self.courier.reached(), began.elapsed());
         match carried {
             Ok(Carried::Fates(fates)) => {
                 self.call(self.queue.done(&parcel, sign(&self.destination, &fates.each), began));
                 self.dispatch.conclude(parcel, fates, hop);
             }
             Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began, hop),
+            Ok(Carried::Denied(denied)) => {
+                self.call(self.queue.done(&parcel, None, began));
+                self.dispatch.overflow(parcel, denied, hop);
+            }
             Err(Panicked) => {
                 if let Some(fresh) = self.dispatch.routes.courier(&self.destination) {
                     self.courier = fresh;
@@ -148,9 +153,47 @@ fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
         Destination::Relay(_) => reply.code == 421,
         Destination::Capture => false,
     };
-    let slow = fates.iter().find_map(|fate| if let Fate::Later(reply) = fate { Some(reply).filter(|r| asks(r)) } else { None });
-    match slow {
-        Some(reply) => Some(Sign::SlowDown(reply)),
-        None => fates.iter().any(Fate::is_attempted).then_some(Sign::Took),
+    let later = |fate: &'a Fate| if let Fate::Later(reply) = fate { Some(reply) } else { None };
+    if let Some(reply) = fates.iter().filter_map(later).find(|reply| asks(reply)) {
+        return Some(Sign::SlowDown(reply));
+    }
+    let mut attempted = fates.iter().filter(|fate| fate.is_attempted());
+    let first = later(attempted.next()?).filter(|reply| is_deferral(destination, reply));
+    let all = attempted.all(|fate| later(fate).is_some_and(|reply| is_deferral(destination, reply)));
+    Some(first.filter(|_| all).map_or(Sign::Took, Sign::Deferred))
+}
+
+/// Whether a destination out there has put off a recipient, by no greylisting.
+fn is_deferral(destination: &Destination, reply: &Reply) -> bool {
+    matches!(destination, Destination::Hosts(_)) && reply.code / 100 == 4 && !is_grey(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_is_what_all_fates_together_tell() {
+        let hosts = Destination::Hosts("mx:a".into());
+        let later = |code, enhanced: &str, text| Fate::Later(Reply::new(code, Some(enhanced.to_owned()), text));
+        let (busy, full) = (later(421, "4.3.2", "busy"), later(452, "4.2.2", "full"));
+        let (grey, taken) = (later(451, "4.7.1", "Greylisted"), Fate::Delivered(Reply::new(250, None, "ok")));
+        let told = |destination: &Destination, fates: &[&Fate]| {
+            let fates: Vec<Fate> = fates.iter().map(|&fate| fate.clone()).collect();
+            sign(destination, &fates).map(|sign| match sign {
+                Sign::Took => "took",
+                Sign::Deferred(_) => "deferred",
+                Sign::SlowDown(_) => "slow down",
+                Sign::Unreachable(_) | Sign::Refused(_) => "away",
+            })
+        };
+        assert_eq!(told(&hosts, &[&taken, &full, &busy]), Some("slow down"));
+        assert_eq!(told(&hosts, &[&full, &full]), Some("deferred"));
+        assert_eq!(told(&hosts, &[&full, &taken]), Some("took"));
+        assert_eq!(told(&hosts, &[&grey]), Some("took"));
+        assert_eq!(told(&hosts, &[&Fate::Released, &full]), Some("deferred"));
+        assert_eq!(told(&hosts, &[&Fate::Released]), None);
+        assert_eq!(told(&Destination::Relay(None), &[&full]), Some("took"), "a smarthost passes on what others said");
+        assert_eq!(told(&Destination::Relay(None), &[&busy]), Some("slow down"));
     }
 }

@@ -44,7 +44,7 @@ impl Hop {
     /// Opens a connection: each address is tried, until one speaks to us.
     pub async fn dial(&self) -> Result<Connection, ClientError> {
         let mut last = self.unreachable("it has no address");
-        for address in self.addresses().await? {
+        for address in self.resolve().await? {
             match self.dial_address(address).await {
                 Ok(mut connection) => {
                     connection.host.clone_from(&self.host);
@@ -59,7 +59,8 @@ impl Hop {
         Err(last)
     }
 
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, ClientError> {
+    /// Where it is, as far as it is tried.
+    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, ClientError> {
         if !self.addresses.is_empty() {
             return Ok(self.addresses.iter().copied().take(ADDRESSES_MAX).collect());
         }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
-use crate::delivery::client::{ClientError, Connection, Step};
+use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::departure::Departure;
-use crate::delivery::fate::{Fate, Fates, explain, may_have_it};
+use crate::delivery::fate::{Fate, Fates, may_have_it};
 use crate::delivery::gate::Gate;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
 use crate::delivery::route::capture::Capture;
-use crate::delivery::route::direct::{Direct, Service, Undialled};
+use crate::delivery::route::carried::{Away, Carried};
+use crate::delivery::route::direct::{Direct, Service};
 use crate::delivery::route::relay::Relay;
-use crate::delivery::shape::manner::Sign;
+use crate::delivery::route::undialled::Undialled;
 use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::mime::parts::Reach;
@@ -71,49 +72,6 @@ enum Ended {
     /// There is nobody to send to, for good.
     Unroutable(Reply),
     Denied(Denied),
-}
-
-/// What became of an attempt.
-#[derive(Debug)]
-pub enum Carried {
-    Fates(Fates),
-    /// The next hop took no connection, so that nothing was attempted.
-    Away(Away),
-}
-
-/// How a next hop stays away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Away {
-    /// It answers, and refuses to talk.
-    TurnedUs(Reply),
-    /// It can't be reached, or not under the terms that hold for it.
-    Unreachable(Reply),
-}
-
-impl Away {
-    /// What there is to say of it.
-    pub fn reply(&self) -> &Reply {
-        let (Self::TurnedUs(reply) | Self::Unreachable(reply)) = self;
-        reply
-    }
-
-    /// What it tells of the destination as a whole.
-    pub fn sign(&self) -> Sign<'_> {
-        match self {
-            Self::TurnedUs(reply) => Sign::Refused(reply),
-            Self::Unreachable(reply) => Sign::Unreachable(reply),
-        }
-    }
-}
-
-impl From<&ClientError> for Away {
-    fn from(failure: &ClientError) -> Self {
-        match failure {
-            ClientError::Refused(Step::Greeting, reply) => Self::TurnedUs(reply.to_model()),
-            ClientError::Refused(_, reply) if reply.code == 421 => Self::TurnedUs(reply.to_model()),
-            failure => Self::Unreachable(explain(failure)),
-        }
-    }
 }
 
 impl Courier {
@@ -196,6 +154,9 @@ impl Courier {
             match self.transact(&mut attempt, service, gate, &group, &mut in_flight).await {
                 Ok(too_many) => waiting.extend(too_many),
                 Err(Ended::Away(away)) if attempt.is_untold() => return Carried::Away(away),
+                Err(Ended::Denied(denied)) if attempt.is_untold() && denied.leaves_other_ways() => {
+                    return Carried::Denied(denied);
+                }
                 Err(ended) => {
                     rest = ended.fate();
                     break;
@@ -254,8 +215,13 @@ impl Courier {
 
     /// Leave for one transaction.
     async fn departure(&self, message: &Message, service: Option<&Service>) -> Result<Departure, Denied> {
+        let to = match (&self.line, service) {
+            (Line::Relay(relay), _) => relay.host(),
+            (_, Some(service)) => &service.destination,
+            _ => return Ok(Departure::default()),
+        };
         match &self.allowance {
-            Some(allowance) => allowance.departure(message, service.map(|service| &*service.destination)).await,
+            Some(allowance) => allowance.departure(message, to).await,
             None => Ok(Departure::default()),
         }
     }
@@ -273,19 +239,17 @@ impl Courier {
             // The destination may count connections: this one is over before another begins.
             kept.connection.quit().await;
         }
-        match (&self.line, service) {
-            (Line::Relay(relay), _) => relay.dial().await.map_err(|failure| {
-                self.reached = Some(Peer::unreached(relay.host()));
-                failure.into()
-            }),
-            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets, departure).await.map_err(|undialled| {
-                if let Undialled::Failed { host, .. } = &undialled {
-                    self.reached = Some(Peer::unreached(host));
-                }
-                undialled.into()
-            }),
-            _ => Err(ClientError::Insecure("nothing leaves by this line".to_owned()).into()),
-        }
+        let dialled = match (&self.line, service) {
+            (Line::Relay(relay), _) => relay.dial(departure).await,
+            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets, departure).await,
+            _ => return Err(ClientError::Insecure("nothing leaves by this line".to_owned()).into()),
+        };
+        dialled.map_err(|undialled| {
+            if let Undialled::Failed { host, .. } = &undialled {
+                self.reached = Some(Peer::unreached(host));
+            }
+            undialled.into()
+        })
     }
 
     /// Ends the connection in good manners.

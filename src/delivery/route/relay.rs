@@ -11,8 +11,10 @@ use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection};
+use crate::delivery::departure::Departure;
 use crate::delivery::pace::Pace;
 use crate::delivery::route::hello_name;
+use crate::delivery::route::undialled::Undialled;
 use crate::mime::parts::Reach;
 
 /// The smarthost.
@@ -63,18 +65,29 @@ impl Relay {
         &self.hop.host
     }
 
-    /// A connection, unless it was found out a moment ago that there is none to be had.
-    pub async fn dial(&self) -> Result<Connection, ClientError> {
+    /// A connection from where leave was given, unless it was found out a moment ago that there is none to be had.
+    pub async fn dial(&self, departure: &Departure) -> Result<Connection, Undialled> {
         if let Some((since, failure)) = self.outage().as_ref()
             && since.elapsed() < self.outage_lasts
         {
-            return Err(failure.clone());
+            return Err(self.failed(failure.clone()));
         }
-        let dialled = self.hop.dial().await;
-        if let Err(failure @ ClientError::Unreachable { .. }) = &dialled {
+        let dialled = self.dial_from(departure).await;
+        if let Err(Undialled::Failed { failure: failure @ ClientError::Unreachable { .. }, .. }) = &dialled {
             *self.outage() = Some((Instant::now(), failure.clone()));
         }
         dialled
+    }
+
+    async fn dial_from(&self, departure: &Departure) -> Result<Connection, Undialled> {
+        let found = self.hop.resolve().await.map_err(|failure| self.failed(failure))?;
+        let addresses = departure.opened(found).map_err(|denied| Undialled::closed(&self.hop.host, denied))?;
+        let hop = Hop { addresses, sources: departure.sources(), ..self.hop.clone() };
+        hop.dial().await.map_err(|failure| self.failed(failure))
+    }
+
+    fn failed(&self, failure: ClientError) -> Undialled {
+        Undialled::Failed { host: self.hop.host.clone(), failure }
     }
 
     fn outage(&self) -> std::sync::MutexGuard<'_, Option<(Instant, ClientError)>> {

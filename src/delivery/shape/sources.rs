@@ -60,6 +60,11 @@ impl Origins {
         Self(sources.iter().map(origin).collect())
     }
 
+    /// Whether any of them is one that only this machine reaches.
+    pub fn have_loopback(&self) -> bool {
+        self.0.iter().any(|origin| origin.address.is_loopback())
+    }
+
     /// Where to connect from to reach an address of this family: an address that warms up while its budget lasts, else one that is warm.
     ///
     /// What has the same `key` (a destination and a sender domain, say) comes from the same address as long as it can: who greylists

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use posthouse::clock::Timestamp;
+use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Config;
 use posthouse::config::warmup::{Day, Ramp, Sender, Source};
+use posthouse::delivery::Engine;
 use posthouse::id::Id;
 use posthouse::model::outcome::RecipientState;
 use posthouse::model::stream::Stream;
@@ -175,6 +176,88 @@ fn a_warming_domain_sends_its_budget_by_whatever_route() {
         engine.stop().await;
         assert_eq!(sink.received().len(), 4);
     });
+}
+
+/// All mail goes these ways.
+fn by(config: &mut Config, routes: &[&str]) {
+    let rule = format!("rule = [{{ routes = {routes:?} }}]");
+    config.delivery.rule = toml::from_str::<toml::Table>(&rule).unwrap().remove("rule").unwrap().try_into().unwrap();
+}
+
+#[test]
+fn a_smarthost_is_reached_from_the_streams_address() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let mut config = super::config(&sink);
+        config.delivery.source = vec![source(FIRST, &[Stream::Transactional], None), source(SECOND, &[Stream::Broadcast], None)];
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let team = team(&book.store).await;
+        let mut ids = vec![accept(&book.store, numbered(team, 0, &["you@example.com"])).await];
+        ids.extend(accept_broadcast(&book.store, team, 1..3).await);
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        engine.stop().await;
+        assert_eq!((came_from(&sink, FIRST), came_from(&sink, SECOND)), (1, 2));
+    });
+}
+
+/// What the ledger tells of ways that could not be used, of a message that was attempted once.
+async fn passed(store: &Store, id: Id) -> Option<serde_json::Value> {
+    let events = store.events(id).await.expect("read");
+    let [event] = &events[..] else { panic!("one attempt, one event: {events:?}") };
+    event.detail.get("passed").cloned()
+}
+
+#[test]
+fn what_a_spent_budget_keeps_from_one_way_goes_by_the_next() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let (_dns, mut config) = direct(&sink).await;
+        config.delivery.source = vec![source(FIRST, &[], Some(ramp(&book, 2)))];
+        by(&mut config, &["direct", "capture"]);
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let ids = accept_broadcast(&book.store, team(&book.store).await, 0..5).await;
+        until_all(&book.store, &ids, RecipientState::Delivered).await;
+        engine.stop().await;
+        assert_eq!(came_from(&sink, FIRST), 2);
+        let mut told = Vec::new();
+        for &id in &ids {
+            told.extend(passed(&book.store, id).await);
+        }
+        assert_eq!(told.len(), 3);
+        for ways in told {
+            assert_eq!(ways[0]["route"], "direct");
+            assert!(ways[0]["reply"].as_str().unwrap().contains("today's budgets are spent"), "{ways}");
+        }
+    });
+}
+
+#[test]
+fn the_ledger_tells_of_ways_that_could_not_be_used() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let (_dns, mut config) = direct(&sink).await;
+        // Nobody listens there.
+        (config.delivery.relay.host, config.delivery.relay.port) = ("127.0.0.9".to_owned(), sink.address.port());
+        by(&mut config, &["relay", "direct"]);
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let id = accept(&book.store, numbered(team(&book.store).await, 1, &["you@example.com"])).await;
+        until_all(&book.store, &[id], RecipientState::Delivered).await;
+        engine.stop().await;
+        let ways = passed(&book.store, id).await.expect("a way that was passed over");
+        assert_eq!((&ways[0]["route"], &ways[0]["host"]), (&serde_json::json!("relay"), &serde_json::json!("127.0.0.9")));
+        assert!(ways[0]["took_ms"].is_u64() && ways[0]["reply"].as_str().unwrap().contains("127.0.0.9"), "{ways}");
+    });
+}
+
+#[tokio::test]
+async fn an_address_that_this_machine_does_not_have_is_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&Location::Sqlite(folder.path().join("book.db")), Clock::System).await.expect("the book opens");
+    let mut config = Config::defaults();
+    config.delivery.source = vec![source(FIRST, &[], None), source(Ipv4Addr::new(192, 0, 2, 77), &[], None)];
+    let fault = Engine::new(store.clone(), &config, &[], Clock::System).expect_err("an address of documentation");
+    assert!(fault.starts_with("delivery.source 2 (192.0.2.77): no connection can be made from this address: "), "{fault}");
+    store.close().await;
 }
 
 #[test]

@@ -16,7 +16,8 @@ use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
 use posthouse::delivery::pace::Pace;
-use posthouse::delivery::route::courier::{Carried, Courier, Line};
+use posthouse::delivery::route::carried::Carried;
+use posthouse::delivery::route::courier::{Courier, Line};
 use posthouse::delivery::route::relay::Relay;
 use posthouse::id::Ids;
 use posthouse::model::message::{Body, Recipient};
@@ -93,6 +94,7 @@ async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate
     match courier.carry(claim, None, gate, None).await {
         Carried::Fates(fates) => fates.each,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
+        Carried::Denied(denied) => vec![denied.fate(); claim.recipients.len()],
     }
 }
 
