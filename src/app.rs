@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Role, Route};
 use crate::delivery::Engine;
 use crate::delivery::bounce::Rules;
+use crate::delivery::dns::Resolver;
 use crate::domains::watch::Watch;
 use crate::door::http::{self, Readiness};
 use crate::door::inbound::{self, Inbound};
@@ -28,6 +29,7 @@ use crate::id::Ids;
 use crate::intake::Intake;
 use crate::lock::{self, Lock};
 use crate::model::outcome::Reply;
+use crate::notices::Postmaster;
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -78,10 +80,9 @@ impl House {
             .map_err(anyhow::Error::msg)?
             .map(|engine| engine.seated(lock::seat(&config.data_dir)).recorded_in(&config.data_dir));
         let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
-        let watch = watches.then(|| Watch::new(store.clone(), &config, Clock::System));
-        let watch = watch.transpose().map_err(anyhow::Error::msg)?;
+        let watch = watches.then(|| watch(&config, &store, engine.as_ref())).transpose()?;
         let inbound = match bound.inbound {
-            Some(_) => Some(open_inbound(&config, &store).await?),
+            Some(_) => Some(open_inbound(&config, &store, &certificates).await?),
             None => None,
         };
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
@@ -126,6 +127,15 @@ impl House {
     }
 }
 
+/// Who looks after domains, by the engine's resolver where it has one.
+fn watch(config: &Config, store: &Store, engine: Option<&Engine>) -> anyhow::Result<Watch> {
+    let resolver = match engine.and_then(Engine::resolver) {
+        Some(resolver) => resolver.clone(),
+        None => Resolver::new(&config.delivery.dns).map_err(anyhow::Error::msg)?,
+    };
+    Ok(Watch::new(store.clone(), resolver, config, Clock::System))
+}
+
 /// The SMTP door and the HTTP API. They hand in at one intake, so that allowances and room are counted once; they share one budget of
 /// message bytes, and count failed logins together.
 fn doors(config: &Config, store: &Store, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
@@ -138,11 +148,13 @@ fn doors(config: &Config, store: &Store, keyring: &Keyring, certificates: Certif
 }
 
 /// The inbound listener, with the engine's rules for what a bounce means.
-async fn open_inbound(config: &Config, store: &Store) -> anyhow::Result<Inbound> {
+async fn open_inbound(config: &Config, store: &Store, certificates: &Certificates) -> anyhow::Result<Inbound> {
     let rules = Rules::new(&config.delivery.bounce).map_err(anyhow::Error::msg)?;
     let classify = Arc::new(move |reply: &Reply| rules.classify(reply));
     let opened = Inbound::open(&config.smtp.hostname, store.clone(), classify).await;
-    opened.context("the secret of the return addresses can't be read")
+    let inbound = opened.context("the secret of the return addresses can't be read")?;
+    let postmaster = Postmaster::new(store.clone(), config, Clock::System);
+    Ok(inbound.telling_by(postmaster).certified_by(certificates.clone()))
 }
 
 /// Deletes what the store keeps for a time only, little by little.

@@ -15,6 +15,7 @@ pub mod serve;
 pub mod submit;
 pub mod suppressions;
 pub mod teams;
+pub mod tls_report;
 pub mod when;
 
 use std::ffi::{OsStr, OsString};
@@ -46,7 +47,7 @@ enum Verb {
     /// Teams: make, list.
     #[command(subcommand)]
     Teams(teams::Verb),
-    /// Sender domains: add, verify, trust, rotate, list, show, remove.
+    /// Sender domains: add, verify, trust, rotate, disable, enable, list, show, remove.
     #[command(subcommand)]
     Domains(domains::Verb),
     /// Addresses that mail is kept from: add, remove, list.
@@ -55,6 +56,8 @@ enum Verb {
     /// The queue: look at it, and lay hands on it.
     #[command(subcommand)]
     Queue(queue::Verb),
+    /// How mail was protected on its way to each domain in a day (RFC 8460).
+    TlsReport(tls_report::TlsReport),
     /// The configuration: check it, show it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -116,6 +119,7 @@ impl Arguments {
             Verb::Domains(verb) => verb.run(&global),
             Verb::Suppressions(verb) => verb.run(&global),
             Verb::Queue(verb) => verb.run(&global),
+            Verb::TlsReport(report) => report.run(&global),
             Verb::Config(verb) => verb.run(&global),
             Verb::Migrate => migrate::run(&global),
             Verb::Ready(ready) => ready.run(&global),

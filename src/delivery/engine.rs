@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::delivery::boottime::Boottime;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::dispatch::Dispatch;
+use crate::delivery::dns::Resolver;
 use crate::delivery::feeder::{Bell, Feeder};
 use crate::delivery::flights::{Flights, Wreck};
 use crate::delivery::gate::Gate;
@@ -90,6 +91,11 @@ impl Engine {
         self
     }
 
+    /// The resolver that direct mail asks; `None`: no mail goes directly.
+    pub fn resolver(&self) -> Option<&Resolver> {
+        self.routes.direct().map(|direct| direct.resolver())
+    }
+
     /// Delivers until closing begins, then finishes what is in flight, gives back the rest, and closes its epoch.
     pub async fn run(self, shutdown: Shutdown) {
         let gate = Arc::new(Gate::new(self.boottime.clone()));
@@ -97,6 +103,7 @@ impl Engine {
         let bell = Arc::new(Bell::default());
         let ledger = Ledger::new(self.store.clone(), gate.clone(), self.pace.clone(), shutdown.clone());
         let routes = self.routes;
+        let totals = routes.totals();
         let trials = Trials::new(self.store.clone(), routes.attempts().clone(), self.wreck);
         let dispatch =
             Arc::new(Dispatch::new(routes, &self.config, &self.pace, gate.clone(), ledger, trials, self.clock.clone()));
@@ -121,6 +128,7 @@ impl Engine {
         };
         let ended = tokio::select! {
             () = tenure.run() => true,
+            () = totals.keep_writing(&self.store) => true,
             ended = drain(feeder, &gate, &places, &dispatch, &shutdown) => ended,
         };
         // An attempt that goes on may still deliver: what it holds is not free before the epoch is found dead.
@@ -128,6 +136,10 @@ impl Engine {
             && let Err(failure) = self.store.close_epoch(epoch).await
         {
             tracing::warn!(%failure, "the epoch could not be closed; its claims are free once it is found dead");
+        }
+        tokio::select! {
+            () = totals.write(&self.store) => {}
+            () = shutdown.aborted() => {}
         }
     }
 }

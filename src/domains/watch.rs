@@ -33,10 +33,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// As the configuration has it.
-    pub fn new(store: Store, config: &Config, clock: Clock) -> Result<Self, String> {
-        let resolver = Resolver::new(&config.delivery.dns)?;
-        Ok(Self { store, resolver, gateway: gateway_name(config), clock, every: EVERY })
+    /// As the configuration has it; the process has one resolver.
+    pub fn new(store: Store, resolver: Resolver, config: &Config, clock: Clock) -> Self {
+        Self { store, resolver, gateway: gateway_name(config), clock, every: EVERY }
     }
 
     /// Looks until closing begins.

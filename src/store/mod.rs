@@ -39,11 +39,13 @@ mod sheet;
 mod sql;
 mod statistics;
 mod status;
+pub mod sts;
 pub mod suppressions;
 pub mod suspects;
 mod sweep;
 pub mod teams;
 mod templates;
+pub mod tls_sessions;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

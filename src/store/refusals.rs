@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::config::warmup::Day;
 use crate::id::Id;
 use crate::store::commit::Work;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, rows};
+use crate::store::{Store, StoreError, rows, sts, tls_sessions};
 
 /// One refusal on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,14 +108,17 @@ impl Store {
         found.into_iter().map(refusal).collect()
     }
 
-    /// Deletes some of what is kept for a time only and has outlived it: refusals, suspicions and idempotency keys. True: there is more.
+    /// Deletes some of what is kept for a time only and has outlived it: refusals, suspicions, idempotency keys, totals of TLS
+    /// sessions, MTA-STS policies. True: there is more.
     pub async fn forget_expired(&self) -> Result<bool, StoreError> {
         let now = self.desk().clock().now();
         let outlived = Id::earliest_at(now.minus(KEPT));
         let refusals = self.db().write(&FORGET, values![outlived, AT_ONCE]).await?;
         let suspects = self.db().write(&FORGET_SUSPECTS, values![outlived, AT_ONCE]).await?;
         let keys = self.db().write(&FORGET_KEYS, values![now, AT_ONCE]).await?;
-        Ok(refusals.max(suspects).max(keys) >= AT_ONCE.unsigned_abs())
+        let sessions = self.db().write(&tls_sessions::FORGET, values![Day::of(now).0 - tls_sessions::KEPT_DAYS, AT_ONCE]).await?;
+        let policies = self.db().write(&sts::FORGET, values![now, AT_ONCE]).await?;
+        Ok([refusals, suspects, keys, sessions, policies].into_iter().any(|deleted| deleted >= AT_ONCE.unsigned_abs()))
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use posthouse::clock::Clock;
+use posthouse::config::warmup::Day;
 use posthouse::id::Id;
-use posthouse::model::hop::{Hop, Peer};
+use posthouse::model::hop::{Hop, Passed, Peer};
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::claim::Lane;
 use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::tls_sessions::{HeldTo, SessionFailure, SessionKind};
 use posthouse::store::{Location, Store};
 use serde_json::json;
 
@@ -157,6 +160,11 @@ fn a_domain_is_added_trusted_and_removed() {
     let rotated = rotated.answer();
     assert_eq!(rotated.lines().filter(|line| !line.starts_with(';') && line.contains("._domainkey.")).count(), 4, "{rotated}");
     assert_eq!(records(&program.run(&["domains", "list", "--json"])).len(), 1);
+    let disabled = program.run(&["domains", "disable", "bücher.example"]);
+    assert!(disabled.answer().starts_with("xn--bcher-kva.example is disabled: "), "{disabled:?}");
+    assert_eq!(records(&program.run(&["domains", "show", "bücher.example", "--json"]))[0]["status"], "disabled");
+    assert_eq!(records(&program.run(&["domains", "enable", "bücher.example", "--json"]))[0]["status"], "verified");
+    assert_eq!(program.run(&["domains", "enable", "bücher.example"]).status, 1);
     program.run(&["domains", "remove", "bücher.example"]).answer();
     assert_eq!(program.run(&["domains", "remove", "bücher.example"]).status, 1);
 }
@@ -215,6 +223,7 @@ fn a_message_tells_why_it_waits_and_how_it_was_attempted() {
     let shown = shown.answer();
     assert!(shown.contains("you@example.test: retry at ") && shown.contains(", after 1 attempt: 451 later\n"), "{shown}");
     assert!(shown.contains("mx.example.test [192.0.2.1]  1250 ms  clear"), "{shown}");
+    assert!(shown.contains("passed over  relay   relay.example.test           3 ms     -      refused\n"), "{shown}");
     assert!(!shown.contains("events:"), "an attempt is told once: {shown}");
     program.run(&["queue", "hold", &id]).answer();
     assert!(program.run(&["queue", "show", &id]).answer().contains("held: by an operator"));
@@ -225,6 +234,38 @@ fn a_message_tells_why_it_waits_and_how_it_was_attempted() {
     assert_eq!(stats["domains"], json!([{ "domain": "example.test", "recipients": 1 }]));
     program.run(&["queue", "cancel", &id]).answer();
     assert!(program.run(&["queue", "show", &id]).answer().contains("events:\n"));
+}
+
+#[tokio::test]
+async fn the_protection_of_a_day_is_reported_by_domain() {
+    let program = Program::new();
+    let location = Location::Sqlite(program.dir.path().join("data/posthouse.db"));
+    program.run(&["teams", "list"]).answer();
+    let store = Store::open(&location, Clock::System).await.expect("the book opens");
+    let held_to = |kind: &str| Arc::new(HeldTo { kind: kind.into(), lines: Vec::new(), hosts: Vec::new() });
+    let kind = |day: i64, domain: &str, policy: &Arc<HeldTo>, result: Option<&str>| {
+        let failure = |result: &str| SessionFailure { result: result.into(), host: format!("mx.{domain}"), address: None };
+        SessionKind { day: Day(day), domain: domain.into(), policy: policy.clone(), failure: result.map(failure) }
+    };
+    let (sts, none) = (held_to("sts"), held_to("no-policy-found"));
+    let yesterday = Day::of(Clock::System.now()).0 - 1;
+    let counted = [
+        (kind(yesterday, "b.test", &sts, None), 5),
+        (kind(yesterday, "b.test", &sts, Some("certificate-expired")), 2),
+        (kind(yesterday, "a.test", &none, None), 1),
+        (kind(20_000, "c.test", &none, None), 7),
+    ];
+    store.add_tls_sessions(&counted).await.expect("written");
+    store.close().await;
+    let table = program.run(&["tls-report"]);
+    let rows: Vec<Vec<&str>> = table.answer().lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows, [["a.test", "no-policy-found", "1", "0"], ["b.test", "sts", "5", "2"]]);
+    let told = records(&program.run(&["tls-report", "--domain", "B.test", "--json"]));
+    assert_eq!((told.len(), &told[0]["policies"][0]["policy"]["policy-domain"]), (1, &json!("b.test")));
+    assert_eq!(told[0]["policies"][0]["failure-details"][0]["result-type"], "certificate-expired");
+    let earlier = records(&program.run(&["tls-report", "--day", "2024-10-04", "--json"]));
+    assert_eq!(earlier[0]["policies"][0]["policy"]["policy-domain"], "c.test");
+    assert_eq!(program.run(&["tls-report", "--day", "today"]).status, 2);
 }
 
 /// A message in the program's store that was attempted once, and waits.
@@ -238,7 +279,9 @@ async fn deferred_once(program: &Program) -> Id {
     let epoch = store.open_epoch("test").await.expect("an epoch");
     assert_eq!(store.claim(epoch, Lane::FreshTransactional, 1).await.expect("a claim").len(), 1);
     let peer = Peer { host: "mx.example.test".into(), address: Some([192, 0, 2, 1].into()), protection: Some("clear".into()) };
-    let hop = Hop { route: "direct".into(), peer: Some(peer), took: Duration::from_millis(1250) };
+    let away = Some(Peer::unreached("relay.example.test"));
+    let relay = Passed { route: "relay".into(), peer: away, took: Duration::from_millis(3), reply: "refused".into() };
+    let hop = Hop { route: "direct".into(), peer: Some(peer), took: Duration::from_millis(1250), passed: vec![relay] };
     let until = Clock::System.now().plus(Duration::from_secs(600));
     let outcome = Outcome::Deferred { reply: Reply::new(451, None, "later"), until };
     let outcomes = vec![Settled { index: 0, attempt: 0, outcome }];

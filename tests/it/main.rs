@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
+mod bounces;
 mod cli;
 mod compose;
 mod config;
@@ -26,5 +27,6 @@ mod returns;
 mod security;
 mod serve;
 mod store;
+mod sts;
 mod support;
 mod tls;

@@ -5,154 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_server::proto::rr::RecordType;
-use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Direct;
+use posthouse::config::warmup::Day;
 use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::client::dial::{Hop, Terms};
 use posthouse::delivery::client::tls::TlsClient;
 use posthouse::delivery::client::{ClientError, Connection};
 use posthouse::delivery::dns::Resolver;
 use posthouse::delivery::mx::{Directory, MxHost, Own, Unroutable};
-use posthouse::delivery::security::sts::{Mode, Policy};
-use posthouse::delivery::security::{
-    DomainPolicy, Fetcher, Policies, Protection, Requirement, Session, TlsResult, Totals, Verified,
-};
+use posthouse::delivery::security::{Fetcher, Policies, Protection, Requirement, Session, TlsResult, Totals, Verified};
 
 use super::support::certificate::Identity;
 use super::support::dns::{Dns, Fault, Records};
-use super::support::https::{self, Https};
 use super::support::sink::{Act, Script, Sink};
+use super::support::stores::on_every_engine;
 use sha2::{Digest as _, Sha256, Sha512};
-
-const POLICY: &str = "version: STSv1\nmode: enforce\nmx: *.example.org\nmax_age: 86400\n";
-
-/// `example.org`, its hosts, and the place of its policy.
-fn records(id: &str) -> Records {
-    Records::default()
-        .mx("example.org", 10, "mx.example.org")
-        .mx("example.org", 20, "mx.elsewhere.example")
-        .txt("_mta-sts.example.org", &[&format!("v=STSv1; id={id};")])
-        .address("mta-sts.example.org", Ipv4Addr::LOCALHOST)
-}
-
-struct Scene {
-    dns: Dns,
-    https: Https,
-    policies: Policies,
-}
-
-impl Scene {
-    async fn new(answer: String) -> Self {
-        Self::showing(Identity::of(&["mta-sts.example.org"]), answer, true).await
-    }
-
-    async fn showing(identity: Identity, answer: String, allow_private_addresses: bool) -> Self {
-        let dns = Dns::start(records("1").living(0)).await;
-        let https = Https::start(identity.server(), answer).await;
-        let policies = policies(&dns, &https, &identity, allow_private_addresses);
-        Self { dns, https, policies }
-    }
-
-    async fn found(&self) -> (Option<Mode>, Option<TlsResult>) {
-        let found = self.policies.of("example.org").await;
-        (found.sts.as_ref().map(|policy| policy.mode), found.failure)
-    }
-}
-
-fn policies(dns: &Dns, https: &Https, identity: &Identity, allow_private_addresses: bool) -> Policies {
-    let tls = TlsClient::new(identity.anchor().as_bytes()).expect("TLS");
-    let resolver = Resolver::new(&dns.config()).expect("a resolver");
-    Policies::new(resolver, Fetcher::new(tls, https.address.port(), allow_private_addresses))
-}
-
-#[tokio::test]
-async fn a_policy_is_fetched_once_and_admits_whom_it_names() {
-    let scene = Scene::new(https::text(POLICY)).await;
-    let found = scene.policies.of("example.org").await;
-    assert!(found.is_enforced() && found.failure.is_none(), "{found:?}");
-    assert!(found.admits("mx.example.org") && !found.admits("mx.elsewhere.example"));
-    assert_eq!(scene.found().await, (Some(Mode::Enforce), None));
-    assert_eq!(scene.https.connections(), 1);
-    assert_eq!(*scene.policies.of("elsewhere.example").await, DomainPolicy::default());
-}
-
-#[tokio::test]
-async fn what_is_no_policy_is_not_obeyed_and_told() {
-    let long = format!("{POLICY}{}", "x: y\n".repeat(20_000));
-    let html = https::text(POLICY).replace("text/plain", "text/html");
-    let moved = "HTTP/1.1 301 Moved\r\nLocation: https://mta-sts.example.org/\r\nContent-Length: 0\r\n\r\n".to_owned();
-    for (answer, failure) in [
-        (https::text("version: STSv1\nmode: maybe\n"), TlsResult::StsPolicyInvalid),
-        (https::text(&long), TlsResult::StsPolicyFetchError),
-        (html, TlsResult::StsPolicyFetchError),
-        (moved, TlsResult::StsPolicyFetchError),
-        ("garbage".to_owned(), TlsResult::StsPolicyFetchError),
-    ] {
-        let scene = Scene::new(answer.clone()).await;
-        assert_eq!(scene.found().await, (None, Some(failure)), "{answer:.60}");
-        assert_eq!(scene.found().await, (None, Some(failure)));
-        assert_eq!(scene.https.connections(), 1, "a failed fetch is not repeated at once");
-    }
-}
-
-#[tokio::test]
-async fn the_web_server_proves_its_name() {
-    let other = Scene::showing(Identity::of(&["www.example.org"]), https::text(POLICY), true).await;
-    assert_eq!(other.found().await, (None, Some(TlsResult::StsWebpkiInvalid)));
-    let over = Scene::showing(Identity::expired(&["mta-sts.example.org"]), https::text(POLICY), true).await;
-    assert_eq!(over.found().await, (None, Some(TlsResult::StsWebpkiInvalid)));
-}
-
-#[tokio::test]
-async fn no_policy_is_fetched_from_a_private_network() {
-    let scene = Scene::showing(Identity::of(&["mta-sts.example.org"]), https::text(POLICY), false).await;
-    assert_eq!(scene.found().await, (None, Some(TlsResult::StsPolicyFetchError)));
-    assert_eq!(scene.https.connections(), 0);
-}
-
-#[tokio::test]
-async fn a_policy_outlives_what_hides_it() {
-    let scene = Scene::new(https::text(POLICY)).await;
-    assert_eq!(scene.found().await.0, Some(Mode::Enforce));
-    // The record is gone, by the owner's or by a forger's hand: what was promised for a day holds for a day.
-    scene.dns.replace(Records::default());
-    assert_eq!(scene.found().await.0, Some(Mode::Enforce));
-}
-
-#[tokio::test]
-async fn another_id_means_another_policy() {
-    let scene = Scene::new(https::text(POLICY)).await;
-    assert_eq!(scene.found().await, (Some(Mode::Enforce), None));
-    scene.https.answer("HTTP/1.1 500 Oh\r\n\r\n".to_owned());
-    scene.dns.replace(records("2").living(0));
-    assert_eq!(scene.found().await, (Some(Mode::Enforce), Some(TlsResult::StsPolicyFetchError)), "the old one still binds");
-    scene.https.answer(https::text(&POLICY.replace("enforce", "none")));
-    scene.dns.replace(records("3").living(0));
-    assert_eq!(scene.found().await, (Some(Mode::None), None));
-    assert_eq!(scene.https.connections(), 3);
-}
-
-#[tokio::test]
-async fn hosts_that_the_policy_does_not_name_are_passed_over() {
-    let scene = Scene::new(https::text(POLICY)).await;
-    let resolver = Resolver::new(&scene.dns.config()).unwrap();
-    let direct = Direct { port: 25, allow_private_addresses: true };
-    let directory = Directory::new(resolver.clone(), scene.policies, direct.clone(), Own::default());
-    let targets = directory.targets("example.org").await.unwrap();
-    let names: Vec<&str> = targets.hosts.iter().map(|host| host.name.as_str()).collect();
-    assert_eq!(names, ["mx.example.org"]);
-    assert_eq!(targets.policy.sts.as_ref().map(|p| p.max_age), Some(Duration::from_secs(86_400)));
-
-    let strict = Scene::new(https::text(&POLICY.replace("*.example.org", "nobody.example"))).await;
-    let directory = Directory::new(resolver.clone(), strict.policies, direct.clone(), Own::default());
-    let Err(Unroutable::Later(reply)) = directory.targets("example.org").await else { panic!("sent past the policy") };
-    assert!(reply.line().starts_with("451 4.7.0 "), "{reply:?}");
-
-    let testing = Scene::new(https::text(&POLICY.replace("enforce", "testing").replace("*.example.org", "nobody.example"))).await;
-    let directory = Directory::new(resolver, testing.policies, direct, Own::default());
-    assert_eq!(directory.targets("example.org").await.unwrap().hosts.len(), 2);
-    assert_eq!(Policy::parse(POLICY).unwrap().mode, Mode::Enforce);
-}
 
 /// A sink that shows `identity`.
 async fn secured(identity: &Identity) -> Sink {
@@ -340,21 +207,31 @@ async fn dane_decides_about_the_certificate() {
     }
 }
 
-#[tokio::test]
-async fn sessions_are_counted_for_the_domain_to_read() {
-    let (_dns, directory) = signed(&[((3, 1, 1), vec![7; 32])], Records::default()).await;
-    let targets = directory.targets("signed").await.unwrap();
-    let found = directory.addresses(&targets.hosts[0]).await.unwrap();
-    let requirement = directory.requirement(&targets, &targets.hosts[0], &found).await.unwrap();
-    let sink = secured(&Identity::of(&["mx.signed"])).await;
-    let dialled = dial(&sink, requirement.clone(), "").await;
-    let host: &MxHost = &targets.hosts[0];
-    let totals = Totals::new(Clock::manual(Timestamp(0)));
-    let session = Session { targets: &targets, host, requirement: &requirement, address: Some(sink.address.ip()) };
-    totals.count(&session, dialled.as_ref().map(Connection::protection));
-    let told = totals.export(Timestamp(0));
-    let policy = &told[0]["policies"][0];
-    assert_eq!((told[0]["domain"].as_str(), policy["policy"]["policy-type"].as_str()), (Some("signed"), Some("tlsa")));
-    assert_eq!(policy["failure-details"][0]["result-type"], "validation-failure");
-    assert_eq!(policy["failure-details"][0]["receiving-ip"], "127.0.0.1");
+#[test]
+fn sessions_are_counted_for_the_domain_to_read() {
+    on_every_engine(async |book| {
+        let (_dns, directory) = signed(&[((3, 1, 1), vec![7; 32])], Records::default()).await;
+        let targets = directory.targets("signed").await.unwrap();
+        let found = directory.addresses(&targets.hosts[0]).await.unwrap();
+        let requirement = directory.requirement(&targets, &targets.hosts[0], &found).await.unwrap();
+        let sink = secured(&Identity::of(&["mx.signed"])).await;
+        let dialled = dial(&sink, requirement.clone(), "").await;
+        let (host, address): (&MxHost, _) = (&targets.hosts[0], Some(sink.address.ip()));
+        let session = Session { targets: &targets, host, requirement: &requirement, address };
+        // Two engines add to the same totals, the second one once more.
+        let engines = [Totals::new(book.clock.clone()), Totals::new(book.clock.clone())];
+        for totals in [&engines[0], &engines[1], &engines[1]] {
+            totals.count(&session, dialled.as_ref().map(Connection::protection));
+            totals.write(&book.store).await;
+        }
+        engines[0].write(&book.store).await;
+        let today = Day::of(book.clock.now());
+        let counted = book.store.tls_sessions(today, None).await.unwrap();
+        let [(kind, 3)] = &counted[..] else { panic!("{counted:?}") };
+        assert_eq!((kind.domain.as_str(), kind.policy.kind.as_str()), ("signed", "tlsa"));
+        let failure = kind.failure.as_ref().expect("a failure");
+        assert_eq!((failure.result.as_str(), failure.address), ("validation-failure", address));
+        assert_eq!(book.store.tls_sessions(today, Some(kind)).await, Ok(vec![]), "there is nothing behind it");
+        assert_eq!(book.store.tls_sessions(Day(today.0 - 1), None).await, Ok(vec![]));
+    });
 }

@@ -8,7 +8,7 @@ use super::flights::Flights;
 use super::group::Group;
 use super::own::Own;
 use super::targets::{MxHost, Targets};
-use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, unknown_yet};
+use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, policy_unknown, unknown_yet};
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
 use crate::delivery::guard;
@@ -71,7 +71,7 @@ impl Directory {
             Err(failure) => return Err(of_domain(failure)),
         };
         let hosts = self.up_to_us(hosts(&answer)?)?;
-        let policy = self.policies.of(domain).await;
+        let policy = self.policies.of(domain).await.map_err(|failure| policy_unknown(&failure))?;
         let hosts = admitted(hosts, &policy)?;
         let best = hosts.first().map_or(0, |host| host.preference);
         let group = Group::of_hosts(hosts.iter().filter(|host| host.preference == best).map(|host| host.name.as_str()));

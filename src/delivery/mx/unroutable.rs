@@ -2,6 +2,7 @@
 
 use crate::delivery::dns::DnsError;
 use crate::model::outcome::Reply;
+use crate::store::StoreError;
 
 /// Why mail for a domain, or by a host, can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +62,9 @@ pub(super) fn of_host(host: &str, failure: DnsError) -> Unroutable {
 pub(super) fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
     let enhanced = if matches!(failure, DnsError::Bogus(_)) { "4.7.5" } else { "4.4.3" };
     Unroutable::later(enhanced, &format!("{name} can't be looked up: {failure}"))
+}
+
+/// Without knowing what the domain was promised, nothing goes there.
+pub(super) fn policy_unknown(failure: &StoreError) -> Unroutable {
+    Unroutable::later("4.3.0", &format!("what the recipient's domain asks of TLS can't be read: {failure}"))
 }

@@ -1,24 +1,24 @@
 //! Straight to the hosts that take mail for each recipient's domain (RFC 5321 section 5.1).
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::allowance::Denied;
+use crate::delivery::client::Connection;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
-use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::departure::Departure;
 use crate::delivery::dns::Resolver;
 use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
 use crate::delivery::route::hello_name;
+use crate::delivery::route::undialled::Undialled;
 use crate::delivery::security::{Fetcher, Policies, Session, TlsResult, Totals};
 use crate::delivery::shape::{Limits, Shaped, Shapes};
 use crate::mime::parts::Reach;
 use crate::model::outcome::Reply;
+use crate::store::Store;
 use crate::store::handover::Claim;
 
 /// Hosts of one domain that an attempt tries.
@@ -30,7 +30,7 @@ const HTTPS: u16 = 443;
 pub struct Direct {
     directory: Directory,
     shapes: Shapes,
-    totals: Totals,
+    totals: Arc<Totals>,
     tls_client: TlsClient,
     deadlines: Arc<Deadlines>,
     hello: String,
@@ -55,24 +55,14 @@ pub struct Plan {
     pub unroutable: Vec<(Unroutable, Claim)>,
 }
 
-/// Why there is no connection.
-#[derive(Clone, Debug)]
-pub enum Undialled {
-    /// The hosts may be tried another day only.
-    Denied(Denied),
-    /// The last host that was tried.
-    Failed { host: String, failure: ClientError },
-    /// No host could be tried.
-    Unroutable(Unroutable),
-}
-
 impl Direct {
-    /// From the configuration.
-    pub fn new(config: &Config, deadlines: Arc<Deadlines>, clock: Clock) -> Result<Self, String> {
+    /// From the configuration. What domains ask of those who send to them is kept in `store`.
+    pub fn new(config: &Config, deadlines: Arc<Deadlines>, store: &Store, clock: Clock) -> Result<Self, String> {
         let direct = &config.delivery.direct;
         let resolver = Resolver::new(&config.delivery.dns)?;
         let tls_client = TlsClient::new(b"")?;
-        let policies = Policies::new(resolver.clone(), Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses));
+        let fetcher = Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses);
+        let policies = Policies::new(resolver.clone(), fetcher).kept_in(store.clone());
         let mut own = Own::new(config);
         if let Ok(inbound) = config.inbound.address.parse() {
             own = own.listens_at(inbound);
@@ -80,7 +70,7 @@ impl Direct {
         Ok(Self {
             directory: Directory::new(resolver, policies, direct.clone(), own),
             shapes: Shapes::new(&config.delivery.shape),
-            totals: Totals::new(clock),
+            totals: Arc::new(Totals::new(clock)),
             tls_client,
             deadlines,
             hello: hello_name(config),
@@ -92,6 +82,16 @@ impl Direct {
     /// How far into a message re-encoding goes.
     pub fn reach(&self) -> Reach {
         self.reach
+    }
+
+    /// The resolver it asks.
+    pub fn resolver(&self) -> &Resolver {
+        self.directory.resolver()
+    }
+
+    /// What sessions came to.
+    pub fn totals(&self) -> &Arc<Totals> {
+        &self.totals
     }
 
     /// Splits a claim by the hosts that take its recipients' mail: those whose domains share them go in one transaction.
@@ -141,7 +141,7 @@ impl Direct {
                     last.get_or_insert(Undialled::Unroutable(Unroutable::Never(reply)));
                     break;
                 }
-                Err(failure) => last = Some(worth_more(last, failure)),
+                Err(failure) => last = Some(Undialled::worth_more(last, failure)),
             }
         }
         let none = || Undialled::Unroutable(Unroutable::Later(Reply::fault("there is no host to try")));
@@ -161,7 +161,7 @@ impl Direct {
         let hop = Hop {
             host: host.name.clone(),
             port: self.port,
-            addresses: open(host, found.records, departure)?,
+            addresses: departure.opened(found.records).map_err(|denied| Undialled::closed(&host.name, denied))?,
             sources: departure.sources(),
             terms: Terms::Direct(requirement.clone()),
             login: None,
@@ -186,34 +186,9 @@ impl Service {
     }
 }
 
-/// Those of a host's addresses that may be connected to.
-fn open(host: &MxHost, found: Vec<SocketAddr>, departure: &Departure) -> Result<Vec<SocketAddr>, Undialled> {
-    let (open, closed): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| departure.opens(address.ip()));
-    if !open.is_empty() {
-        return Ok(open);
-    }
-    Err(match closed.iter().find_map(|address| departure.denied(address.ip())) {
-        Some(denied) => Undialled::Denied(denied),
-        None => {
-            let cause = "delivery.source has no address of its family".to_owned();
-            Undialled::Failed { host: host.name.clone(), failure: ClientError::Unreachable { peer: host.name.clone(), cause } }
-        }
-    })
-}
-
 /// RFC 3463 section 3.5: X.4.6, routing loop detected.
 fn is_a_loop(reply: &Reply) -> bool {
     reply.enhanced.as_deref() == Some("5.4.6")
-}
-
-/// Of two failures, the one that leaves more hope; of equals the later.
-fn worth_more(before: Option<Undialled>, now: Undialled) -> Undialled {
-    match (&before, &now) {
-        (Some(Undialled::Failed { .. }), Undialled::Denied(_) | Undialled::Unroutable(_)) => before.unwrap_or(now),
-        (Some(Undialled::Denied(_)), Undialled::Unroutable(_)) => before.unwrap_or(now),
-        (Some(Undialled::Unroutable(Unroutable::Later(_))), Undialled::Unroutable(Unroutable::Never(_))) => before.unwrap_or(now),
-        _ => now,
-    }
 }
 
 impl std::fmt::Debug for Direct {

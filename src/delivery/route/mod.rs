@@ -2,10 +2,12 @@
 
 mod attempt;
 pub mod capture;
+pub mod carried;
 pub mod courier;
 pub mod direct;
 pub mod relay;
 pub mod rules;
+pub mod undialled;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::flights::Flights;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
+use crate::delivery::security::Totals;
 use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::model::message::Recipient;
@@ -76,8 +79,8 @@ impl Routes {
             relays.insert(Some(name.as_str().into()), relay(settings, &format!("delivery.relays.{name}"))?);
         }
         let signer = Arc::new(Signer::new(store.clone(), clock.clone()));
-        let allowance = Allowance::new(delivery, store.clone(), clock.clone());
-        let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), clock));
+        let allowance = Allowance::new(delivery, store.clone(), clock.clone())?;
+        let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), store, clock));
         Ok(Self {
             rules: Rules::new(delivery, teams)?,
             captured: Arc::new([RouteName::Capture]),
@@ -115,6 +118,11 @@ impl Routes {
     /// The direct route, when any mail may go by it.
     pub fn direct(&self) -> Option<&Arc<Direct>> {
         self.direct.as_ref()
+    }
+
+    /// What TLS sessions of direct mail come to; always nothing where there is no such mail.
+    pub fn totals(&self) -> Arc<Totals> {
+        self.direct.as_ref().map(|direct| direct.totals().clone()).unwrap_or_default()
     }
 
     /// Splits a claim by the ways it goes. A sandbox message never leaves.

@@ -8,9 +8,10 @@ pub mod report;
 pub mod requirement;
 pub mod result;
 pub mod sts;
+pub mod totals;
 
 pub use protection::{Protection, Verified};
-pub use report::{Session, Totals};
 pub use requirement::Requirement;
 pub use result::TlsResult;
 pub use sts::{DomainPolicy, Fetcher, Policies};
+pub use totals::{Session, Totals};

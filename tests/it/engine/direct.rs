@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use posthouse::config::warmup::Day;
 use posthouse::config::{Config, Route};
 use posthouse::model::outcome::RecipientState;
 use posthouse::store::Store;
+use posthouse::store::operate::QueueAction;
 
+use crate::support::certificate::Identity;
 use crate::support::dns::{Dns, Fault, Records};
 use crate::support::sink::{Act, Script, Sink};
 use crate::support::stores::on_every_engine;
@@ -141,5 +144,32 @@ fn each_attempt_is_kept_with_where_it_went_and_how() {
         assert_eq!(seen, ["direct", "mx.one.example", "127.0.0.1", "clear"]);
         assert!(reached["took_ms"].is_u64() && unreached["took_ms"].is_u64());
         assert_eq!((&unreached["host"], unreached.get("address")), (&serde_json::json!("mx.two.example"), None));
+    });
+}
+
+#[test]
+fn a_policy_of_an_earlier_life_holds_mail_back_from_a_host_that_can_not_prove_itself() {
+    on_every_engine(|book| async move {
+        // As an earlier life has fetched it; now neither record nor web server is there.
+        let policy = "version: STSv1\nmode: enforce\nmx: mx.one.example\nmax_age: 86400\n";
+        book.store.keep_sts_policy("one.example", "1", policy, Duration::from_secs(86_400)).await.expect("kept");
+        let team = team(&book.store).await;
+        for sink in
+            [Sink::start(Script::default().with_tls(Identity::of(&["mx.other.example"]).server())).await, Sink::willing().await]
+        {
+            let records = Records::default().mx("one.example", 10, "mx.one.example").address("mx.one.example", here(1));
+            let dns = Dns::start(records).await;
+            let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+            let id = accept(&book.store, numbered(team, 1, &["a@one.example"])).await;
+            until("a deferral", || async { recipients(&book.store, id).await[0].attempts == 1 }).await;
+            engine.stop().await;
+            assert_eq!(states(&book.store, id).await, [RecipientState::Queued]);
+            assert_eq!((sink.connections(), sink.said("MAIL")), (1, 0), "not in the clear, nor to whom nobody vouches for");
+            let sessions = book.store.tls_sessions(Day::of(book.clock.now()), None).await.expect("read");
+            assert!(sessions.iter().all(|(kind, _)| kind.policy.kind == "sts" && kind.failure.is_some()), "{sessions:?}");
+            assert!(!sessions.is_empty(), "the last totals are written when the engine ends");
+            let waiting = book.store.queue_action(id, QueueAction::Cancel).await;
+            assert_eq!(waiting, Ok(1));
+        }
     });
 }

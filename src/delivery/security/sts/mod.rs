@@ -1,5 +1,5 @@
 //! MTA-STS (RFC 8461): a domain says by DNS that it has a policy, and by HTTPS what it is. A policy once fetched binds us until its
-//! end, so that who can forge DNS answers or cut HTTPS off can't make us forget it.
+//! end, restarts included, so that who can forge DNS answers or cut HTTPS off can't make us forget it.
 
 mod fetch;
 mod policy;
@@ -16,6 +16,7 @@ pub use policy::{Mode, Policy};
 
 use crate::delivery::dns::Resolver;
 use crate::delivery::security::result::TlsResult;
+use crate::store::{Store, StoreError};
 
 /// Domains whose policies, or the failures to fetch them, are kept.
 const KEPT_MAX: usize = 50_000;
@@ -44,26 +45,44 @@ impl DomainPolicy {
     }
 }
 
-/// The policies of all domains, in memory.
+/// The policies of all domains, as far as they were asked for.
 pub struct Policies {
     resolver: Resolver,
     fetcher: Fetcher,
+    /// Where they outlive this process. `None`: nowhere.
+    store: Option<Store>,
     kept: Mutex<HashMap<String, Kept>>,
 }
 
 #[derive(Clone)]
 struct Kept {
     id: String,
-    /// With the time it was fetched at.
-    policy: Option<(Instant, Arc<Policy>)>,
+    policy: Option<Fetched>,
     /// When, and how, the fetch of `id` failed last.
     failure: Option<(Instant, TlsResult)>,
 }
 
+/// A policy, and how old it was when this process came to know it.
+#[derive(Clone)]
+struct Fetched {
+    policy: Arc<Policy>,
+    known_since: Instant,
+    age_then: Duration,
+}
+
+impl Fetched {
+    fn new(policy: Policy, age_then: Duration) -> Self {
+        Self { policy: Arc::new(policy), known_since: Instant::now(), age_then }
+    }
+
+    fn age(&self) -> Duration {
+        self.age_then.saturating_add(self.known_since.elapsed())
+    }
+}
+
 impl Kept {
     fn policy(&self) -> Option<Arc<Policy>> {
-        let (since, policy) = self.policy.as_ref()?;
-        (since.elapsed() < policy.max_age).then(|| policy.clone())
+        self.policy.as_ref().filter(|fetched| fetched.age() < fetched.policy.max_age).map(|fetched| fetched.policy.clone())
     }
 
     /// Whether there is nothing to be gained by fetching `id`.
@@ -71,31 +90,47 @@ impl Kept {
         if self.id != id {
             return false;
         }
-        let age = self.policy.as_ref().map(|(since, policy)| (since.elapsed(), policy.max_age));
-        let is_fresh = age.is_some_and(|(age, max_age)| age < REFRESHED_AFTER.min(max_age / 2));
+        let is_fresh = self.policy.as_ref().is_some_and(|f| f.age() < REFRESHED_AFTER.min(f.policy.max_age / 2));
         is_fresh || self.failure.is_some_and(|(at, _)| at.elapsed() < FAILURE_KEPT)
     }
 }
 
 impl Policies {
-    /// None is known yet.
+    /// None is known yet, and none outlives this process.
     pub fn new(resolver: Resolver, fetcher: Fetcher) -> Self {
-        Self { resolver, fetcher, kept: Mutex::default() }
+        Self { resolver, fetcher, store: None, kept: Mutex::default() }
     }
 
-    /// The policy in force for the domain (A-labels, lower case). May take as long as a question and a fetch.
-    pub async fn of(&self, domain: &str) -> Arc<DomainPolicy> {
+    /// With a store that keeps them until their end.
+    pub fn kept_in(self, store: Store) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// The policy in force for the domain (A-labels, lower case). May take as long as a question and a fetch. An error: what binds us
+    /// can't be read, or a new policy can't be kept; mail has to wait.
+    pub async fn of(&self, domain: &str) -> Result<Arc<DomainPolicy>, StoreError> {
         let kept = self.kept().get(domain).cloned();
+        let kept = if kept.is_some() { kept } else { self.recall(domain).await? };
         let Some(id) = self.announced(domain).await else {
             // RFC 8461 section 5.1: a policy that is valid still is applied, whatever can be found now.
             let sts = kept.as_ref().and_then(Kept::policy);
-            return Arc::new(DomainPolicy { sts, failure: None });
+            return Ok(Arc::new(DomainPolicy { sts, failure: None }));
         };
         let kept = match kept {
             Some(kept) if kept.is_settled(&id) => kept,
-            kept => self.refresh(domain, id, kept).await,
+            kept => self.refresh(domain, id, kept).await?,
         };
-        Arc::new(DomainPolicy { sts: kept.policy(), failure: kept.failure.map(|(_, result)| result) })
+        Ok(Arc::new(DomainPolicy { sts: kept.policy(), failure: kept.failure.map(|(_, result)| result) }))
+    }
+
+    /// What an earlier life of this process, or another one, has fetched.
+    async fn recall(&self, domain: &str) -> Result<Option<Kept>, StoreError> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let Some(found) = store.sts_policy(domain).await? else { return Ok(None) };
+        let Ok(policy) = Policy::parse(&found.text) else { return Ok(None) };
+        let kept = Kept { id: found.id, policy: Some(Fetched::new(policy, found.age)), failure: None };
+        self.keep(domain, kept.clone());
+        Ok(Some(kept))
     }
 
     /// The id in the DNS record; none when there is no record, or no answer.
@@ -104,16 +139,22 @@ impl Policies {
         record::id(&answer.records).map(str::to_owned)
     }
 
-    async fn refresh(&self, domain: &str, id: String, kept: Option<Kept>) -> Kept {
+    async fn refresh(&self, domain: &str, id: String, kept: Option<Kept>) -> Result<Kept, StoreError> {
         let fresh = match self.fetcher.fetch(&self.resolver, domain).await {
-            Ok(policy) => Kept { id, policy: Some((Instant::now(), Arc::new(policy))), failure: None },
+            Ok(policy) => {
+                // Before it is obeyed it is on disk: what has bound us once binds the next life as well.
+                if let Some(store) = &self.store {
+                    store.keep_sts_policy(domain, &id, &policy.lines.join("\n"), policy.max_age).await?;
+                }
+                Kept { id, policy: Some(Fetched::new(policy, Duration::ZERO)), failure: None }
+            }
             Err((result, cause)) => {
                 tracing::info!(domain, cause, "the MTA-STS policy can't be had");
                 Kept { id, policy: kept.and_then(|kept| kept.policy), failure: Some((Instant::now(), result)) }
             }
         };
         self.keep(domain, fresh.clone());
-        fresh
+        Ok(fresh)
     }
 
     fn keep(&self, domain: &str, fresh: Kept) {

@@ -34,6 +34,9 @@ pub struct Policy {
 impl Policy {
     /// Reads the text. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t')) {
+            return Err("it holds a control character".to_owned());
+        }
         let lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect();
         let fields: Vec<(&str, &str)> =
             lines.iter().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())).collect();
@@ -122,6 +125,7 @@ mod tests {
             ("version: STSv1\nmode: enforce\nmx: a.example\nmax_age: -1\n", "max_age"),
             ("version: STSv1\nmode: enforce\nmx: a.example\nmax_age: 99999999999\n", "max_age"),
             ("<html>mode: none</html>", "version"),
+            ("version: STSv1\nmode: none\nmax_age: 1\nx: \0\n", "control character"),
         ] {
             let refusal = Policy::parse(text).unwrap_err();
             assert!(refusal.contains(complaint), "{text}: {refusal}");
