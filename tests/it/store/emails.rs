@@ -45,7 +45,7 @@ fn an_email_tells_what_became_of_it_and_when() {
         let mut settled = settlement(&claim, &delivered());
         settled.outcomes[1].outcome = Outcome::Bounced(Reply::new(550, None, "no such user").into());
         store.settle(settled).await.unwrap();
-        let complaint = [Returned { index: 0, news: News::Complained("abuse".into()), by: None }];
+        let complaint = [Returned { index: 0, news: News::Complained("abuse".into()), by: None, notice: None }];
         store.record_returns(id, &complaint).await.unwrap();
         let Email { status, recipients, times, error_reason, .. } = email().await;
         assert_eq!((status, recipients.len()), (MessageStatus::Complained, 2));

@@ -151,7 +151,7 @@ fn whatever_happens_to_recipients_shows_in_their_message_and_its_totals() {
         is([Sent, Delivered, Sent, Bounced]).await;
         assert_eq!(store.settle(settled(&pair, &[(1, Outcome::Failed(Reply::fault("gone")))])).await, Ok(0));
         is([Sent, Delivered, Failed, Bounced]).await;
-        let told = |index, news| vec![Returned { index, news, by: None }];
+        let told = |index, news| vec![Returned { index, news, by: None, notice: None }];
         let Outcome::Bounced(bounce) = bounced() else { unreachable!() };
         let late = store.record_returns(ids[0], &told(0, News::Bounced(bounce))).await;
         assert_eq!(late, Ok(Recorded::Written(1)));
