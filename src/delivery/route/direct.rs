@@ -170,7 +170,9 @@ impl Direct {
             deadlines: self.deadlines.clone(),
         };
         let dialled = hop.dial().await;
-        let address = dialled.as_ref().ok().and_then(Connection::peer_address);
+        // Of several addresses that failed, none is the one.
+        let only = if let [only] = hop.addresses[..] { Some(only.ip()) } else { None };
+        let address = dialled.as_ref().ok().and_then(Connection::peer_address).or(only);
         let session = Session { targets, host, requirement: &requirement, address };
         self.totals.count(&session, dialled.as_ref().map(Connection::protection));
         dialled.map_err(|failure| Undialled::Failed { host: host.name.clone(), failure })

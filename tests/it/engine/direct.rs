@@ -168,6 +168,8 @@ fn a_policy_of_an_earlier_life_holds_mail_back_from_a_host_that_can_not_prove_it
             let sessions = book.store.tls_sessions(Day::of(book.clock.now()), None).await.expect("read");
             assert!(sessions.iter().all(|(kind, _)| kind.policy.kind == "sts" && kind.failure.is_some()), "{sessions:?}");
             assert!(!sessions.is_empty(), "the last totals are written when the engine ends");
+            let place = sessions[0].0.failure.as_ref().and_then(|failure| failure.address);
+            assert_eq!(place, Some(here(1).into()));
             let waiting = book.store.queue_action(id, QueueAction::Cancel).await;
             assert_eq!(waiting, Ok(1));
         }
