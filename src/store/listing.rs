@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::message::{Message, Recipient, Source, Tracking};
+use crate::model::message::{Message, Recipient};
 use crate::model::outcome::RecipientState;
 use crate::model::status::MessageStatus;
-use crate::model::stream::Stream;
 use crate::model::wait::Wait;
 use crate::store::rows::{ClaimedRow, FoundMessage};
 use crate::store::sql::{Kind, Sql, record, values};
@@ -156,33 +155,6 @@ fn of_message(found: FoundMessage) -> Option<Listed> {
 
 /// In place of a message whose row can't be read. A team that can't be read is nobody's.
 fn stand_in(id: Id, team: &[u8]) -> Message {
-    Message {
-        id,
-        team: rows::id(team).unwrap_or(Id([0; 16])),
-        key: None,
-        stream: Stream::Transactional,
-        source: Source::Smtp,
-        sandbox: false,
-        reverse_path: None,
-        smtputf8: false,
-        eight_bit: false,
-        ret: None,
-        envid: None,
-        from: String::new(),
-        from_header: String::new(),
-        to_header: String::new(),
-        cc_header: String::new(),
-        reply_to: String::new(),
-        subject: String::new(),
-        message_id: String::new(),
-        tags: Vec::new(),
-        tracking: Tracking::default(),
-        template: None,
-        variables: None,
-        ignore_unsubscribe: false,
-        send_at: None,
-        recipients: 0,
-        size: 0,
-        created_at: id.made_at(),
-    }
+    let team = rows::id(team).unwrap_or(Id([0; 16]));
+    Message { recipients: 0, ..Message::bare(id, team, id.made_at()) }
 }

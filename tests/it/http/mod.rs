@@ -19,8 +19,7 @@ use posthouse::door::http::{Context, Readiness, router};
 use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
 use posthouse::model::key::{KeyRights, Secret};
-use posthouse::model::message::{Body, Message, Source, Tracking};
-use posthouse::model::stream::Stream;
+use posthouse::model::message::{Body, Message};
 use posthouse::store::accept::{Acceptance, NewRecipient};
 use posthouse::store::keys::NewKey;
 use posthouse::store::{Location, Store};
@@ -134,33 +133,14 @@ fn recipient(address: &str) -> NewRecipient {
 
 fn plain_message(team: Id, mime: &str) -> Message {
     Message {
-        id: Ids::random(Clock::System).next(),
-        team,
-        key: None,
-        stream: Stream::Transactional,
-        source: Source::Smtp,
-        sandbox: false,
         reverse_path: Some("app@example.com".to_owned()),
-        smtputf8: false,
-        eight_bit: false,
-        ret: None,
-        envid: None,
         from: "app@example.com".to_owned(),
         from_header: "The App <app@example.com>".to_owned(),
         to_header: "friend@example.org".to_owned(),
-        cc_header: String::new(),
-        reply_to: String::new(),
         subject: "Hello".to_owned(),
         message_id: "<1@example.com>".to_owned(),
-        tags: Vec::new(),
-        tracking: Tracking::default(),
-        template: None,
-        variables: None,
-        ignore_unsubscribe: false,
-        send_at: None,
-        recipients: 1,
         size: mime.len() as u64,
-        created_at: Clock::System.now(),
+        ..Message::bare(Ids::random(Clock::System).next(), team, Clock::System.now())
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use posthouse::clock::{Clock, Timestamp};
+use posthouse::clock::Clock;
 use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
 use posthouse::model::key::{ApiKey, KeyRights};
-use posthouse::model::message::{Body, Message, Source, Tracking};
-use posthouse::model::stream::Stream;
+use posthouse::model::message::{Body, Message};
 use posthouse::store::accept::{Acceptance, NewRecipient};
 
 /// An address that is right by construction.
@@ -34,37 +33,20 @@ pub fn key() -> ApiKey {
 
 /// An acceptance of a small transactional message to `recipients`.
 pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
-    let ids = Ids::random(Clock::System);
-    let now = Clock::System.now();
     let mime = b"From: a@example.test\r\nSubject: hello\r\n\r\nbody\r\n";
     let message = Message {
-        id: ids.next(),
-        team,
-        key: None,
-        stream: Stream::Transactional,
-        source: Source::Smtp,
-        sandbox: false,
         reverse_path: Some("a@example.test".into()),
-        smtputf8: false,
-        eight_bit: false,
-        ret: None,
-        envid: None,
         from: "a@example.test".into(),
         from_header: "a@example.test".into(),
         to_header: recipients.join(", "),
-        cc_header: String::new(),
-        reply_to: String::new(),
         subject: "hello \"quoted\" \u{fc}\u{1F40E}".into(),
         message_id: "<1@example.test>".into(),
         tags: vec![("order".into(), "42".into())],
-        tracking: Tracking::default(),
         template: Some(Id([9; 16])),
         variables: Some("{\"name\":\"Ada\"}".into()),
-        ignore_unsubscribe: false,
-        send_at: None::<Timestamp>,
         recipients: recipients.len(),
         size: mime.len() as u64,
-        created_at: now,
+        ..Message::bare(Ids::random(Clock::System).next(), team, Clock::System.now())
     };
     let recipients = recipients.iter().map(|r| NewRecipient { path: address(r).into(), rejected: None }).collect();
     Acceptance { message: Arc::new(message), body: Body::free(mime.to_vec()), recipients, idempotency: None, quirks: Vec::new() }
