@@ -34,7 +34,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// One piece of work for a committer.
 pub(super) enum Work {
     Accept { acceptance: Box<Acceptance>, reply: Answer<Accepted> },
-    Settle { settlement: Settlement, reply: Answer<usize> },
+    Settle { settlement: Box<Settlement>, reply: Answer<usize> },
     Claim { request: Request, reply: Answer<ClaimedRows> },
     Refuse(Box<RefusalRecord>),
 }
@@ -184,7 +184,7 @@ impl Batch {
                 // Whoever offered it was told to come again, or left without a word.
                 Work::Accept { reply, .. } if reply.is_closed() => {}
                 Work::Accept { acceptance, reply } => batch.accepts.push((acceptance, reply)),
-                Work::Settle { settlement, reply } => batch.settles.push((settlement, reply)),
+                Work::Settle { settlement, reply } => batch.settles.push((*settlement, reply)),
                 Work::Claim { request, reply } => batch.claims.push((request, reply)),
                 Work::Refuse(refusal) => batch.refusals.push(*refusal),
             }

@@ -59,7 +59,7 @@ impl Store {
         }
         let octets =
             settlement.outcomes.len() * 256 + settlement.notices.iter().map(|(_, notice)| notice.body.len()).sum::<usize>();
-        self.submit(octets, |reply| Work::Settle { settlement, reply }).await
+        self.submit(octets, |reply| Work::Settle { settlement: Box::new(settlement), reply }).await
     }
 }
 
