@@ -28,6 +28,10 @@ fn decode_words(value: &[u8]) -> Option<String> {
 
 /// One line without control characters: folding becomes what it stands for (RFC 5322 section 2.2.3), a tab a blank.
 pub fn printable(text: &str) -> String {
+    // Nearly every value is as it is shown.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.trim().to_owned();
+    }
     let kept = text.chars().filter_map(|c| match c {
         '\t' => Some(' '),
         c if is_unseen(c) => None,

@@ -106,11 +106,14 @@ impl Incoming {
         self.fault().map_or(Ok(()), Err)
     }
 
-    /// A long message gets its whole room at once; a short one grows by doubling.
+    /// A long message gets its whole room at once; a short one grows by doubling, if it came in more than one read.
     fn make_room(&mut self, octets: usize) {
         let len = self.body.len();
-        if len < LONG || self.body.capacity() - len >= octets {
+        if self.body.capacity() - len >= octets {
             return;
+        }
+        if len < LONG {
+            return self.body.reserve(octets);
         }
         let whole = self.declared.unwrap_or(self.limit).min(self.limit);
         let rest = usize::try_from(whole).unwrap_or(usize::MAX).saturating_sub(len);
