@@ -88,7 +88,7 @@ impl Code {
     }
 
     /// Whether it turns away a whole batch: what its sender may not do, or has not said, with any of the messages in it. The other
-    /// reasons are a single message's own.
+    /// reasons are a message's own.
     pub fn refuses_batch(self) -> bool {
         matches!(
             self,
@@ -100,8 +100,6 @@ impl Code {
                 | Self::DomainNotVerified
                 | Self::DomainDisabled
                 | Self::InsufficientScope
-                | Self::InvalidHeader
-                | Self::InvalidMessage
         )
     }
 
