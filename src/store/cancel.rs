@@ -5,6 +5,7 @@ use crate::id::Id;
 use crate::model::email::Email;
 use crate::model::event::EventKind;
 use crate::store::commit::Desk;
+use crate::store::db::repeated;
 use crate::store::operate::{self, QueueAction};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
@@ -21,8 +22,8 @@ pub enum Cancel {
     Unknown,
 }
 
-static CHOSEN: Sql = Sql::new("SELECT send_at, status FROM outbound_messages WHERE id = $1 AND team_id = $2");
-static STILL_OPEN: Sql =
+pub(super) static CHOSEN: Sql = Sql::new("SELECT send_at, status FROM outbound_messages WHERE id = $1 AND team_id = $2");
+pub(super) static STILL_OPEN: Sql =
     Sql::new("SELECT COUNT(*) AS recipients FROM outbound_recipients WHERE message_id = $1 AND state IN ('queued', 'held')");
 
 record!(ChosenRow { send_at: Option<i64>, status: String });
@@ -35,7 +36,7 @@ impl Store {
         let Some(chosen) = chosen else { return Ok(Cancel::Unknown) };
         let now = self.desk().clock().now();
         let waits = chosen.status == "queued" && chosen.send_at.is_some_and(|at| Timestamp(at) > now);
-        if !waits || !self.cancel_all(team, id, now).await? {
+        if !waits || !repeated(|| self.cancel_all(team, id, now)).await? {
             return Ok(Cancel::TooLate);
         }
         let email = self.email(team, id).await?;

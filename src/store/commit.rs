@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::id::{Id, Ids};
 use crate::store::accept::{self, Acceptance, Accepted, Placed};
 use crate::store::claim::{self, ClaimedRows, Request};
-use crate::store::db::{Db, Tx};
+use crate::store::db::{Db, Tx, repeated};
 use crate::store::gather::{Bounds, Gather};
 use crate::store::handover::Scheduler;
 use crate::store::listen::Rope;
@@ -25,8 +25,6 @@ pub(super) const CROWD: usize = 64;
 /// A batch that takes longer (a large message, a lock that another process holds) does not keep others waiting where there are more
 /// committers than one.
 const LONG: Duration = Duration::from_millis(50);
-/// How often a batch that collided with another transaction is tried again.
-const REPEATS: usize = 5;
 
 /// Where an answer goes. The asker may be gone: the work is done all the same, but for an acceptance that was not begun by then.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -270,24 +268,13 @@ async fn write(desk: &Desk, batch: Batch) {
     let mut open = vec![batch];
     // All askers of a batch may be gone.
     while let Some(batch) = open.pop().filter(|batch| batch.len() > 0) {
-        match write_whole(desk, &batch).await {
+        match repeated(|| write_once(desk, &batch)).await {
             Ok(written) => batch.answer(written, desk),
             Err(error) if error.may_be_one_rows_fault() && batch.len() > 1 => open.extend(batch.halve().into_iter().rev()),
             Err(error) => {
                 tracing::warn!(%error, rows = batch.len(), "a batch was not written");
                 batch.fail(&error);
             }
-        }
-    }
-}
-
-async fn write_whole(desk: &Desk, batch: &Batch) -> Result<Written, StoreError> {
-    let mut repeats = 0;
-    loop {
-        match write_once(desk, batch).await {
-            Err(StoreError::Repeat(_)) if repeats < REPEATS => repeats += 1,
-            Err(StoreError::Repeat(text)) => return Err(StoreError::Unavailable(text)),
-            other => return other,
         }
     }
 }

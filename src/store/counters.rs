@@ -21,7 +21,7 @@ pub(super) static APPLY: Sql = Sql::rows(
     &[("team_id", Kind::Bytes), ("name", Kind::Text), ("day", Kind::Int), ("committer", Kind::Text), ("value", Kind::Int)],
 );
 
-static SUM: Sql =
+pub(super) static SUM: Sql =
     Sql::new("SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT) AS total FROM counters WHERE team_id = $1 AND name = $2");
 
 sql::record!(Total { total: i64 });

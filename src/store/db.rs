@@ -257,6 +257,26 @@ pub(super) async fn within<T>(patience: Duration, answer: impl Future<Output = R
     }
 }
 
+/// Times that what collided with another transaction is tried again.
+const REPEATS: usize = 5;
+
+/// What a transaction comes to, tried again for as long as it only collides with others.
+pub(super) async fn repeated<T, F>(transaction: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for _ in 0..REPEATS {
+        match transaction().await {
+            Err(StoreError::Repeat(_)) => {}
+            other => return other,
+        }
+    }
+    transaction().await.map_err(|error| match error {
+        StoreError::Repeat(text) => StoreError::Unavailable(text),
+        other => other,
+    })
+}
+
 fn records<R, Row>(rows: &[Row]) -> Result<Vec<R>, StoreError>
 where
     Row: sqlx::Row,

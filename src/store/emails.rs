@@ -1,16 +1,10 @@
-//! A team's mail as its owner looks at it: one message, lists by filters, events.
-
-use std::collections::HashMap;
+//! Lists of a team's mail: by filters, a page at a time.
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::email::{Email, Times};
-use crate::model::event::{Event, EventKind};
-use crate::model::message::Message;
+use crate::model::email::Email;
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
-use crate::store::read::Listed;
-use crate::store::rows::{FoundMessage, select_messages};
 use crate::store::search::{FOUND_MAX, Found, Wanted, terms};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
@@ -56,60 +50,35 @@ pub struct Listing {
 const FIRST: Id = Id([0; 16]);
 const LAST: Id = Id([0xff; 16]);
 
-static IDS: Sql =
+pub(super) static IDS: Sql =
     Sql::new("SELECT id FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5");
-static IDS_BY_STATUS: Sql = Sql::new(
+pub(super) static IDS_BY_STATUS: Sql = Sql::new(
     "SELECT id FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 AND status = $6 ORDER BY id DESC LIMIT $4 OFFSET $5",
 );
-static COUNT: Sql = Sql::new(
+pub(super) static COUNT: Sql = Sql::new(
     "SELECT COUNT(*) AS number FROM (SELECT 1 FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 LIMIT $4) AS q",
 );
-static COUNT_BY_STATUS: Sql = Sql::new(
+pub(super) static COUNT_BY_STATUS: Sql = Sql::new(
     "SELECT COUNT(*) AS number FROM (
          SELECT 1 FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 AND status = $5 LIMIT $4) AS q",
 );
-static AT_STATUS: Sql = Sql::rows(
+pub(super) static AT_STATUS: Sql = Sql::rows(
     "SELECT m.id AS id FROM {rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1 AND m.status = $2",
     &[("message", Kind::Bytes)],
 );
-static ROWS: Sql = Sql::rows(
-    select_messages!("{rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1"),
-    &[("message", Kind::Bytes)],
-);
-/// The first event of each kind.
-static TIMES: Sql = Sql::rows(
-    "SELECT e.message_id AS message_id, e.kind AS kind, MIN(e.at) AS at FROM {rows} JOIN events e ON e.message_id = v.message
-     GROUP BY e.message_id, e.kind",
-    &[("message", Kind::Bytes)],
-);
-
 record!(IdRow { id: Vec<u8> });
 record!(NumberRow { number: i64 });
-record!(TimeRow { message_id: Vec<u8>, kind: String, at: i64 });
 
 /// A span of ids: from the first on, and before the second.
 type Span = (Id, Id);
 
 impl Store {
-    /// One message of a team; none when it is another's, or can't be read.
-    pub async fn email(&self, team: Id, id: Id) -> Result<Option<Email>, StoreError> {
-        Ok(self.emails_of(team, vec![id]).await?.pop())
-    }
-
     /// A page of a team's mail. Messages that can't be read are left out.
     pub async fn emails(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
         match filter.terms() {
             None => self.emails_by_index(team, filter, page).await,
             Some(terms) => self.emails_by_terms(team, filter, terms, page).await,
         }
-    }
-
-    /// A message's events, oldest first, beginning with the `queued` that the message itself is. None when it is no message of the team.
-    pub async fn email_events(&self, team: Id, id: Id) -> Result<Option<Vec<Event>>, StoreError> {
-        let Some(listed) = self.message(Some(team), id).await? else { return Ok(None) };
-        let mut events = vec![queued(&listed.message)];
-        events.extend(self.events(id).await?);
-        Ok(Some(events))
     }
 
     async fn emails_by_index(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
@@ -175,27 +144,6 @@ impl Store {
         let found = self.db().fetch_one::<NumberRow>(sql, scalars).await?;
         Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
-
-    /// These messages of a team, in their order, as far as they are there and can be read.
-    pub(super) async fn emails_of(&self, team: Id, ids: Vec<Id>) -> Result<Vec<Email>, StoreError> {
-        let asked: Vec<_> = ids.iter().map(|id| values![*id]).collect();
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = async {
-            let found = self.db().fetch_rows::<FoundMessage>(&ROWS, values![team], &asked).await?;
-            self.with_recipients(found).await
-        };
-        let times = self.db().fetch_rows::<TimeRow>(&TIMES, Vec::new(), &asked);
-        let (listed, times) = tokio::try_join!(rows, times)?;
-        let mut times = by_message(times);
-        let mut emails: HashMap<Id, Email> = HashMap::with_capacity(listed.len());
-        for listed in listed {
-            let times = times.remove(&listed.message.id.0[..]).unwrap_or_default();
-            emails.extend(email(listed, times).map(|email| (email.message.id, email)));
-        }
-        Ok(ids.iter().filter_map(|id| emails.remove(id)).collect())
-    }
 }
 
 impl Filter {
@@ -229,50 +177,4 @@ impl Page {
 
 fn of_size(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The event that a message is by itself.
-fn queued(message: &Message) -> Event {
-    Event {
-        id: message.id,
-        team: message.team,
-        message: message.id,
-        recipient: None,
-        kind: EventKind::Queued,
-        at: message.created_at,
-        detail: serde_json::json!({}),
-    }
-}
-
-fn by_message(rows: Vec<TimeRow>) -> HashMap<Vec<u8>, Times> {
-    let mut times: HashMap<Vec<u8>, Times> = HashMap::new();
-    for row in rows {
-        let of = times.entry(row.message_id).or_default();
-        let at = Some(Timestamp(row.at));
-        match EventKind::from_word(&row.kind) {
-            Some(EventKind::Sent) => of.sent = [of.sent, at].into_iter().flatten().min(),
-            Some(EventKind::Delivered) => {
-                of.delivered = at;
-                // Who takes it for good was sent it, too.
-                of.sent = [of.sent, at].into_iter().flatten().min();
-            }
-            Some(EventKind::Opened) => of.opened = at,
-            Some(EventKind::Clicked) => of.clicked = at,
-            Some(EventKind::Bounced) => of.bounced = at,
-            Some(EventKind::Complained) => of.complained = at,
-            _ => {}
-        }
-    }
-    times
-}
-
-/// `None` when the message's row can't be read; of its recipients those that can be are shown.
-fn email(listed: Listed, times: Times) -> Option<Email> {
-    if listed.damage.iter().any(|damage| damage.recipient.is_none()) {
-        tracing::error!(message = %listed.message.id, "a message can't be read, and is left out");
-        return None;
-    }
-    let status = listed.status?;
-    let error_reason = Email::reason(&listed.recipients);
-    Some(Email { message: listed.message, status, recipients: listed.recipients, times, error_reason })
 }

@@ -22,7 +22,7 @@ pub(super) static INSERT: Sql = Sql::rows(
     ],
 );
 
-static OF_MESSAGE: Sql =
+pub(super) static OF_MESSAGE: Sql =
     Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
 
 /// An event's row, if it can be read.

@@ -46,7 +46,7 @@ impl std::fmt::Display for Damage {
     }
 }
 
-static RECIPIENTS: Sql = Sql::rows(
+pub(super) static RECIPIENTS: Sql = Sql::rows(
     "SELECT r.message_id, r.idx, r.address, r.notify, r.orcpt, r.state, r.attempts, r.next_attempt_at, r.last_reply, r.updated_at,
          r.epoch, r.waits_for, e.name AS engine, e.state AS engine_state
      FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message LEFT JOIN engines e ON e.epoch = r.epoch

@@ -11,6 +11,7 @@ mod counters;
 mod db;
 pub mod dkim;
 pub mod domains;
+mod email;
 pub mod emails;
 pub mod engines;
 pub mod error;
@@ -24,6 +25,8 @@ mod listen;
 mod listing;
 mod migrate;
 pub mod operate;
+#[cfg(test)]
+mod plans;
 pub mod quirks;
 pub mod read;
 mod read_back;

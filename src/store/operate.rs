@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::outcome::RecipientState;
-use crate::store::db::Tx;
+use crate::store::db::{Tx, repeated};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, cancel, rows, settle, suspects};
@@ -33,11 +33,11 @@ impl QueueAction {
 }
 
 /// Only what no living engine holds: an attempt under way can't be called back.
-static CHANGE: Sql = Sql::new(
+pub(super) static CHANGE: Sql = Sql::new(
     "UPDATE outbound_recipients SET state = $4, epoch = 0, next_attempt_at = CASE WHEN $4 = 'queued' THEN $5 ELSE next_attempt_at END,
          waits_for = CASE WHEN $4 = 'held' THEN 'by an operator; `posthouse queue release` ends it' ELSE NULL END, updated_at = $5
      WHERE message_id = $1 AND state IN ($2, $3)
-       AND (epoch = 0 OR epoch IN (SELECT e.epoch FROM engines e WHERE e.state <> 'alive'))
+       AND (epoch = 0 OR EXISTS (SELECT 1 FROM engines e WHERE e.epoch = outbound_recipients.epoch AND e.state <> 'alive'))
      RETURNING idx",
 );
 static TEAM: Sql = Sql::new("SELECT team_id FROM outbound_messages WHERE id = $1");
@@ -52,6 +52,14 @@ impl Store {
             return Err(StoreError::Conflict(format!("there is no message {id}")));
         };
         let team = rows::id(&row.team_id)?;
+        let changed = repeated(|| self.try_action(team, id, action)).await?;
+        if action.change().2 == RecipientState::Queued && changed > 0 {
+            self.rope().pull();
+        }
+        Ok(changed)
+    }
+
+    async fn try_action(&self, team: Id, id: Id, action: QueueAction) -> Result<u64, StoreError> {
         let now = self.desk().clock().now();
         let mut tx = self.db().begin().await?;
         settle::lock(&mut tx, std::iter::once(id)).await?;
@@ -66,9 +74,6 @@ impl Store {
             tx.run(&suspects::ACQUIT, &values![id], &[]).await?;
         }
         tx.commit().await?;
-        if action.change().2 == RecipientState::Queued && !changed.is_empty() {
-            self.rope().pull();
-        }
         Ok(changed.len() as u64)
     }
 }

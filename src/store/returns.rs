@@ -10,13 +10,10 @@ use crate::model::event::EventKind;
 use crate::model::outcome::{Bounce, RecipientState, Reply};
 use crate::model::suppression::Suppression;
 use crate::store::accept::{self, Acceptance};
-use crate::store::db::Tx;
+use crate::store::db::{Tx, repeated};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, events, rows, settle, suppressions};
-
-/// Times that a report is written again after it collided with another transaction.
-const REPEATS: usize = 5;
 
 /// Locks the recipients on PostgreSQL: of two reports at once the second must see what the first wrote. A statement of its own, so that
 /// what follows looks anew.
@@ -73,14 +70,7 @@ pub enum Recorded {
 impl Store {
     /// Writes what a report says about recipients of `message`, with events and suppressions; durable when it returns.
     pub async fn record_returns(&self, message: Id, returned: &[Returned]) -> Result<Recorded, StoreError> {
-        let mut repeats = 0;
-        loop {
-            match self.try_record(message, returned).await {
-                Err(StoreError::Repeat(_)) if repeats < REPEATS => repeats += 1,
-                Err(StoreError::Repeat(text)) => return Err(StoreError::Unavailable(text)),
-                other => return other,
-            }
-        }
+        repeated(|| self.try_record(message, returned)).await
     }
 
     async fn try_record(&self, message: Id, returned: &[Returned]) -> Result<Recorded, StoreError> {

@@ -60,7 +60,7 @@ impl Sql {
         Self { text, columns, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
-    fn for_sqlite(&self) -> &'static str {
+    pub(super) fn for_sqlite(&self) -> &'static str {
         self.sqlite.get_or_init(|| {
             let scalars = self.scalars();
             leaked(self.expand_sqlite(&format!("jsonb_each(${})", scalars + 1), scalars + 2))
@@ -80,7 +80,7 @@ impl Sql {
         text.replace("{now}", "CAST(unixepoch('subsec') * 1000 AS INTEGER)")
     }
 
-    fn for_postgres(&self) -> &'static str {
+    pub(super) fn for_postgres(&self) -> &'static str {
         self.postgres.get_or_init(|| leaked(self.expand_postgres(self.scalars() + 1)))
     }
 
@@ -115,7 +115,7 @@ impl Sql {
     }
 
     /// The highest `$n` in the text.
-    fn scalars(&self) -> usize {
+    pub(super) fn scalars(&self) -> usize {
         let numbers = self.text.split('$').skip(1);
         numbers.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).max().unwrap_or(0)
     }

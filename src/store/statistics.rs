@@ -8,7 +8,7 @@ use crate::model::status::MessageStatus;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, counters};
 
-static BY_DAY: Sql = Sql::new(
+pub(super) static BY_DAY: Sql = Sql::new(
     "SELECT name, day, CAST(SUM(value) AS BIGINT) AS total FROM counters
      WHERE team_id = $1 AND day >= $2
        AND name IN ('messages', 'complained', 'bounced', 'failed', 'sent', 'delivered', 'cancelled', 'rejected')

@@ -25,8 +25,8 @@ static UPDATE: Sql = Sql::new(
      WHERE team_id = $2 AND id = $1",
 );
 static DELETE: Sql = Sql::new("DELETE FROM templates WHERE team_id = $1 AND id = $2");
-static ONE: Sql = select!("AND id = $2");
-static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3");
+pub(super) static ONE: Sql = select!("AND id = $2");
+pub(super) static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3");
 
 record!(TemplateRow {
     id: Vec<u8>,

@@ -13,10 +13,11 @@ const BLOCK: usize = 128;
 /// A message of this age is committed if it ever is: acceptance is given up after 12 seconds, and a statement after 30.
 const SETTLED: Duration = Duration::from_secs(60);
 
-static NEXT: Sql = Sql::new(select_messages!("outbound_messages m WHERE m.id > $1 AND m.id < $2 ORDER BY m.id LIMIT $3"));
-static INDEXED: Sql = Sql::new("SELECT message_id FROM progress WHERE work = 'search'");
+pub(in crate::store) static NEXT: Sql =
+    Sql::new(select_messages!("outbound_messages m WHERE m.id > $1 AND m.id < $2 ORDER BY m.id LIMIT $3"));
+pub(in crate::store) static INDEXED: Sql = Sql::new("SELECT message_id FROM progress WHERE work = 'search'");
 /// Whoever was faster has entered the same messages.
-static ADVANCE: Sql =
+pub(in crate::store) static ADVANCE: Sql =
     Sql::new("UPDATE progress SET message_id = $1 WHERE work = 'search' AND message_id IS NOT DISTINCT FROM $2");
 static ENTER: Sql = Sql::rows(
     "INSERT INTO message_terms (team_id, term, last_id, messages) SELECT team_id, term, last_id, messages FROM {rows}",

@@ -1,8 +1,8 @@
-//! Finding mail by what it holds (docs/decisions/0006): each message has a set of terms, and is found by those that it must have. An
+//! Finding mail by what it holds (docs/decisions/0008): each message has a set of terms, and is found by those that it must have. An
 //! index of terms is written behind acceptance; what it does not hold yet is looked at itself.
 
-mod index;
-mod postings;
+pub(super) mod index;
+pub(super) mod postings;
 pub(super) mod terms;
 
 use std::collections::{BTreeSet, HashMap};
@@ -38,11 +38,11 @@ pub(super) struct Found {
     pub rest: Option<Id>,
 }
 
-static TAIL: Sql = Sql::new(select_messages!(
+pub(super) static TAIL: Sql = Sql::new(select_messages!(
     "outbound_messages m WHERE m.team_id = $1 AND m.id > $2 AND m.id >= $3 AND m.id < $4 ORDER BY m.id DESC LIMIT $5"
 ));
 
-static ADDRESSES: Sql = Sql::rows(
+pub(super) static ADDRESSES: Sql = Sql::rows(
     "SELECT r.message_id AS message_id, r.address AS address
      FROM {rows} JOIN outbound_recipients r ON r.message_id = v.message ORDER BY r.message_id, r.idx",
     &[("message", Kind::Bytes)],
@@ -60,7 +60,7 @@ impl Store {
     /// Up to [`FOUND_MAX`] messages, or a few more, that have all the wanted terms.
     pub(super) async fn find(&self, wanted: &Wanted) -> Result<Found, StoreError> {
         let indexed = self.indexed().await?.unwrap_or_default();
-        let mut found = self.find_in_tail(wanted, indexed).await?;
+        let mut found = self.find_in_tail(wanted, indexed.clone()).await?;
         if found.rest.is_none() && found.ids.len() >= FOUND_MAX {
             found.rest = found.ids.last().copied();
         }
@@ -69,7 +69,8 @@ impl Store {
         }
         let room = FOUND_MAX - found.ids.len();
         let older = self.find_in_index(wanted, room).await?;
-        found.ids.extend(older.ids);
+        // The index may have grown since, by what the tail had.
+        found.ids.extend(older.ids.into_iter().filter(|id| id.0[..] <= indexed[..]));
         found.rest = older.rest;
         Ok(found)
     }

@@ -12,11 +12,11 @@ const BLOCKS: usize = 80;
 /// How often that many are compared before the searcher is given what was found so far.
 const ROUNDS: usize = 20;
 
-static OLDER: Sql = Sql::new(
+pub(in crate::store) static OLDER: Sql = Sql::new(
     "SELECT messages FROM message_terms WHERE team_id = $1 AND term = $2 AND last_id < $3 ORDER BY last_id DESC LIMIT $4",
 );
 /// Blocks don't overlap: of those that end later only the first can hold anything older.
-static AROUND: Sql =
+pub(in crate::store) static AROUND: Sql =
     Sql::new("SELECT messages FROM message_terms WHERE team_id = $1 AND term = $2 AND last_id >= $3 ORDER BY last_id LIMIT 1");
 
 record!(Block { messages: Vec<u8> });

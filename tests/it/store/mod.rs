@@ -1,6 +1,7 @@
 //! The book on both engines: shared commits, idempotency, claims, epochs, fencing.
 
 mod acceptance;
+mod big;
 mod bodies;
 mod budgets;
 mod cancelling;
