@@ -220,15 +220,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             record.connections.len() - 1
         });
         let shared = shared.clone();
-        sessions.spawn(async move {
-            begin(tcp, connection, shared.clone()).await;
-            shared.note(|record| record.open -= 1);
-        });
+        sessions.spawn(begin(tcp, connection, shared));
     }
 }
 
 async fn begin(tcp: TcpStream, connection: usize, shared: Arc<Shared>) {
-    let mut session = Session { connection, shared, encrypted: false, mail: String::new(), rcpt: Vec::new(), pending: None };
+    let mut session =
+        Session { connection, shared, encrypted: false, mail: String::new(), rcpt: Vec::new(), pending: None, over: false };
     let tls = session.shared.script.tls.clone().map(TlsAcceptor::from);
     match tls {
         Some(acceptor) if session.shared.script.implicit => {
@@ -262,6 +260,14 @@ struct Session {
     rcpt: Vec<String>,
     /// What the final dot is to decide.
     pending: Option<Received>,
+    /// It counts as open no longer.
+    over: bool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 enum Next {
@@ -272,6 +278,13 @@ enum Next {
 }
 
 impl Session {
+    /// Counts as open no longer: who has said QUIT may connect anew as soon as it is answered.
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.shared.note(|record| record.open -= 1);
+        }
+    }
+
     /// Talks until the end; returns the stream when STARTTLS was agreed on.
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut stream: BufReader<S>, greets: bool) -> Option<BufReader<S>> {
         if greets && matches!(self.turn(&mut stream, "greeting", "220 sink ESMTP").await, Next::End) {
@@ -349,6 +362,9 @@ impl Session {
             Some(Act::Silence) => std::future::pending().await,
         };
         self.record_taken(&said);
+        if verb == "QUIT" {
+            self.end();
+        }
         if said.is_empty() || stream.write_all(format!("{said}\r\n").as_bytes()).await.is_err() {
             return Next::End;
         }
