@@ -28,7 +28,7 @@ pub async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) 
         Err(problem) => return problem.into_response(),
     };
     tracing::Span::current().record("team", tracing::field::display(key.team)).record("key", tracing::field::display(key.id));
-    let standing = door.windows.count(key.team, door.clock.now());
+    let standing = door.windows.count(&key, door.clock.now());
     let mut response = match standing.and_then(|standing| standing.exceeded()) {
         Some(wait) => Problem::TooManyRequests(wait).into_response(),
         None => {

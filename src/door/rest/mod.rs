@@ -4,14 +4,12 @@
 mod access;
 mod body;
 mod checks;
-#[allow(dead_code, reason = "the lists that need it land next")]
 mod cursor;
 mod door;
 mod idempotency;
 mod json;
 mod krafter;
 mod problem;
-#[allow(dead_code, reason = "the lists that need it land next")]
 mod query;
 mod reference;
 mod request_id;
@@ -23,10 +21,16 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
 pub use door::Door;
+use utoipa::openapi::OpenApi;
 
 /// Every dialect's resources.
 pub fn router(door: Door) -> Router {
     krafter::router(&Arc::new(door))
+}
+
+/// The description of every dialect (OpenAPI 3.1).
+pub fn document() -> OpenApi {
+    krafter::document()
 }
 
 /// The answer below `/api` where no dialect lives.

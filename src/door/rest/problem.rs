@@ -27,7 +27,8 @@ pub enum Problem {
     /// The body did not come in time.
     TooSlow,
     Invalid(Details),
-    #[allow(dead_code, reason = "what may conflict lands next")]
+    /// It is told in words alone what can't be done with what came.
+    Unprocessable(String),
     /// What is asked for does not go with how things stand; the code is the dialects' word for it.
     Conflict {
         code: &'static str,

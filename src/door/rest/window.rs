@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::key::ApiKey;
 
 /// Milliseconds; windows begin at whole multiples of it.
 const WINDOW: i64 = 60_000;
@@ -48,9 +49,10 @@ impl Windows {
         Self { limit, current: Mutex::default() }
     }
 
-    /// Counts one request. `None`: the team has no limit.
-    pub fn count(&self, team: Id, now: Timestamp) -> Option<Standing> {
-        if self.limit == 0 {
+    /// Counts one request of the key's team, against that team's own limit if it has one. `None`: it may make any number.
+    pub fn count(&self, key: &ApiKey, now: Timestamp) -> Option<Standing> {
+        let limit = key.requests_per_minute.map_or(self.limit, u64::from);
+        if limit == 0 {
             return None;
         }
         let number = now.0.div_euclid(WINDOW);
@@ -58,11 +60,11 @@ impl Windows {
         if current.number != number {
             *current = Current { number, counts: HashMap::new() };
         }
-        let used = current.counts.entry(team).or_default();
+        let used = current.counts.entry(key.team).or_default();
         *used += 1;
         let end = (number + 1) * WINDOW;
         let wait = u64::try_from(end - now.0).unwrap_or(0).div_ceil(1000);
-        Some(Standing { limit: self.limit, used: *used, reset: end / 1000, wait })
+        Some(Standing { limit, used: *used, reset: end / 1000, wait })
     }
 }
 
@@ -83,35 +85,53 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::key::KeyRights;
 
-    const TEAM: Id = Id([1; 16]);
     const NOON: Timestamp = Timestamp(1_795_222_800_000);
+
+    fn of_team(team: u8, requests_per_minute: Option<u32>) -> ApiKey {
+        ApiKey {
+            id: Id([9; 16]),
+            team: Id([team; 16]),
+            name: String::new(),
+            display: String::new(),
+            rights: KeyRights::default(),
+            created_at: NOON,
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+            requests_per_minute,
+        }
+    }
 
     #[test]
     fn a_window_is_a_whole_minute_of_one_team() {
-        let windows = Windows::new(2);
+        let (windows, key) = (Windows::new(2), of_team(1, None));
+        let exceeded = |key: &ApiKey, now| windows.count(key, now).and_then(|standing| standing.exceeded());
         let late = Timestamp(NOON.0 + 59_001);
-        assert_eq!(windows.count(TEAM, late), Some(Standing { limit: 2, used: 1, reset: NOON.0 / 1000 + 60, wait: 1 }));
-        assert_eq!(windows.count(TEAM, late).and_then(|standing| standing.exceeded()), None);
-        assert_eq!(windows.count(TEAM, NOON).and_then(|standing| standing.exceeded()), Some(60));
-        assert_eq!(windows.count(Id([2; 16]), late).and_then(|standing| standing.exceeded()), None);
+        assert_eq!(windows.count(&key, late), Some(Standing { limit: 2, used: 1, reset: NOON.0 / 1000 + 60, wait: 1 }));
+        assert_eq!(exceeded(&key, late), None);
+        assert_eq!(exceeded(&key, NOON), Some(60));
+        assert_eq!(exceeded(&of_team(2, None), late), None);
         let next = Timestamp(NOON.0 + 60_000);
-        assert_eq!(windows.count(TEAM, next).map(|standing| standing.used), Some(1));
+        assert_eq!(windows.count(&key, next).map(|standing| standing.used), Some(1));
+    }
+
+    #[test]
+    fn a_teams_own_limit_goes_before_the_usual_one() {
+        let windows = Windows::new(2);
+        assert_eq!(windows.count(&of_team(1, Some(7)), NOON).map(|standing| standing.limit), Some(7));
+        assert_eq!(windows.count(&of_team(2, Some(0)), NOON), None);
+        assert_eq!(Windows::new(0).count(&of_team(3, None), NOON), None);
+        assert_eq!(Windows::new(0).count(&of_team(3, Some(1)), NOON).map(|standing| standing.limit), Some(1));
     }
 
     #[test]
     fn the_headers_never_promise_less_than_nothing() {
         let (windows, mut headers) = (Windows::new(1), HeaderMap::new());
-        windows.count(TEAM, NOON);
-        windows.count(TEAM, NOON).expect("a limit").put_on(&mut headers);
+        windows.count(&of_team(1, None), NOON);
+        windows.count(&of_team(1, None), NOON).expect("a limit").put_on(&mut headers);
         assert_eq!(headers[REMAINING], "0");
         assert_eq!(headers[RESET], (NOON.0 / 1000 + 60).to_string().as_str());
-    }
-
-    #[test]
-    fn without_a_limit_nothing_is_counted() {
-        let windows = Windows::new(0);
-        assert_eq!(windows.count(TEAM, NOON), None);
-        assert!(windows.current.lock().expect("no panic").counts.is_empty());
     }
 }

@@ -1,10 +1,14 @@
 //! The HTTP API, on both stores.
 
 mod access;
+mod fates;
+mod list;
 mod raw;
 mod send;
 
 use serde_json::{Value, json};
+
+use crate::support::api::Api;
 
 /// A message that nothing speaks against.
 fn plain() -> Value {
@@ -18,4 +22,10 @@ fn plain_with(fields: &Value) -> Value {
         email[name] = value.clone();
     }
     email
+}
+
+/// Sends a message with these fields, and tells its id.
+async fn sent(api: &Api, fields: &Value) -> String {
+    let answer = api.post(&api.key, "/api/v1/emails", &plain_with(fields)).await;
+    answer.json()["data"]["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
 }

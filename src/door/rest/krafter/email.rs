@@ -3,37 +3,52 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::new_email::StreamName;
 use super::people::People;
 use crate::clock::Timestamp;
 use crate::model::address::Address;
-use crate::model::message::{Message, Source};
+use crate::model::email;
+use crate::model::message::{Message, Recipient, Source};
 use crate::model::outcome::RecipientState;
+use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
 
 /// One message. Times are RFC 3339 in UTC; `null` until they come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Email {
+    #[schema(format = "uuid")]
     pub id: String,
     /// As in its header.
     pub from: String,
     pub to: Vec<String>,
     pub cc: Vec<String>,
     pub bcc: Vec<String>,
+    #[schema(required)]
     pub reply_to: Option<String>,
     pub subject: String,
     pub status: Status,
     pub tags: BTreeMap<String, String>,
+    #[schema(required, format = DateTime)]
     pub scheduled_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub sent_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub delivered_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub opened_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub clicked_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub bounced_at: Option<String>,
+    #[schema(required, format = DateTime)]
     pub complained_at: Option<String>,
     /// Why it did not arrive, where it did not.
+    #[schema(required)]
     pub error_reason: Option<String>,
+    #[schema(format = DateTime)]
     pub created_at: String,
     pub stream: StreamName,
     pub tracking_enabled: bool,
@@ -41,13 +56,13 @@ pub struct Email {
     pub source: SourceName,
     /// The Message-ID of its header, with angle brackets.
     pub message_id: String,
+    #[schema(required, format = "uuid")]
     pub template_id: Option<String>,
     pub recipients: Vec<RecipientReport>,
 }
 
 /// One word for all recipients.
-#[allow(dead_code, reason = "reading a message's status lands next")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Queued,
@@ -61,7 +76,7 @@ pub enum Status {
 }
 
 /// The doors, by their words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceName {
     Smtp,
@@ -71,19 +86,20 @@ pub enum SourceName {
 }
 
 /// One recipient, and how far it got.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RecipientReport {
     pub address: String,
     pub status: RecipientStatus,
     /// The next hop's, as one line.
+    #[schema(required)]
     pub last_reply: Option<String>,
     /// Attempts that have ended.
     pub attempts: i64,
 }
 
 /// What became of a recipient so far.
-#[allow(dead_code, reason = "reading a message's status lands next")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RecipientStatus {
     Queued,
@@ -169,6 +185,50 @@ impl From<RecipientState> for RecipientStatus {
             RecipientState::Failed => Self::Failed,
             RecipientState::Rejected => Self::Rejected,
             RecipientState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<email::Email> for Email {
+    fn from(email: email::Email) -> Self {
+        let email::Email { message, status, recipients, times, error_reason } = email;
+        let time = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+        Self {
+            status: status.into(),
+            sent_at: time(times.sent),
+            delivered_at: time(times.delivered),
+            opened_at: time(times.opened),
+            clicked_at: time(times.clicked),
+            bounced_at: time(times.bounced),
+            complained_at: time(times.complained),
+            error_reason,
+            ..Self::unsent(&message, recipients.into_iter().map(Into::into).collect())
+        }
+    }
+}
+
+impl From<Recipient> for RecipientReport {
+    fn from(recipient: Recipient) -> Self {
+        Self {
+            address: recipient.path.address.to_string(),
+            status: recipient.state.into(),
+            last_reply: Some(recipient.last_reply).filter(|reply| !reply.is_empty()),
+            attempts: recipient.attempts,
+        }
+    }
+}
+
+impl From<MessageStatus> for Status {
+    fn from(status: MessageStatus) -> Self {
+        match status {
+            MessageStatus::Queued => Self::Queued,
+            MessageStatus::Sent => Self::Sent,
+            MessageStatus::Delivered => Self::Delivered,
+            MessageStatus::Bounced => Self::Bounced,
+            MessageStatus::Complained => Self::Complained,
+            MessageStatus::Failed => Self::Failed,
+            MessageStatus::Cancelled => Self::Cancelled,
+            MessageStatus::Rejected => Self::Rejected,
         }
     }
 }

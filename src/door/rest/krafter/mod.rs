@@ -1,32 +1,39 @@
 //! `/api/v1`: the dialect of Krafter Mail. A resource is a file with its `routes`, and a line in [`resources`].
 
+mod cancel;
 mod data;
 mod email;
+mod events;
 mod letter;
+mod list;
 mod new_email;
+mod openapi;
 mod people;
 mod problem;
 mod raw;
 mod send;
+mod show;
 mod submission;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::door::Door;
 use super::problem::Problem;
 use super::{access, request_id};
 
+pub use openapi::document;
 pub use problem::shaped;
 
-/// What a path below `/api/v1` leads to.
-type Resources = Router<Arc<Door>>;
+/// What paths below `/api/v1` lead to, and how they are described.
+type Resources = OpenApiRouter<Arc<Door>>;
 
 /// Every resource under its paths. `/api/v1/api/v1` is the same: a documented snippet asks for that.
 pub fn router(door: &Arc<Door>) -> Router {
-    let resources = resources()
+    let resources = Router::from(resources())
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(door.clone(), access::admit))
@@ -37,7 +44,15 @@ pub fn router(door: &Arc<Door>) -> Router {
 }
 
 fn resources() -> Resources {
-    // These are documented both with `/mail` before them and without.
-    let either = Router::new();
-    Router::new().merge(send::routes()).merge(raw::routes()).merge(either.clone()).nest("/mail", either)
+    // These are served both with `/mail` before them and without; one of the two is described.
+    let either = Resources::new();
+    Resources::new()
+        .merge(send::routes())
+        .merge(list::routes())
+        .merge(show::routes())
+        .merge(events::routes())
+        .merge(cancel::routes())
+        .merge(raw::routes())
+        .merge(either.clone())
+        .nest("/mail", Router::from(either).into())
 }

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use utoipa::ToSchema;
+
 use crate::door::rest::json::{List, Object, Texts};
 use crate::model::stream::Stream;
 
@@ -15,38 +17,57 @@ pub const RECIPIENTS_MAX: usize = 1000;
 pub const ATTACHMENTS_MAX: usize = 500;
 
 /// The body of `POST /emails`, and an item of a batch. A field that is `null` counts as left out.
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewEmail {
     /// `local@domain` or `Name <local@domain>`, in a verified domain of the team.
+    #[schema(value_type = String, required)]
     pub from: Option<String>,
+    #[schema(value_type = Recipients, required)]
     pub to: Option<Recipients>,
     pub cc: Option<Recipients>,
     /// Named in the envelope alone.
     pub bcc: Option<Recipients>,
     pub reply_to: Option<String>,
     /// Required with a template, too, whose own goes before it.
+    #[schema(value_type = String, required, min_length = 1, max_length = 998)]
     pub subject: Option<String>,
     pub html: Option<String>,
     pub text: Option<String>,
+    /// At most 50; names of 64 characters, values of 256.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub tags: Option<Texts>,
+    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 500)]
     pub attachments: Option<List<NewAttachment, ATTACHMENTS_MAX>>,
     /// May be left out where the key allows one only.
     pub stream: Option<StreamName>,
     /// Whether opens and clicks are tracked; the stream decides where it is left out.
     pub tracking_enabled: Option<bool>,
     /// More header fields.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub headers: Option<Texts>,
     /// RFC 3339, in the future.
+    #[schema(format = DateTime)]
     pub scheduled_at: Option<String>,
     pub template_id: Option<String>,
+    /// What the template is filled with.
+    #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>)]
     pub variables: Option<Object>,
     /// Of an item of a batch; a single message has it as the header `Idempotency-Key`.
+    #[schema(min_length = 1, max_length = 255)]
     pub idempotency_key: Option<String>,
 }
 
+impl NewEmail {
+    /// Whether one of the fields is missing that every message must have.
+    pub fn lacks_required(&self) -> bool {
+        let blank = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim().is_empty());
+        blank(&self.from) || blank(&self.subject) || self.to.as_ref().is_none_or(|to| to.list.is_empty())
+    }
+}
+
 /// The streams, by their words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamName {
     Transactional,
@@ -72,7 +93,7 @@ impl From<Stream> for StreamName {
 }
 
 /// A file that comes with a message.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAttachment {
     pub filename: String,
@@ -87,7 +108,7 @@ pub struct NewAttachment {
 }
 
 /// Whether an attachment is offered beside the text, or shown within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Disposition {
     Attachment,

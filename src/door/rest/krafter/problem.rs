@@ -4,6 +4,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::door::rest::problem::{Details, Problem};
 use crate::model::refusal::{Code, Refusal};
@@ -11,23 +12,52 @@ use crate::model::refusal::{Code, Refusal};
 /// Seconds after which a request that could not be served now may be made again.
 const LATER: u64 = 5;
 
-/// The body of an answer that is none of the hoped for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The body of an answer that is not the one hoped for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Failure {
-    /// Who asks, what is asked for, or the house itself.
-    Plain { error: String },
-    /// A policy speaks against it. Programs branch on `code`; the text may change.
-    Policy { error: String, code: &'static str },
-    /// Fields that do not hold what they should, by their paths.
-    Validation { error: &'static str, details: Details },
-    /// Too much for now; `retry_after` is in seconds and equals the header. A message's own allowance has a `code`, too.
-    RateLimit {
-        error: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        code: Option<&'static str>,
-        retry_after: u64,
-    },
+    Plain(Plain),
+    Policy(Policy),
+    Validation(Validation),
+    RateLimit(RateLimit),
+}
+
+/// It has to do with who asks, with what is asked for, or with the house itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plain {
+    pub error: String,
+}
+
+/// A policy speaks against it. Programs branch on `code`; the text may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    pub error: String,
+    pub code: &'static str,
+}
+
+/// Fields do not hold what they should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    pub error: &'static str,
+    /// What is wrong with each, by its path: `attachments[0].content`.
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
+    pub details: Details,
+}
+
+/// Too much for now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub error: String,
+    /// Where it is a message's allowance that is used up, not that of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub code: Option<&'static str>,
+    /// Seconds; the header `Retry-After` says the same.
+    pub retry_after: u64,
 }
 
 /// A failure with its status, and the seconds to wait where waiting helps.
@@ -76,11 +106,12 @@ impl Shape {
             Problem::TooLarge => Self::plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is over 40 MiB"),
             Problem::TooSlow => Self::plain(StatusCode::REQUEST_TIMEOUT, "The body did not come in time"),
             Problem::Invalid(details) => {
-                let failure = Failure::Validation { error: "Validation failed", details };
+                let failure = Failure::Validation(Validation { error: "Validation failed", details });
                 Self { status: StatusCode::UNPROCESSABLE_ENTITY, failure, retry_after: None }
             }
+            Problem::Unprocessable(text) => Self::plain(StatusCode::UNPROCESSABLE_ENTITY, text),
             Problem::Conflict { code, text } => {
-                let failure = Failure::Policy { error: text.to_owned(), code };
+                let failure = Failure::Policy(Policy { error: text.to_owned(), code });
                 Self { status: StatusCode::UNPROCESSABLE_ENTITY, failure, retry_after: None }
             }
             Problem::Refused(refusal) => Self::refused(refusal),
@@ -92,11 +123,11 @@ impl Shape {
     }
 
     fn plain(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, failure: Failure::Plain { error: error.into() }, retry_after: None }
+        Self { status, failure: Failure::Plain(Plain { error: error.into() }), retry_after: None }
     }
 
     fn rate_limit(error: String, code: Option<&'static str>, wait: u64) -> Self {
-        let failure = Failure::RateLimit { error, code, retry_after: wait };
+        let failure = Failure::RateLimit(RateLimit { error, code, retry_after: wait });
         Self { status: StatusCode::TOO_MANY_REQUESTS, failure, retry_after: Some(wait) }
     }
 
@@ -108,7 +139,7 @@ impl Shape {
             StatusCode::TOO_MANY_REQUESTS => Self::rate_limit(refusal.text, Some(code), wait),
             status => {
                 let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(wait);
-                Self { status, failure: Failure::Policy { error: refusal.text, code }, retry_after }
+                Self { status, failure: Failure::Policy(Policy { error: refusal.text, code }), retry_after }
             }
         }
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use utoipa_axum::routes;
 
 use super::Resources;
+use super::openapi::FailuresOfOne;
 use crate::door::rest::access::{Caller, MailRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
@@ -17,10 +18,17 @@ use crate::door::rest::reference::Reference;
 const INERT: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 pub fn routes() -> Resources {
-    Resources::new().route("/emails/{id}/raw", get(raw))
+    Resources::new().routes(routes!(raw))
 }
 
-/// The bytes, to a key of the message's team.
+/// Gives a message's bytes as accepted
+#[utoipa::path(
+    get,
+    path = "/emails/{id}/raw",
+    tag = "emails",
+    params(("id" = String, Path, description = "In any form an id is written in")),
+    responses((status = 200, description = "The message", body = Vec<u8>, content_type = "message/rfc822"), FailuresOfOne)
+)]
 async fn raw(
     State(door): State<Arc<Door>>,
     caller: Caller<MailRead>,

@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use utoipa_axum::routes;
 
 use super::Resources;
 use super::data::Data;
+use super::email::Email;
 use super::new_email::NewEmail;
+use super::openapi::FailuresOfBody;
 use super::submission::{self, Sent};
 use crate::door::rest::access::{Caller, MailSend};
 use crate::door::rest::body::Payload;
@@ -20,9 +22,18 @@ use crate::door::rest::problem::{Details, Problem};
 use crate::heavy;
 
 pub fn routes() -> Resources {
-    Resources::new().route("/emails", post(send))
+    Resources::new().routes(routes!(send))
 }
 
+/// Sends a message
+#[utoipa::path(
+    post,
+    path = "/emails",
+    tag = "emails",
+    request_body = NewEmail,
+    params(("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Accepted once within 24 hours")),
+    responses((status = 201, description = "Accepted", body = Data<Email>), FailuresOfBody)
+)]
 async fn send(
     State(door): State<Arc<Door>>,
     caller: Caller<MailSend>,

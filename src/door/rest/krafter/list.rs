@@ -1,0 +1,149 @@
+//! `GET /emails`: a team's mail, newest first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Resources;
+use super::data::json;
+use super::email::{Email, Status};
+use super::new_email::StreamName;
+use super::openapi::Failures;
+use crate::clock::Timestamp;
+use crate::door::rest::access::{Caller, MailRead};
+use crate::door::rest::cursor;
+use crate::door::rest::door::Door;
+use crate::door::rest::problem::Problem;
+use crate::door::rest::query::Parameters;
+use crate::model::status::MessageStatus;
+use crate::model::stream::Stream;
+use crate::store::emails::{Filter, NUMBERED_MAX, Page};
+
+/// Messages on a page that does not say how many it wants.
+const PER_PAGE: usize = 25;
+/// Messages on a page at most; who wants more gets so many.
+const PER_PAGE_MAX: usize = 100;
+/// Characters that are searched for.
+const SEARCH_MAX: usize = 200;
+
+/// A page, and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmailPage {
+    pub data: Vec<Email>,
+    pub meta: Meta,
+}
+
+/// Where a page lies in its list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// From 1; `null` behind a cursor.
+    #[schema(required)]
+    pub page: Option<usize>,
+    pub per_page: usize,
+    /// Of all pages; where a filter makes that long to count, at most 10000.
+    pub total: u64,
+    /// Where the next page begins; `null` on the last.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+pub fn routes() -> Resources {
+    Resources::new().routes(routes!(list))
+}
+
+/// Lists messages, newest first
+#[utoipa::path(
+    get,
+    path = "/emails",
+    tag = "emails",
+    params(
+        ("page" = Option<u64>, Query, minimum = 1),
+        ("per_page" = Option<u64>, Query, minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
+        ("status" = Option<Status>, Query),
+        ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, or beginnings of words of the subject"),
+        ("stream" = Option<StreamName>, Query),
+        ("tag" = Option<String>, Query, description = "A tag's name, or name:value"),
+        ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
+        ("to_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC, whose end is meant"),
+    ),
+    responses((status = 200, description = "A page", body = EmailPage), Failures)
+)]
+async fn list(State(door): State<Arc<Door>>, caller: Caller<MailRead>, mut asked: Parameters) -> Result<Response, Problem> {
+    let filter = filter(&mut asked);
+    let per_page = asked.number("per_page", PER_PAGE, 1..=PER_PAGE_MAX);
+    let (page, place) = place(&mut asked, per_page);
+    asked.end()?;
+    let found = door.store.emails(caller.team(), &filter, place).await?;
+    let meta = Meta { page, per_page, total: found.total, next_cursor: found.next.map(cursor::after) };
+    Ok(json(&EmailPage { data: found.emails.into_iter().map(Email::from).collect(), meta }))
+}
+
+/// By number as documented, or behind a cursor, which alone reaches the end of a long list.
+fn place(asked: &mut Parameters, per_page: usize) -> (Option<usize>, Page) {
+    let page = asked.number("page", 1, 1..=usize::MAX);
+    if let Some(id) = asked.read("cursor", cursor::read) {
+        return (None, Page::After { id, per_page });
+    }
+    if page.saturating_mul(per_page) > NUMBERED_MAX {
+        asked.fault("page", "ends beyond 10000 messages; go on by cursor, which meta.next_cursor gives");
+    }
+    (Some(page), Page::Number { page, per_page })
+}
+
+fn filter(asked: &mut Parameters) -> Filter {
+    Filter {
+        status: asked.read("status", |word| MessageStatus::from_word(word).ok_or("is no status")),
+        search: asked.read("search", searched),
+        stream: asked.read("stream", |word| {
+            Stream::ALL.into_iter().find(|stream| stream.as_str() == word).ok_or("must be transactional or broadcast")
+        }),
+        tag: asked.text("tag").map(|text| match text.split_once(':') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (text, None),
+        }),
+        since: asked.read("from_date", |text| moment(text, 0)),
+        until: asked.read("to_date", |text| moment(text, 1)),
+    }
+}
+
+fn searched(text: &str) -> Result<String, String> {
+    if text.chars().nth(SEARCH_MAX).is_some() || text.chars().any(char::is_control) {
+        return Err(format!("must be at most {SEARCH_MAX} characters, none of them a control character"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A time, or a day in UTC, which begins at its midnight and ends at the next.
+fn moment(text: &str, days_on: i64) -> Result<Timestamp, &'static str> {
+    const FAULT: &str = "must be a day such as 2026-11-21, or a time such as 2026-11-21T12:00:00Z";
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp(moment.as_millisecond()));
+    }
+    let day: Date = text.parse().map_err(|_| FAULT)?;
+    let midnight = day.checked_add(jiff::Span::new().days(days_on)).and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC));
+    midnight.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).map_err(|_| FAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_and_ends_at_midnight() {
+        let shown = |text: &str, days_on| moment(text, days_on).map(Timestamp::rfc3339);
+        assert_eq!(shown("2026-11-21", 0).as_deref(), Ok("2026-11-21T00:00:00.000Z"));
+        assert_eq!(shown("2026-11-21", 1).as_deref(), Ok("2026-11-22T00:00:00.000Z"));
+        assert_eq!(shown("2026-11-21T12:00:00+01:00", 1).as_deref(), Ok("2026-11-21T11:00:00.000Z"));
+        for bad in ["yesterday", "2026-13-01", "21.11.2026", ""] {
+            assert!(moment(bad, 0).is_err(), "{bad}");
+        }
+    }
+}

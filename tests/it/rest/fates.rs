@@ -1,0 +1,95 @@
+//! One message: what became of it, what happened to it, and taking it back.
+
+use axum::http::Method;
+use posthouse::clock::Clock;
+use posthouse::id::{Id, Ids};
+use posthouse::model::outcome::{Outcome, Reply};
+use posthouse::store::claim::Lane;
+use posthouse::store::settle::{Settled, Settlement};
+use serde_json::{Value, json};
+
+use super::sent;
+use crate::support::api::{Answer, Api};
+use crate::support::stores::on_every_engine;
+
+async fn shown(api: &Api, id: &str) -> Value {
+    let answer = api.get(&api.key, &format!("/api/v1/emails/{id}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["data"].clone()
+}
+
+/// The next hop ends the message for its recipient so.
+async fn end(api: &Api, id: &str, outcome: Outcome) {
+    let epoch = api.store.open_epoch("test").await.unwrap();
+    let message: Id = id.parse().unwrap();
+    let claims = api.store.claim(epoch, Lane::FreshTransactional, 10).await.unwrap();
+    let claim = claims.iter().find(|claim| claim.message.id == message).unwrap();
+    let settled = Settled { index: 0, attempt: claim.recipients[0].attempts, outcome };
+    let settlement =
+        Settlement { epoch, team: api.ours, message, lone: None, hop: None, outcomes: vec![settled], notices: vec![] };
+    assert_eq!(api.store.settle(settlement).await.unwrap(), 0);
+}
+
+#[test]
+fn what_became_of_a_message_is_shown() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let id = sent(&api, &json!({})).await;
+        let email = shown(&api, &id).await;
+        assert_eq!(
+            (&email["status"], &email["to"], &email["recipients"][0]["attempts"]),
+            (&json!("queued"), &json!(["bob@b.test"]), &json!(0))
+        );
+        let reply = Reply::new(550, Some("5.1.1".to_owned()), "no such user");
+        end(&api, &id, Outcome::Bounced(reply.into())).await;
+        let email = shown(&api, &id).await;
+        assert_eq!((&email["status"], &email["error_reason"]), (&json!("bounced"), &json!("550 5.1.1 no such user")));
+        assert!(email["bounced_at"].is_string() && email["delivered_at"].is_null(), "{email}");
+        let recipient =
+            json!({"address": "bob@b.test", "status": "bounced", "last_reply": "550 5.1.1 no such user", "attempts": 1});
+        assert_eq!(email["recipients"], json!([recipient]));
+        let events = api.get(&api.key, &format!("/api/v1/emails/{id}/events")).await.json()["data"].clone();
+        let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["queued", "bounced"]);
+        assert_eq!((&events[0]["recipient"], &events[1]["recipient"]), (&json!(null), &json!("bob@b.test")));
+        assert_eq!(events[1]["data"]["reply"], "550 5.1.1 no such user");
+        assert!(events[1]["occurred_at"].as_str().unwrap().ends_with('Z'));
+    });
+}
+
+#[test]
+fn what_waits_for_its_time_can_be_taken_back_once() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let (later, now) = (sent(&api, &json!({"scheduled_at": "2099-01-01T00:00:00Z"})).await, sent(&api, &json!({})).await);
+        assert_eq!(shown(&api, &later).await["scheduled_at"], "2099-01-01T00:00:00.000Z");
+        let cancel = async |id: &str| api.post(&api.key, &format!("/api/v1/emails/{id}/cancel"), &json!({})).await;
+        let answer = cancel(&later).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["data"]["status"]), (200, &json!("cancelled")));
+        assert_eq!(shown(&api, &later).await["status"], "cancelled");
+        for id in [&later, &now] {
+            let answer = cancel(id).await;
+            assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (422, Some("not_cancellable")));
+        }
+    });
+}
+
+#[test]
+fn another_teams_message_is_one_that_never_was() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let (id, never) = (sent(&api, &json!({"scheduled_at": "2099-01-01T00:00:00Z"})).await, Ids::random(Clock::System).next());
+        let bearer = format!("Bearer {}", api.foreign_key);
+        for (method, tail) in [(Method::GET, ""), (Method::GET, "/events"), (Method::GET, "/raw"), (Method::POST, "/cancel")] {
+            let ask = async |id: &str| -> Answer {
+                api.ask(method.clone(), &format!("/api/v1/emails/{id}{tail}"), &[("authorization", &bearer)], "").await
+            };
+            let theirs = ask(&id).await;
+            assert_eq!(theirs.status, 404, "{tail}");
+            for unknown in [never.uuid(), never.crockford(), "nonsense".to_owned()] {
+                assert_eq!(theirs.bare(), ask(&unknown).await.bare(), "{tail}");
+            }
+        }
+        assert_eq!(shown(&api, &id).await["status"], "queued");
+    });
+}
