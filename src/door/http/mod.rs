@@ -7,6 +7,7 @@ mod console;
 mod context;
 mod health;
 mod host;
+mod reference;
 mod serve;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub fn router(context: Context) -> Router {
     let api = rest::router(context.api.clone());
     Router::new()
         .merge(console::routes())
+        .route("/openapi.json", get(reference::document))
+        .route("/docs", get(reference::page))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown)

@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod pages;
+mod reference;
 mod serve;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! The HTTP API, on both stores.
 
 mod access;
+mod batch;
 mod fates;
 mod list;
 mod raw;

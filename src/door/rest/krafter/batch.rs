@@ -27,8 +27,9 @@ use crate::door::rest::json::List;
 use crate::door::rest::problem::{Details, Problem};
 use crate::heavy;
 use crate::id::Id;
+use crate::intake::BatchRefusal;
 use crate::model::key::ApiKey;
-use crate::model::refusal::{Code, Refusal};
+use crate::model::refusal::Refusal;
 use crate::model::submission::{Receipt, Submission};
 
 /// Messages of one batch.
@@ -38,7 +39,6 @@ const BATCH_MAX: usize = 100;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBatch {
-    #[serde(default)]
     #[schema(value_type = Vec<NewEmail>, required, min_items = 1, max_items = 100)]
     emails: Option<List<NewEmail, BATCH_MAX>>,
 }
@@ -94,7 +94,6 @@ async fn send_batch(
     let once = idempotency::key(&headers)?;
     let now = door.clock.now();
     let made = heavy::run(payload.len(), || submissions(payload, &caller.key, once.as_deref(), now))?;
-    judge(&door, &made).await?;
     let sent = hand_in(&door, caller.team(), made).await?;
     let replayed = sent.iter().all(|sent| sent.as_ref().is_ok_and(|sent| sent.replayed));
     let items: Vec<Item> = sent.into_iter().map(Item::from).collect();
@@ -131,46 +130,34 @@ fn submissions(
         };
         let made = once.map_err(Problem::from).and_then(|once| submission::make(email, key.clone(), once, &room, now));
         match made {
-            Err(Problem::Refused(refusal)) if is_of_all(refusal.code) => Err(of_all(place, refusal)),
+            Err(Problem::Refused(refusal)) if refusal.code.refuses_batch() => Err(of_all(place, refusal)),
             made => Ok(made),
         }
     };
     emails.into_iter().enumerate().map(make).collect()
 }
 
-/// Refuses them all for what speaks against any in a matter of the whole batch.
-async fn judge(door: &Door, made: &[Result<Submission, Problem>]) -> Result<(), Problem> {
-    for (place, one) in made.iter().enumerate() {
-        if let Ok(submission) = one
-            && let Err(refusal) = door.intake.verdict(submission).await
-            && is_of_all(refusal.code)
-        {
-            return Err(of_all(place, refusal));
-        }
-    }
-    Ok(())
-}
-
 /// Hands in those that are sound, together, and tells of each; where the store failed them all, nothing was done.
 async fn hand_in(door: &Door, team: Id, made: Vec<Result<Submission, Problem>>) -> Result<Vec<Result<Sent, Problem>>, Problem> {
-    let mut sound = Vec::with_capacity(made.len());
-    let keep = |submission: Submission| {
-        let paths = submission.envelope.recipients.clone();
-        sound.push(submission);
-        paths
-    };
-    let places: Vec<_> = made.into_iter().map(|one| one.map(keep)).collect();
+    let (mut sound, mut places) = (Vec::with_capacity(made.len()), Vec::with_capacity(made.len()));
+    let mut told = Vec::with_capacity(made.len());
+    for (place, one) in made.into_iter().enumerate() {
+        told.push(one.map(|submission| {
+            let paths = submission.envelope.recipients.clone();
+            sound.push(submission);
+            places.push(place);
+            paths
+        }));
+    }
     let verdicts = door.intake.accept_all(sound).await;
-    let is_away = |verdict: &Result<Receipt, Refusal>| verdict.as_ref().is_err_and(|refusal| refusal.code.row().http == 503);
-    if let Some(Err(refusal)) = verdicts.first()
-        && verdicts.iter().all(is_away)
-    {
+    let verdicts = verdicts.map_err(|BatchRefusal { place, refusal }| of_all(places.get(place).copied().unwrap_or(place), refusal))?;
+    if let Some(refusal) = failed_all(&verdicts) {
         return Err(refusal.clone().into());
     }
     let mut verdicts = verdicts.into_iter();
-    let mut sent = Vec::with_capacity(places.len());
-    for place in places {
-        sent.push(match place.map(|paths| (paths, verdicts.next())) {
+    let mut sent = Vec::with_capacity(told.len());
+    for one in told {
+        sent.push(match one.map(|paths| (paths, verdicts.next())) {
             Ok((paths, Some(Ok(receipt)))) => submission::tell(door, team, receipt, &paths).await,
             Ok((_, Some(Err(refusal)))) => Err(refusal.into()),
             Ok((_, None)) => Err(Problem::Away),
@@ -180,19 +167,11 @@ async fn hand_in(door: &Door, team: Id, made: Vec<Result<Submission, Problem>>) 
     Ok(sent)
 }
 
-/// Whether what speaks against one message is a matter of the whole batch.
-fn is_of_all(code: Code) -> bool {
-    matches!(
-        code,
-        Code::StreamRequired
-            | Code::StreamNotAllowed
-            | Code::ForbiddenHeader
-            | Code::SandboxExtraRecipients
-            | Code::RecipientNotAllowed
-            | Code::DomainNotVerified
-            | Code::DomainDisabled
-            | Code::InsufficientScope
-    )
+/// The first refusal, where all of them were for want of a store or of room.
+fn failed_all(verdicts: &[Result<Receipt, Refusal>]) -> Option<&Refusal> {
+    let away = |verdict: &Result<Receipt, Refusal>| verdict.as_ref().is_err_and(|refusal| refusal.code.row().http == 503);
+    let first = verdicts.first()?.as_ref().err()?;
+    verdicts.iter().all(away).then_some(first)
 }
 
 /// The refusal of the batch, which names the message, counted from 1.

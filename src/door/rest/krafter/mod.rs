@@ -1,5 +1,6 @@
 //! `/api/v1`: the dialect of Krafter Mail. A resource is a file with its `routes`, and a line in [`resources`].
 
+mod batch;
 mod cancel;
 mod data;
 mod email;
@@ -48,6 +49,7 @@ fn resources() -> Resources {
     let either = Resources::new();
     Resources::new()
         .merge(send::routes())
+        .merge(batch::routes())
         .merge(list::routes())
         .merge(show::routes())
         .merge(events::routes())

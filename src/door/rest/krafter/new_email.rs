@@ -18,7 +18,7 @@ pub const ATTACHMENTS_MAX: usize = 500;
 
 /// The body of `POST /emails`, and an item of a batch. A field that is `null` counts as left out.
 #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct NewEmail {
     /// `local@domain` or `Name <local@domain>`, in a verified domain of the team.
     #[schema(value_type = String, required)]
@@ -101,9 +101,7 @@ pub struct NewAttachment {
     pub content_type: String,
     pub content: Content,
     /// The name under which the HTML shows it: `cid:NAME`.
-    #[serde(default)]
     pub content_id: Option<String>,
-    #[serde(default)]
     pub disposition: Option<Disposition>,
 }
 
