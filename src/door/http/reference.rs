@@ -74,7 +74,9 @@ fn schemas(schemas: &Value) -> Vec<Schema> {
     let schema = |(name, schema): (&String, &Value)| Schema {
         name: name.clone(),
         description: text(&schema["description"]),
-        fields: members(&schema["properties"]).map(|(name, of)| Field::of(name, of, is_among(&schema["required"], name))).collect(),
+        fields: members(&schema["properties"])
+            .map(|(name, of)| Field::of(name, of, is_among(&schema["required"], name)))
+            .collect(),
     };
     members(schemas).map(schema).collect()
 }
@@ -117,7 +119,8 @@ fn kind(schema: &Value) -> String {
         return name.rsplit('/').next().unwrap_or(name).to_owned();
     }
     if let Some(choices) = ["oneOf", "anyOf", "enum"].iter().find_map(|key| schema[key].as_array()) {
-        let words: Vec<String> = choices.iter().map(|choice| choice.as_str().map_or_else(|| kind(choice), str::to_owned)).collect();
+        let words: Vec<String> =
+            choices.iter().map(|choice| choice.as_str().map_or_else(|| kind(choice), str::to_owned)).collect();
         return words.join(" | ");
     }
     let word = match &schema["type"] {

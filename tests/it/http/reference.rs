@@ -18,11 +18,16 @@ async fn the_description_is_whole_and_open_to_all() {
             assert!(operation["responses"][status].is_object(), "{method} {path} {status}");
         }
     }
-    let lost: Vec<String> = references(&document).into_iter().filter(|name| document["components"]["schemas"][name].is_null()).collect();
+    let lost: Vec<String> =
+        references(&document).into_iter().filter(|name| document["components"]["schemas"][name].is_null()).collect();
     assert!(lost.is_empty(), "named, and not described: {lost:?}");
     let email = &document["components"]["schemas"]["Email"];
     assert_eq!(email["additionalProperties"], false);
-    assert_eq!(email["required"].as_array().unwrap().len(), email["properties"].as_object().unwrap().len(), "every field is always there");
+    assert_eq!(
+        email["required"].as_array().unwrap().len(),
+        email["properties"].as_object().unwrap().len(),
+        "every field is always there"
+    );
 }
 
 /// The names of all schemas that the document refers to.

@@ -78,7 +78,12 @@ fn what_is_a_matter_of_all_refuses_all() {
         let text = "Email at index 2 is missing required fields (from, to, subject)";
         assert_eq!((answer.status.as_u16(), answer.json()), (422, json!({"error": text})));
         for (fields, status, code, text) in [
-            (json!({"stream": "broadcast"}), 403, "stream_not_allowed", "Email #2: API key is not allowed to send on stream 'broadcast'"),
+            (
+                json!({"stream": "broadcast"}),
+                403,
+                "stream_not_allowed",
+                "Email #2: API key is not allowed to send on stream 'broadcast'",
+            ),
             (json!({"headers": {"Bcc": "x@y.test"}}), 422, "forbidden_header", "Email #2: Bcc is reserved; remove it"),
         ] {
             let answer = send(&api, &[], &[plain(), plain_with(&fields)]).await;
@@ -117,16 +122,22 @@ fn a_repeated_batch_is_answered_as_the_first_was() {
     on_every_engine(async |book| {
         let api = Api::over(&book).await;
         let emails = [plain(), plain_with(&json!({"subject": "second", "idempotency_key": "own"}))];
-        let (first, again) = (send(&api, &[("idempotency-key", "b1")], &emails).await, send(&api, &[("idempotency-key", "b1")], &emails).await);
+        let (first, again) =
+            (send(&api, &[("idempotency-key", "b1")], &emails).await, send(&api, &[("idempotency-key", "b1")], &emails).await);
         assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
         assert_eq!(first.json(), again.json());
         assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), ("", "true"));
         // The item's own key is the one of its header alone, too.
-        let alone = api.post_with(&api.key, "/api/v1/emails", &[("idempotency-key", "own")], &plain_with(&json!({"subject": "second"}))).await;
+        let alone = api
+            .post_with(&api.key, "/api/v1/emails", &[("idempotency-key", "own")], &plain_with(&json!({"subject": "second"})))
+            .await;
         assert_eq!(alone.json()["data"]["id"], first.json()["data"][1]["data"]["id"]);
         let changed = [plain(), plain_with(&json!({"subject": "changed", "idempotency_key": "own"}))];
         let answer = send(&api, &[("idempotency-key", "b1")], &changed).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["data"][1]["errors"]["code"]), (207, &json!("idempotency_key_reused")));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["data"][1]["errors"]["code"]),
+            (207, &json!("idempotency_key_reused"))
+        );
         assert_eq!(accepted(&api).await, 2);
     });
 }

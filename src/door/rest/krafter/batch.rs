@@ -150,7 +150,8 @@ async fn hand_in(door: &Door, team: Id, made: Vec<Result<Submission, Problem>>) 
         }));
     }
     let verdicts = door.intake.accept_all(sound).await;
-    let verdicts = verdicts.map_err(|BatchRefusal { place, refusal }| of_all(places.get(place).copied().unwrap_or(place), refusal))?;
+    let verdicts =
+        verdicts.map_err(|BatchRefusal { place, refusal }| of_all(places.get(place).copied().unwrap_or(place), refusal))?;
     if let Some(refusal) = failed_all(&verdicts) {
         return Err(refusal.clone().into());
     }
@@ -182,7 +183,9 @@ fn of_all(place: usize, refusal: Refusal) -> Problem {
 impl From<Result<Sent, Problem>> for Item {
     fn from(sent: Result<Sent, Problem>) -> Self {
         match sent.map_err(Shape::of) {
-            Ok(Sent { email, .. }) => Self::Accepted(AcceptedItem { status: StatusCode::CREATED.as_u16(), data: Box::new(email) }),
+            Ok(Sent { email, .. }) => {
+                Self::Accepted(AcceptedItem { status: StatusCode::CREATED.as_u16(), data: Box::new(email) })
+            }
             Err(Shape { status, failure, .. }) => Self::Refused(RefusedItem { status: status.as_u16(), errors: failure }),
         }
     }
