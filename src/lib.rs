@@ -12,6 +12,7 @@ pub mod config;
 pub mod heavy;
 pub mod id;
 pub mod lock;
+pub mod panics;
 pub mod pem;
 pub mod recent;
 pub mod shutdown;

@@ -16,7 +16,7 @@ use crate::model::submission::Submission;
 use crate::policy::{Draft, Facts, Ruling, reserved};
 use crate::store::accept::{Acceptance, NewRecipient};
 
-/// Octets of a header value that the row keeps; the bytes keep all of it.
+/// Octets of a header value that the row keeps; the bytes keep all of it. To and Cc are kept whole, as they tell whom a message names.
 const VALUE_KEPT: usize = 2000;
 
 impl Inner {
@@ -97,8 +97,8 @@ fn row(submission: &Submission, draft: &Draft<'_>, ruling: &Ruling, kept: Kept<'
         envid: envelope.envid.as_deref().map(printable),
         from: draft.sender.address.key(),
         from_header,
-        to_header: value("To"),
-        cc_header: value("Cc"),
+        to_header: draft.fields.text("To"),
+        cc_header: draft.fields.text("Cc"),
         reply_to: value("Reply-To"),
         subject: clipped(kept.subject, VALUE_KEPT),
         message_id: clipped(kept.message_id, VALUE_KEPT),

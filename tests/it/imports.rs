@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// What any module may name.
-const FOUNDATIONS: &[&str] = &["clock", "config", "heavy", "id", "lock", "pem", "recent", "shutdown", "model"];
+const FOUNDATIONS: &[&str] = &["clock", "config", "heavy", "id", "lock", "panics", "pem", "recent", "shutdown", "model"];
 
 /// Each module of the crate, in the order mail flows, with what it may name besides the foundations and itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
@@ -28,6 +28,7 @@ const FOUNDATIONS_MAY_NAME: &[(&str, &[&str])] = &[
     ("id", &["clock"]),
     ("lock", &[]),
     ("heavy", &[]),
+    ("panics", &[]),
     ("pem", &[]),
     ("recent", &[]),
     ("shutdown", &[]),

@@ -15,6 +15,7 @@ use crate::door::caller::{authenticate, credentials};
 use crate::door::keyring::Denied;
 use crate::id::Id;
 use crate::model::key::{ApiKey, Scope, Secret};
+use crate::panics::{Panicked, guarded};
 
 /// The key that a request came under, as [`admit`] leaves it for extractors.
 #[derive(Clone, Debug)]
@@ -33,13 +34,21 @@ pub async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) 
         Some(wait) => Problem::TooManyRequests(wait).into_response(),
         None => {
             parts.extensions.insert(Admitted(key));
-            next.run(Request::from_parts(parts, body)).await
+            answered(next.run(Request::from_parts(parts, body))).await
         }
     };
     if let Some(standing) = standing {
         standing.put_on(response.headers_mut());
     }
     response
+}
+
+/// The answer; a handler that panics ends alone, and is heard of.
+async fn answered(answer: impl Future<Output = Response>) -> Response {
+    guarded(answer).await.unwrap_or_else(|Panicked| {
+        tracing::error!("a request made its handler panic");
+        Problem::Broken.into_response()
+    })
 }
 
 async fn identify(door: &Door, parts: &Parts) -> Result<Arc<ApiKey>, Problem> {
@@ -94,5 +103,16 @@ impl<R: Right, S: Sync> FromRequestParts<S> for Caller<R> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let Admitted(key) = parts.extensions.get::<Admitted>().cloned().ok_or(Problem::KeyInvalid)?;
         if key.may(R::SCOPE) { Ok(Self { key, right: PhantomData }) } else { Err(Problem::ScopeMissing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let answer = answered(async { panic!("as a test asks") }).await;
+        assert_eq!(answer.extensions().get::<Problem>(), Some(&Problem::Broken));
     }
 }

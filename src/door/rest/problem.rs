@@ -37,6 +37,8 @@ pub enum Problem {
     Refused(Refusal),
     /// The store can't be asked, or there is no room for the body, now.
     Away,
+    /// Answering it failed in a way that was not foreseen.
+    Broken,
 }
 
 /// What is wrong with fields, by their paths: `attachments[0].content`.

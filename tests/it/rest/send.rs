@@ -162,3 +162,21 @@ fn fifty_at_once_under_one_key_are_one_message() {
         assert!(answers.iter().all(|(answer, _)| *answer == answers[0].0));
     });
 }
+
+#[test]
+fn a_thousand_recipients_are_all_named() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let to: Vec<String> = (0..900).map(|number| format!("Recipient Number {number} <r{number}@b.test>")).collect();
+        let bcc: Vec<String> = (0..100).map(|number| format!("b{number}@b.test")).collect();
+        let answer = api.post(&api.key, "/api/v1/emails", &plain_with(&json!({"to": to, "bcc": bcc}))).await;
+        assert_eq!(answer.status, 201);
+        let data = answer.json()["data"].clone();
+        assert_eq!((&data["to"], &data["bcc"], data["recipients"].as_array().unwrap().len()), (&json!(to), &json!(bcc), 1000));
+        let shown = api.get(&api.key, &format!("/api/v1/emails/{}", data["id"].as_str().unwrap())).await;
+        assert_eq!(shown.json()["data"]["to"], json!(to));
+        let more =
+            api.post(&api.key, "/api/v1/emails", &plain_with(&json!({"to": to, "cc": bcc, "bcc": ["one@more.test"]}))).await;
+        assert_eq!((more.status.as_u16(), &more.json()["code"]), (422, &json!("too_many_recipients")));
+    });
+}

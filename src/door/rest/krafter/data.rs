@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::door::rest::problem::Problem;
+
 /// `{"data": ...}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +26,7 @@ pub fn json(value: &impl Serialize) -> Response {
         Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            Problem::Broken.into_response()
         }
     }
 }

@@ -55,6 +55,7 @@ impl IntoResponses for Failures {
             ("403", "The key lacks a scope, or a policy speaks against it", &["Plain", "Policy"]),
             ("422", "What came can't be used", &REFUSALS),
             ("429", "Too much for now", &["RateLimit"]),
+            ("500", "Answering it failed", &["Plain"]),
             ("503", "Not possible now", &["Plain", "Policy"]),
         ])
     }

@@ -115,6 +115,7 @@ impl Shape {
                 Self { status: StatusCode::UNPROCESSABLE_ENTITY, failure, retry_after: None }
             }
             Problem::Refused(refusal) => Self::refused(refusal),
+            Problem::Broken => Self::plain(StatusCode::INTERNAL_SERVER_ERROR, "Something failed here, and was written down"),
             Problem::Away => {
                 let shape = Self::plain(StatusCode::SERVICE_UNAVAILABLE, "This can't be done now; try again");
                 Self { retry_after: Some(LATER), ..shape }
