@@ -39,9 +39,9 @@ pub fn router(door: &Arc<Door>) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(door.clone(), access::admit))
         .layer(map_response(async |answer| shaped(answer)))
-        .layer(from_fn_with_state(door.clone(), request_id::follow))
         .with_state(door.clone());
-    Router::new().nest("/api/v1", resources.clone()).nest("/api/v1/api/v1", resources)
+    let paths = Router::new().nest("/api/v1", resources.clone()).nest("/api/v1/api/v1", resources);
+    paths.layer(from_fn_with_state(door.clone(), request_id::follow))
 }
 
 fn resources() -> Resources {
