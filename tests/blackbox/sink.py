@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MARK = re.compile(rb"^X-Ledger: (\S+) ([0-9a-f]{64})\r\n", re.M)
+MARK = re.compile(rb"^X-Ledger:\s+(\S+)\s+([0-9a-f]{64})\r\n", re.M)  # folded or not
 EHLO = b"250-sink.test\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n"
 
 

@@ -2,8 +2,10 @@
 import random
 import time
 
+from blackbox.gateway import KEY
 from blackbox.machine import Failure
-from ledger import Load, judge
+from blackbox.rest import Api
+from ledger import Load, Posting, judge
 from scene import IN_FLIGHT, require, scene
 
 OUT_WITHIN = 60  # seconds from the last start
@@ -17,6 +19,28 @@ def killed(store, times, seed):
 def terminated(store, times, seed):
     """A polite end: nothing is missing, and nothing is sent twice."""
     return interrupted(store, times, seed, "term", duplicates=0, over_twice=0)
+
+
+def posted(store, times, seed):
+    """By HTTP, where every client repeats with its idempotency key until it is answered: one message a key."""
+    chance = random.Random(seed)
+    with scene("posted", store, {"limits.requests_per_minute": 0}) as at, at.sink():
+        at.gateway.start()
+        with Load([at.gateway.http], f"posted{seed}", all_repeat=True, door=Posting) as load:
+            for _ in range(times):
+                time.sleep(chance.uniform(0.1, 1.5))
+                end(at.gateway, "kill")
+                at.gateway.start()
+            load.stop(see_through=10)
+        at.drain(load.accepted(), OUT_WITHIN)
+        with Api(at.gateway.http, KEY) as rest:
+            entered = rest.get("/emails?per_page=1").expect(200).body["meta"]["total"]
+        end(at.gateway, "term")
+        copies, damaged = at.copies()
+        said = require(judge(load.fates, copies, damaged, duplicates=times * IN_FLIGHT, over_twice=times))
+        if entered != len(copies):
+            raise Failure(f"{said}; {len(copies)} keys made {entered} messages")
+        return f"{times} times: {said}; one message a key"
 
 
 def interrupted(store, times, seed, how, **allowed):

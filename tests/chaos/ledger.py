@@ -7,12 +7,14 @@ import base64
 import collections
 import email.utils
 import hashlib
+import http.client
 import random
 import threading
 import time
 from dataclasses import dataclass, field
 
 from blackbox.gateway import KEY
+from blackbox.rest import Api, email as letter
 from blackbox.smtp import Refused, Smtp
 
 FAIL, UNKNOWN, OK = "FAIL", "UNKNOWN", "OK"
@@ -33,10 +35,11 @@ def mail(mark, size=600, subject=None, headers=(), message_id=None, noise=False)
 class Load:
     """Clients that send without pause until told to stop. Every other one repeats a mail, the same octets, until it gets its 250;
     the rest let an UNKNOWN be, as a client without a queue does. With `all_repeat` every one repeats. A client that is let down at one
-    of the `ports` goes to the next; after `patience` seconds without a word it is let down."""
+    of the `ports` goes to the next; after `patience` seconds without a word it is let down. `door` is what they speak: `Session`, or `Posting`."""
 
-    def __init__(self, ports, name, clients=16, all_repeat=False, size=600, patience=40):
+    def __init__(self, ports, name, clients=16, all_repeat=False, size=600, patience=40, door=None):
         self.ports, self.name, self.size, self.all_repeat, self.patience = ports, name, size, all_repeat, patience
+        self.door = door or Session
         self.fates, self.refusals = {}, collections.Counter()
         self.slowest = 0.0
         self.over, self.given_up = threading.Event(), threading.Event()
@@ -69,7 +72,7 @@ class Load:
 
     def _client(self, number):
         repeats = self.all_repeat or number % 2 == 0
-        session, count = Session(self, number), 0
+        session, count = self.door(self, number), 0
         while not self.over.is_set():
             count += 1
             mark = f"{self.name}-{number}-{count}"
@@ -83,7 +86,7 @@ class Load:
 
 
 class Session:
-    """One client's connection, opened again whenever it is gone."""
+    """One client's connection by SMTP, opened again whenever it is gone."""
 
     def __init__(self, load, number):
         self.load, self.turn, self.smtp = load, number, None
@@ -111,6 +114,39 @@ class Session:
             self.turn += 1
             time.sleep(0.02)
             return UNKNOWN if handed_over else FAIL
+        finally:
+            self.load.slowest = max(self.load.slowest, time.monotonic() - begun)
+
+
+class Posting:
+    """One client's connection by HTTP; each mail has its mark as idempotency key."""
+
+    def __init__(self, load, number):
+        self.load, self.turn, self.rest = load, number, None
+
+    def drop(self):
+        if self.rest:
+            self.rest.connection.close()
+            self.rest = None
+
+    def attempt(self, message):
+        begun = time.monotonic()
+        head, _, body = message.decode().partition("\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.split("\r\n"))
+        request = letter(from_=SENDER, to=fields["To"], subject=fields["Subject"], text=body, headers={"X-Ledger": fields["X-Ledger"]})
+        try:
+            self.rest = self.rest or Api(self.load.ports[self.turn % len(self.load.ports)], KEY, timeout=self.load.patience)
+            answer = self.rest.send(request, key=fields["X-Ledger"].split()[0])
+            if answer.status == 201:
+                return OK
+            self.load.refusals[f"POST {answer.status} {answer.octets[:60]}"] += 1
+            time.sleep(0.05)
+            return FAIL
+        except (OSError, http.client.HTTPException):
+            self.drop()
+            self.turn += 1
+            time.sleep(0.02)
+            return UNKNOWN
         finally:
             self.load.slowest = max(self.load.slowest, time.monotonic() - begun)
 

@@ -2,8 +2,8 @@
 import socket
 import time
 
-from api import email
 from blackbox.cases import require
+from blackbox.rest import email
 from hostile import BODIES, PATHS, head, wires
 from house import house
 

@@ -6,9 +6,9 @@ import io
 import time
 from email import message_from_bytes, policy
 
-from api import email
 from blackbox.cases import require
 from blackbox.machine import free_port, scratch, wait_for
+from blackbox.rest import email
 from blackbox.sink import Running
 from house import house
 

@@ -2,10 +2,10 @@
 import contextlib
 from dataclasses import dataclass, field
 
-from api import email
 from blackbox.cases import require
 from blackbox.gateway import KEY
 from blackbox.machine import wait_for
+from blackbox.rest import email
 from blackbox.smtp import Refused, Smtp
 from house import DOMAIN, house
 

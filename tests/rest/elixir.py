@@ -2,10 +2,10 @@
 import json
 import urllib.parse
 
-from api import Answer, Api, email
 from blackbox.cases import require
 from blackbox.gateway import KEY
 from blackbox.machine import Failure
+from blackbox.rest import Answer, Api, email
 from house import house
 
 

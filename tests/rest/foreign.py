@@ -2,8 +2,8 @@
 import re
 import urllib.parse
 
-from api import email
 from blackbox.cases import require
+from blackbox.rest import email
 from elixir import NO_DNS
 from house import DOMAIN, house
 

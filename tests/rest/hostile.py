@@ -3,8 +3,8 @@ import gzip
 import json
 from dataclasses import dataclass, field
 
-from api import email
 from blackbox.gateway import KEY
+from blackbox.rest import email
 
 MAIL = json.dumps(email()).encode()
 ATTACHMENT = b'{"filename":"a","content_type":"text/plain","content":""}'

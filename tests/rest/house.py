@@ -6,7 +6,7 @@ from pathlib import Path
 
 from blackbox.gateway import KEY, Gateway
 from blackbox.machine import Skip, scratch, tail
-from api import Api
+from blackbox.rest import Api
 
 DOMAIN = "example.test"  # the sender's; every team that sends may send from it
 # What comes in stays where it is: nothing is delivered, and no window ends a test.

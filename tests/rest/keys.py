@@ -2,9 +2,9 @@
 import re
 import time
 
-from api import email
 from blackbox.cases import require
 from blackbox.gateway import KEY
+from blackbox.rest import email
 from blackbox.smtp import Smtp
 from elixir import NO_DNS
 from foreign import METHODS, NOBODY

@@ -3,10 +3,10 @@ import datetime
 import email
 import time
 
-from api import email as letter
 from blackbox.cases import require
 from blackbox.machine import Skip, free_port, scratch, wait_for
 from blackbox.postgres import Postgres
+from blackbox.rest import email as letter
 from blackbox.sink import Running
 from house import house
 

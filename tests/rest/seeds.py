@@ -4,10 +4,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from api import email
 from blackbox.cases import require
 from blackbox.gateway import KEY
 from blackbox.machine import ROOT, Failure, Skip, program, wait_for
+from blackbox.rest import email
 from house import house
 
 PLAY = Path(__file__).resolve().parent / "seeds/play"

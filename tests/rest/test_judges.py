@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
-from api import Answer  # noqa: E402
+from blackbox.rest import Answer  # noqa: E402
 from carried import Elements, harmful  # noqa: E402
 from foreign import seen  # noqa: E402
 from strings import carried, names  # noqa: E402

@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from blackbox.machine import Failure
+from .machine import Failure
 
 
 @dataclass(frozen=True)
