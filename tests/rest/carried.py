@@ -122,8 +122,9 @@ def bombs(here, rest):
 
 
 def bounded(here, rest, template, variables, statuses):
-    began, before = time.monotonic(), here.memory()
-    answer = rest.send(email(template_id=template, variables=variables))
-    took, grown = time.monotonic() - began, here.memory(most=True) - before
+    began = time.monotonic()
+    with here.watched() as grown_by:
+        answer = rest.send(email(template_id=template, variables=variables))
+    took, grown = time.monotonic() - began, grown_by()
     if answer.status not in statuses or took > SECONDS or grown > GROWS:
         yield f"a template that swells: {answer}, {took:.1f} s, {grown >> 20} MiB"

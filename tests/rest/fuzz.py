@@ -10,6 +10,7 @@ from elixir import NO_DNS
 from house import house
 
 TOOLS = ROOT / "target/test-tools/python"
+BRIEFLY = 15  # seconds, where no number of requests is asked for; then the phase that goes through every field is left out
 LONGEST = 3600  # seconds of one turn
 # A request that the schema allows may still be refused for what no schema can say: no such id, another team's domain, a policy.
 SETTINGS = """
@@ -29,19 +30,21 @@ def fuzz(asked):
             paths = anybody.get("/openapi.json").expect(200).body["paths"]
         operations = sum(len(operations) for operations in paths.values())
         made, turn = 0, 0
-        while made < asked.requests:
-            made += played(here, asked.seed + turn, max(1, (asked.requests - made) // operations))
+        while made < max(1, asked.requests):
+            dose = ["--max-examples", (asked.requests - made) // operations + 1] if asked.requests else \
+                ["--max-examples", 5, "--phases", "examples,fuzzing,stateful", "--max-time", BRIEFLY]
+            made += played(here, asked.seed + turn, dose)
             turn += 1
         return f"{made} requests to {operations} operations: no 5xx, no answer outside the schema"
 
 
-def played(here, seed, examples):
+def played(here, seed, dose):
     """One run of it; how many requests it made."""
     settings = here.folder / "schemathesis.toml"
     settings.write_text(SETTINGS)
     url = f"http://127.0.0.1:{here.gateway.http}/openapi.json"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", settings, "run", url, "--header", f"Authorization: Bearer {KEY}",
-               "--checks", "all", "--max-examples", examples, "--seed", seed, "--generation-database", "none", "--no-color",
+               "--checks", "all", *dose, "--seed", seed, "--generation-database", "none", "--no-color",
                "--suppress-health-check", "all", "--continue-on-failure", "--workers", "2"]
     run = subprocess.run([str(word) for word in command], cwd=here.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                          timeout=LONGEST, env={**os.environ, "PYTHONPATH": str(TOOLS)})

@@ -22,17 +22,29 @@ class House:
         self.gateway.cli("teams", "create", name)
         return name
 
-    def key(self, *flags, team="default"):
-        """The text of a new key; flags are those of `keys create`."""
-        return json.loads(self.gateway.cli("keys", "create", "--name", "test", "--team", team, *flags, "--json"))["key"]
+    def made_key(self, *flags, team="default"):
+        """The record of a new key; flags are those of `keys create`."""
+        return json.loads(self.gateway.cli("keys", "create", "--name", "test", "--team", team, *flags, "--json"))
+
+    def key(self, *flags, **options):
+        """The text of a new key."""
+        return self.made_key(*flags, **options)["key"]
 
     def api(self, key=KEY, **options):
         return Api(self.gateway.http, key, **options)
 
-    def memory(self, most=False):
-        """Octets of it that the process has in memory, or has had at most."""
-        status = Path(f"/proc/{self.gateway.process.pid}/status").read_text()
-        return int(re.search(rf"^{'VmHWM' if most else 'VmRSS'}:\s+(\d+) kB$", status, re.M).group(1)) << 10
+    @contextlib.contextmanager
+    def watched(self):
+        """Yields what tells, in the end, by how many octets the process's memory grew at most meanwhile."""
+        process = Path(f"/proc/{self.gateway.process.pid}")
+        (process / "clear_refs").write_text("5")  # from here on the peak is counted anew
+        began = peak(process)
+        yield lambda: peak(process) - began
+
+
+def peak(process):
+    """Octets of memory that it has had at most."""
+    return int(re.search(r"^VmHWM:\s+(\d+) kB$", (process / "status").read_text(), re.M).group(1)) << 10
 
 
 @contextlib.contextmanager

@@ -53,11 +53,10 @@ def unknown(here, asked):
 def ended(here):
     """A key that was revoked, and one that is over."""
     over = here.key("--expires", "1s")
-    revoked = here.key()
-    with here.api(revoked) as rest:
+    revoked = here.made_key()
+    with here.api(revoked["key"]) as rest:
         rest.get("/emails").expect(200)
-        listed = next(line for line in here.gateway.cli("keys", "list", "--json").splitlines()[::-1] if '"test"' in line)
-        here.gateway.cli("keys", "revoke", re.search(r'"id":\s*"(\w+)"', listed).group(1))
+        here.gateway.cli("keys", "revoke", revoked["id"])
         until = time.monotonic() + 10
         while (answer := rest.get("/emails")).status == 200 and time.monotonic() < until:
             time.sleep(0.1)
