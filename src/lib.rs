@@ -2,8 +2,8 @@
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `policy` and `store` know the model, and policies read `mime`;
-//! `intake` folds them; `notices` know store and mime; doors know intake and notices; delivery knows wire, store, mime and notices;
-//! `domains` knows store, mime and delivery's resolver;
+//! `intake` folds them; `notices` know store and mime; `suppressions` know store; doors know intake and all of these;
+//! delivery knows wire, store, mime and notices; `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
 
 // Foundations: values and capabilities that every layer may name.
@@ -16,6 +16,7 @@ pub mod panics;
 pub mod pem;
 pub mod recent;
 pub mod shutdown;
+pub mod tables;
 
 // The nouns.
 pub mod model;
@@ -39,6 +40,9 @@ pub mod delivery;
 
 // What sender domains publish, so that their mail is believed.
 pub mod domains;
+
+// What lists of addresses come in and go out as.
+pub mod suppressions;
 
 // The house as a whole.
 pub mod app;

@@ -7,6 +7,7 @@ pub mod domains;
 pub mod keys;
 pub mod migrate;
 pub mod output;
+pub mod progress;
 pub mod queue;
 pub mod ready;
 pub mod send;

@@ -16,8 +16,13 @@ pub fn json(record: &impl Serialize) -> anyhow::Result<()> {
 
 /// Text that stands as it is: no line end is added.
 pub fn text(text: &str) -> anyhow::Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// Bytes that stand as they are.
+pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     Ok(out.flush()?)
 }
 

@@ -267,6 +267,12 @@ impl From<Option<i64>> for Value {
     }
 }
 
+impl From<usize> for Value {
+    fn from(v: usize) -> Self {
+        Self::Int(Some(i64::try_from(v).unwrap_or(i64::MAX)))
+    }
+}
+
 impl From<&str> for Value {
     fn from(v: &str) -> Self {
         Self::Text(Some(v.to_owned()))

@@ -9,6 +9,7 @@ use crate::id::Id;
 use crate::model::suppression::Suppression;
 use crate::store::db::Db;
 use crate::store::gather::{Bounds, Gather};
+use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
@@ -26,10 +27,22 @@ pub(super) static SUPPRESS: Sql = Sql::rows(
     ],
 );
 static LIFT: Sql = Sql::new("DELETE FROM suppressions WHERE team_id = $1 AND address = $2");
-static PAGE: Sql = Sql::new(
-    "SELECT team_id, address, reason, message_id, evidence, created_at FROM suppressions
-     WHERE team_id = $1 AND address > $2 ORDER BY address LIMIT $3",
-);
+/// Which suppressions, spliced into each text that reads some.
+macro_rules! select {
+    ($rest:literal) => {
+        Sql::new(concat!(
+            "SELECT team_id, address, reason, message_id, evidence, created_at FROM suppressions WHERE team_id = $1 ",
+            $rest
+        ))
+    };
+}
+
+static ONE: Sql = select!("AND address = $2");
+static PAGE: Sql = select!("AND address > $2 ORDER BY address LIMIT $3 OFFSET $4");
+static PAGE_BY_REASON: Sql = select!("AND address > $2 AND reason = $5 ORDER BY address LIMIT $3 OFFSET $4");
+static COUNT: Sql = Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM suppressions WHERE team_id = $1 LIMIT $2) AS q");
+static COUNT_BY_REASON: Sql =
+    Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM suppressions WHERE team_id = $1 AND reason = $3 LIMIT $2) AS q");
 static LOOK_UP: Sql = Sql::rows(
     "SELECT v.asker AS asker, s.address AS address, s.reason AS reason
      FROM {rows} JOIN suppressions s ON s.team_id = v.team AND s.address = v.wanted",
@@ -44,15 +57,24 @@ record!(SuppressionRow {
     evidence: Option<String>,
     created_at: i64,
 });
+record!(NumberRow { number: i64 });
 record!(Found { asker: i64, address: String, reason: String });
 
 /// Rows written in one transaction, so that a long import does not keep others waiting.
-const AT_ONCE: usize = 500;
+pub const AT_ONCE: usize = 500;
 /// Look-ups that share one read.
 const LOOK_UPS: Bounds = Bounds { items: 128, octets: 4096 };
 
 /// Addresses and reasons.
 type Hits = Vec<(String, String)>;
+
+/// Which suppressions of a team. The default is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub reason: Option<String>,
+    /// In its comparable form.
+    pub address: Option<String>,
+}
 
 /// One session's question.
 pub(super) struct LookUp {
@@ -79,11 +101,41 @@ impl Store {
         Ok(self.db().write(&LIFT, values![team, address]).await? == 1)
     }
 
-    /// A team's suppressions after `after` (an address key; empty: from the start), by address.
-    pub async fn suppressions(&self, team: Id, after: &str, limit: usize) -> Result<Vec<Suppression>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = self.db().fetch::<SuppressionRow>(&PAGE, values![team, after, limit]).await?;
-        found.into_iter().map(suppression).collect()
+    /// The suppression of an address in its comparable form.
+    pub async fn suppression(&self, team: Id, address: &str) -> Result<Option<Suppression>, StoreError> {
+        self.db().fetch_one::<SuppressionRow>(&ONE, values![team, address]).await?.map(suppression).transpose()
+    }
+
+    /// A page of a team's suppressions, by address: `limit` of those behind `after` (an address; empty: from the start), after the
+    /// first `offset`.
+    pub async fn suppressions(
+        &self,
+        team: Id,
+        filter: &Filter,
+        after: &str,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        if let Some(address) = &filter.address {
+            let found = self.suppression(team, address).await?.filter(|found| filter.holds(found));
+            return Ok(found.into_iter().filter(|found| found.address.as_str() > after).skip(offset).take(limit).collect());
+        }
+        let mut scalars = values![team, after, limit, offset];
+        let sql = if filter.reason.is_some() { &PAGE_BY_REASON } else { &PAGE };
+        scalars.extend(filter.reason.as_deref().map(Value::from));
+        self.db().fetch::<SuppressionRow>(sql, scalars).await?.into_iter().map(suppression).collect()
+    }
+
+    /// How many suppressions the filter lets through; at most [`FOUND_MAX`].
+    pub async fn count_suppressions(&self, team: Id, filter: &Filter) -> Result<u64, StoreError> {
+        if let Some(address) = &filter.address {
+            return Ok(self.suppression(team, address).await?.filter(|found| filter.holds(found)).map_or(0, |_| 1));
+        }
+        let mut scalars = values![team, FOUND_MAX];
+        let sql = if filter.reason.is_some() { &COUNT_BY_REASON } else { &COUNT };
+        scalars.extend(filter.reason.as_deref().map(Value::from));
+        let found = self.db().fetch_one::<NumberRow>(sql, scalars).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
 
     /// Which of the addresses (comparable forms) are suppressed, with the reason.
@@ -94,6 +146,13 @@ impl Store {
             return Err(StoreError::Unavailable("it is being closed".to_owned()));
         }
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it is being closed".to_owned())))
+    }
+}
+
+impl Filter {
+    /// Whether it lets one through that has its address.
+    fn holds(&self, found: &Suppression) -> bool {
+        self.reason.as_ref().is_none_or(|reason| *reason == found.reason)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::template::{StoredTemplate, TemplateText};
+use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
@@ -26,7 +27,8 @@ static UPDATE: Sql = Sql::new(
 );
 static DELETE: Sql = Sql::new("DELETE FROM templates WHERE team_id = $1 AND id = $2");
 pub(super) static ONE: Sql = select!("AND id = $2");
-pub(super) static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3");
+pub(super) static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4");
+static COUNT: Sql = Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM templates WHERE team_id = $1 LIMIT $2) AS q");
 
 record!(TemplateRow {
     id: Vec<u8>,
@@ -39,6 +41,8 @@ record!(TemplateRow {
     created_at: i64,
     updated_at: i64,
 });
+
+record!(NumberRow { number: i64 });
 
 impl TemplateRow {
     fn template(self) -> Result<StoredTemplate, StoreError> {
@@ -81,11 +85,23 @@ impl Store {
         self.db().fetch_one::<TemplateRow>(&ONE, values![team, id]).await?.map(TemplateRow::template).transpose()
     }
 
-    /// A team's templates that are older than `before`, newest first.
-    pub async fn templates(&self, team: Id, before: Option<Id>, limit: usize) -> Result<Vec<StoredTemplate>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = self.db().fetch::<TemplateRow>(&PAGE, values![team, before.unwrap_or(LAST), limit]).await?;
+    /// A page of a team's templates, newest first: `limit` of those older than `before`, after the first `offset`.
+    pub async fn templates(
+        &self,
+        team: Id,
+        before: Option<Id>,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<StoredTemplate>, StoreError> {
+        let scalars = values![team, before.unwrap_or(LAST), limit, offset];
+        let found = self.db().fetch::<TemplateRow>(&PAGE, scalars).await?;
         found.into_iter().map(TemplateRow::template).collect()
+    }
+
+    /// How many templates a team has; at most [`FOUND_MAX`].
+    pub async fn count_templates(&self, team: Id) -> Result<u64, StoreError> {
+        let found = self.db().fetch_one::<NumberRow>(&COUNT, values![team, FOUND_MAX]).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
 }
 

@@ -12,6 +12,7 @@ use posthouse::id::Id;
 use posthouse::mime::report::delivery::{Action, DeliveryReport};
 use posthouse::model::bounce::BounceClass;
 use posthouse::model::outcome::{RecipientState, Reply};
+use posthouse::store::suppressions;
 
 use crate::support::door::House;
 use crate::support::nouns;
@@ -111,7 +112,7 @@ async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
         let again = submit(to).await;
         assert!(again.starts_with(verdict), "{to}: {again}");
     }
-    let suppressed = house.store.suppressions(house.team, "", 10).await.unwrap();
+    let suppressed = house.store.suppressions(house.team, &suppressions::Filter::default(), "", 0, 10).await.unwrap();
     assert_eq!(suppressed.len(), 1);
     assert_eq!(
         suppressed[0].evidence.as_deref(),
@@ -135,7 +136,7 @@ async fn what_is_only_acted_out_suppresses_nobody() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(house.store.events(id).await.unwrap()[0].detail["class"], "bad_mailbox");
-    assert_eq!(house.store.suppressions(house.team, "", 10).await.unwrap(), []);
+    assert_eq!(house.store.suppressions(house.team, &suppressions::Filter::default(), "", 0, 10).await.unwrap(), []);
     house.shutdown.begin();
     house.shutdown.finished(Duration::from_secs(10)).await;
 }

@@ -182,6 +182,28 @@ fn a_suppression_is_known_by_any_spelling() {
 }
 
 #[test]
+fn a_list_of_suppressions_goes_in_and_out() {
+    let program = Program::new();
+    let list = program.dir.path().join("list.csv");
+    std::fs::write(&list, "email,evidence\nA@b.test,\"550, no\"\nnobody,\n+c@b.test,=1\n").expect("a list");
+    let ran = program.run(&["suppressions", "import", list.to_str().expect("a path")]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, "3 lines: 2 added, 0 there already, 1 refused\n"), "{ran:?}");
+    assert!(ran.stderr.contains("line 3: address: there is no @"), "{}", ran.stderr);
+    let exported = program.run(&["suppressions", "export"]);
+    let mut lines = exported.answer().lines();
+    assert_eq!(lines.next(), Some("address,reason,evidence,email_id,created_at"));
+    assert!(lines.next().is_some_and(|line| line.starts_with("'+c@b.test,manual,'=1,,")), "{exported:?}");
+    assert_eq!(records(&program.run(&["suppressions", "export", "--json"]))[1]["evidence"], "550, no");
+    std::fs::write(&list, exported.answer()).expect("a list");
+    let again = program.run(&["suppressions", "import", "list.csv", "--json"]);
+    assert_eq!(records(&again)[0], json!({"read": 2, "added": 0, "already": 2, "refused": 0}));
+    let mut piped = program.command(&["suppressions", "import", "-"]);
+    let ran = Ran::of(piped.stdin(std::process::Stdio::null()).output().expect("the program runs"));
+    assert_eq!(ran.answer(), "0 lines: 0 added, 0 there already, 0 refused\n");
+    assert_eq!(program.run(&["suppressions", "import", "no-such-file"]).status, 1);
+}
+
+#[test]
 fn an_empty_queue_is_no_failure() {
     let program = Program::new();
     assert_eq!(program.run(&["queue", "list", "--json", "--all"]).answer(), "");

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// What any module may name.
-const FOUNDATIONS: &[&str] = &["clock", "config", "heavy", "id", "lock", "panics", "pem", "recent", "shutdown", "model"];
+const FOUNDATIONS: &[&str] =
+    &["clock", "config", "heavy", "id", "lock", "panics", "pem", "recent", "shutdown", "tables", "model"];
 
 /// Each module of the crate, in the order mail flows, with what it may name besides the foundations and itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
@@ -14,12 +15,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("intake", &["policy", "store", "mime", "template"]),
     ("notices", &["store", "mime"]),
-    ("door", &["intake", "notices", "wire", "mime", "template", "store"]),
+    ("suppressions", &["store"]),
+    ("door", &["intake", "notices", "wire", "mime", "template", "suppressions", "store"]),
     ("delivery", &["wire", "store", "mime", "notices"]),
     ("domains", &["store", "mime", "delivery"]),
     ("telemetry", &[]),
     ("app", &["intake", "notices", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
-    ("cli", &["app", "intake", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
+    ("cli", &["app", "intake", "door", "delivery", "domains", "suppressions", "store", "policy", "mime", "wire", "telemetry"]),
 ];
 
 /// The foundations know only one another: values first, nouns over them.
@@ -32,6 +34,7 @@ const FOUNDATIONS_MAY_NAME: &[(&str, &[&str])] = &[
     ("pem", &[]),
     ("recent", &[]),
     ("shutdown", &[]),
+    ("tables", &[]),
     ("config", &["clock", "model"]),
     ("model", &["clock", "id"]),
 ];

@@ -14,6 +14,7 @@ use posthouse::store::Store;
 use posthouse::store::claim::Lane;
 use posthouse::store::secrets::RETURN_ADDRESSES;
 use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::suppressions;
 use posthouse::wire::token::{Purpose, Seal, Token};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -108,7 +109,7 @@ impl Desk {
     }
 
     async fn suppressions(&self) -> Vec<Suppression> {
-        self.store.suppressions(self.team, "", 100).await.unwrap()
+        self.store.suppressions(self.team, &suppressions::Filter::default(), "", 0, 100).await.unwrap()
     }
 }
 

@@ -9,6 +9,7 @@ use posthouse::store::StoreError;
 use posthouse::store::keys::NewKey;
 use posthouse::store::read::Filter;
 use posthouse::store::refusals::RefusalRecord;
+use posthouse::store::suppressions;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -52,7 +53,7 @@ fn keys_domains_and_suppressions_are_kept_by_team() {
         assert_eq!(store.suppressed(us, asked.clone()).await, Ok(vec![("b@example.test".into(), "manual".into())]));
         assert_eq!(store.suppressed(them, asked).await, Ok(vec![]));
         assert_eq!(store.unsuppress(us, "b@example.test").await, Ok(true));
-        assert_eq!(store.suppressions(us, "", 10).await.unwrap().len(), 1);
+        assert_eq!(store.suppressions(us, &suppressions::Filter::default(), "", 0, 10).await.unwrap().len(), 1);
     });
 }
 

@@ -4,6 +4,7 @@ use posthouse::model::bounce::BounceClass;
 use posthouse::model::outcome::{Bounce, Outcome, Reply};
 use posthouse::store::accept::Accepted;
 use posthouse::store::returns::{News, Recorded, Returned};
+use posthouse::store::suppressions;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -32,7 +33,7 @@ fn a_bad_address_is_suppressed_with_its_settle_whether_or_not_the_batch_has_to_b
         bounces.outcomes[1].attempt += 1;
         bounces.outcomes[1].outcome = Outcome::Bounced(bad("fenced@example.test"));
         assert_eq!(book.store.settle(bounces).await, Ok(1));
-        let suppressed = book.store.suppressions(team, "", 10).await.unwrap();
+        let suppressed = book.store.suppressions(team, &suppressions::Filter::default(), "", 0, 10).await.unwrap();
         let suppressed: Vec<_> = suppressed.iter().map(|s| s.address.as_str()).collect();
         assert_eq!(suppressed, ["alone@example.test", "beside@example.test"], "and of what is fenced nothing is written");
     });

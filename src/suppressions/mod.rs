@@ -1,0 +1,6 @@
+//! Lists of suppressions as they come in and go out, over HTTP and on the command line.
+
+pub mod entry;
+pub mod import;
+pub mod pages;
+mod rows;
