@@ -81,6 +81,7 @@ macro_rules! rights {
 rights! {
     MailSend = Scope::MAIL_SEND;
     MailRead = Scope::MAIL_READ;
+    TemplatesManage = Scope::TEMPLATES_MANAGE;
 }
 
 /// A program whose key has the right `R`.

@@ -31,7 +31,7 @@ const ROOM: Duration = Duration::from_secs(30);
 /// Permits are taken for so many octets at least, so that a body in small pieces does not ask for each.
 const STEP: usize = 64 * 1024;
 
-/// A body labelled as JSON, or as the form that `curl --data` takes everything for.
+/// A body within bounds. By itself as a handler's argument: labelled as JSON, or as the form that `curl --data` takes everything for.
 #[derive(Debug)]
 pub struct Payload {
     bytes: Bytes,
@@ -49,13 +49,13 @@ impl Payload {
     pub fn json<T: DeserializeOwned>(self) -> Result<(T, Arc<OwnedSemaphorePermit>), Problem> {
         Ok((json::read(&self.bytes)?, self.room))
     }
-}
 
-impl FromRequest<Arc<Door>> for Payload {
-    type Rejection = Problem;
+    /// Its bytes, to be read while the room is kept.
+    pub fn into_bytes(self) -> (Bytes, Arc<OwnedSemaphorePermit>) {
+        (self.bytes, self.room)
+    }
 
-    async fn from_request(request: Request, door: &Arc<Door>) -> Result<Self, Problem> {
-        labelled(request.headers())?;
+    async fn read(request: Request, door: &Door) -> Result<Self, Problem> {
         let announced = length(request.headers());
         if announced.is_some_and(|octets| octets > LARGEST) {
             return Err(Problem::TooLarge);
@@ -64,23 +64,53 @@ impl FromRequest<Arc<Door>> for Payload {
     }
 }
 
-/// Whether the body says that it is what is read here. A body without a label is taken at its word.
-fn labelled(headers: &HeaderMap) -> Result<(), Problem> {
+impl FromRequest<Arc<Door>> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, door: &Arc<Door>) -> Result<Self, Problem> {
+        match label(request.headers())?.as_str() {
+            JSON | FORM => Self::read(request, door).await,
+            _ => Err(Problem::MediaType("The body must be JSON in UTF-8; say Content-Type: application/json")),
+        }
+    }
+}
+
+/// A list: in JSON, or as CSV.
+#[derive(Debug)]
+pub enum Sheet {
+    Json(Payload),
+    Csv(Payload),
+}
+
+impl FromRequest<Arc<Door>> for Sheet {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, door: &Arc<Door>) -> Result<Self, Problem> {
+        match label(request.headers())?.as_str() {
+            JSON => Ok(Self::Json(Payload::read(request, door).await?)),
+            "text/csv" => Ok(Self::Csv(Payload::read(request, door).await?)),
+            _ => Err(Problem::MediaType("The body must be CSV or JSON in UTF-8; say Content-Type: text/csv or application/json")),
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What the body says that it is, in lower case and without parameters. A body without a label is taken for JSON.
+fn label(headers: &HeaderMap) -> Result<String, Problem> {
     let value = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_ascii_lowercase());
     let coded = value(CONTENT_ENCODING).is_some_and(|coding| coding.trim() != "identity");
     if coded {
         return Err(Problem::MediaType("The body must not be compressed"));
     }
-    let label = value(CONTENT_TYPE).unwrap_or_else(|| "application/json".to_owned());
+    let label = value(CONTENT_TYPE).unwrap_or_else(|| JSON.to_owned());
     let (kind, parameters) = label.split_once(';').unwrap_or((&label, ""));
     let other_charset = parameters.split(';').any(|parameter| {
         let charset = parameter.trim().strip_prefix("charset=");
         charset.is_some_and(|charset| !matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"))
     });
-    match kind.trim() {
-        "application/json" | "application/x-www-form-urlencoded" if !other_charset => Ok(()),
-        _ => Err(Problem::MediaType("The body must be JSON in UTF-8; say Content-Type: application/json")),
-    }
+    if other_charset { Err(Problem::MediaType("The body must be in UTF-8")) } else { Ok(kind.trim().to_owned()) }
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {
@@ -150,9 +180,9 @@ async fn room(door: &Door, octets: usize) -> Result<OwnedSemaphorePermit, Proble
 mod tests {
     use super::*;
 
-    fn label(pairs: &[(HeaderName, &'static str)]) -> bool {
+    fn is_json(pairs: &[(HeaderName, &'static str)]) -> bool {
         let headers = pairs.iter().map(|(name, value)| (name.clone(), value.parse().expect("a header value"))).collect();
-        labelled(&headers).is_ok()
+        label(&headers).is_ok_and(|label| matches!(label.as_str(), JSON | FORM))
     }
 
     #[test]
@@ -163,14 +193,14 @@ mod tests {
             "application/json;charset=\"utf-8\"",
             "application/x-www-form-urlencoded",
         ] {
-            assert!(label(&[(CONTENT_TYPE, good)]), "{good}");
+            assert!(is_json(&[(CONTENT_TYPE, good)]), "{good}");
         }
-        assert!(label(&[]));
-        assert!(label(&[(CONTENT_ENCODING, "identity")]));
+        assert!(is_json(&[]));
+        assert!(is_json(&[(CONTENT_ENCODING, "identity")]));
         for bad in ["text/plain", "application/json; charset=utf-16", "multipart/form-data; boundary=x", "application/jsonx", ""]
         {
-            assert!(!label(&[(CONTENT_TYPE, bad)]), "{bad}");
+            assert!(!is_json(&[(CONTENT_TYPE, bad)]), "{bad}");
         }
-        assert!(!label(&[(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")]));
+        assert!(!is_json(&[(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")]));
     }
 }

@@ -16,6 +16,17 @@ pub fn read(text: &str) -> Result<Id, &'static str> {
     Id::from_slice(&bytes).map_err(|_| FAULT)
 }
 
+/// The cursor behind the row of this name.
+pub fn after_name(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(name)
+}
+
+/// The name of the row that a cursor stands behind.
+pub fn read_name(text: &str) -> Result<String, &'static str> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| FAULT)?;
+    String::from_utf8(bytes).ok().filter(|name| !name.contains('\0')).ok_or(FAULT)
+}
+
 const FAULT: &str = "is no cursor of this list";
 
 #[cfg(test)]
@@ -28,6 +39,10 @@ mod tests {
         assert_eq!(read(&after(id)), Ok(id));
         for bad in ["", "x", "AAAA", "BwcHBwcHBwcHBwcHBwcHBw==", "\u{e4}"] {
             assert_eq!(read(bad), Err(FAULT), "{bad}");
+        }
+        assert_eq!(read_name(&after_name("j\u{f6}rg@a.test")).as_deref(), Ok("j\u{f6}rg@a.test"));
+        for bad in ["x", "_w", "AAAA", "YUBiLmM=", "\u{e4}"] {
+            assert_eq!(read_name(bad), Err(FAULT), "{bad}");
         }
     }
 }

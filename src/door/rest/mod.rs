@@ -6,6 +6,7 @@ mod body;
 mod checks;
 mod cursor;
 mod door;
+mod download;
 mod idempotency;
 mod json;
 mod krafter;

@@ -1,4 +1,4 @@
-//! The id in a path.
+//! The id or the name in a path.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -16,5 +16,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Reference {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::NotFound)?;
         text.parse().map(Self).map_err(|_| Problem::NotFound)
+    }
+}
+
+/// A name. What is no text names nothing.
+#[derive(Clone, Debug)]
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Path::from_request_parts(parts, state).await.map(|Path(text)| Self(text)).map_err(|_| Problem::NotFound)
     }
 }

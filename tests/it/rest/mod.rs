@@ -2,10 +2,15 @@
 
 mod access;
 mod batch;
+mod export;
 mod fates;
 mod list;
 mod raw;
 mod send;
+mod streams;
+mod suppression_lists;
+mod suppressions;
+mod templates;
 
 use serde_json::{Value, json};
 

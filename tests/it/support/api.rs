@@ -109,6 +109,11 @@ impl Api {
         self.ask(Method::GET, path, &[("authorization", &format!("Bearer {key}"))], Body::empty()).await
     }
 
+    /// DELETE under a key.
+    pub async fn delete(&self, key: &str, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, &[("authorization", &format!("Bearer {key}"))], Body::empty()).await
+    }
+
     /// POST of JSON under a key.
     pub async fn post(&self, key: &str, path: &str, body: &Value) -> Answer {
         self.post_with(key, path, &[], body).await
@@ -116,9 +121,14 @@ impl Api {
 
     /// The same with further headers.
     pub async fn post_with(&self, key: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.send(Method::POST, key, path, headers, body).await
+    }
+
+    /// JSON under a key, by another method.
+    pub async fn send(&self, method: Method, key: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let bearer = format!("Bearer {key}");
         let usual = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        self.ask(Method::POST, path, &[&usual, headers].concat(), body.to_string()).await
+        self.ask(method, path, &[&usual, headers].concat(), body.to_string()).await
     }
 }
 

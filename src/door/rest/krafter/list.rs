@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::civil::Date;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Resources;
@@ -14,6 +12,7 @@ use super::data::json;
 use super::email::{Email, Status};
 use super::new_email::StreamName;
 use super::openapi::Failures;
+use super::paging::{Meta, Page, Place};
 use crate::clock::Timestamp;
 use crate::door::rest::access::{Caller, MailRead};
 use crate::door::rest::cursor;
@@ -22,37 +21,10 @@ use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
-use crate::store::emails::{Filter, NUMBERED_MAX, Page};
+use crate::store::emails::{self, Filter};
 
-/// Messages on a page that does not say how many it wants.
-const PER_PAGE: usize = 25;
-/// Messages on a page at most; who wants more gets so many.
-const PER_PAGE_MAX: usize = 100;
 /// Characters that are searched for.
 const SEARCH_MAX: usize = 200;
-
-/// A page, and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EmailPage {
-    pub data: Vec<Email>,
-    pub meta: Meta,
-}
-
-/// Where a page lies in its list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Meta {
-    /// From 1; `null` behind a cursor.
-    #[schema(required)]
-    pub page: Option<usize>,
-    pub per_page: usize,
-    /// Of all pages; where a filter makes that long to count, at most 10000.
-    pub total: u64,
-    /// Where the next page begins; `null` on the last.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
-}
 
 pub fn routes() -> Resources {
     Resources::new().routes(routes!(list))
@@ -74,31 +46,23 @@ pub fn routes() -> Resources {
         ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
         ("to_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC, whose end is meant"),
     ),
-    responses((status = 200, description = "A page", body = EmailPage), Failures)
+    responses((status = 200, description = "A page", body = Page<Email>), Failures)
 )]
 async fn list(State(door): State<Arc<Door>>, caller: Caller<MailRead>, mut asked: Parameters) -> Result<Response, Problem> {
     let filter = filter(&mut asked);
-    let per_page = asked.number("per_page", PER_PAGE, 1..=PER_PAGE_MAX);
-    let (page, place) = place(&mut asked, per_page);
+    let Place { page, per_page, after } = Place::read(&mut asked, cursor::read);
     asked.end()?;
+    let place = match after {
+        Some(id) => emails::Page::After { id, per_page },
+        None => emails::Page::Number { page: page.unwrap_or(1), per_page },
+    };
     let found = door.store.emails(caller.team(), &filter, place).await?;
     let meta = Meta { page, per_page, total: found.total, next_cursor: found.next.map(cursor::after) };
-    Ok(json(&EmailPage { data: found.emails.into_iter().map(Email::from).collect(), meta }))
+    Ok(json(&Page { data: found.emails.into_iter().map(Email::from).collect(), meta }))
 }
 
-/// By number as documented, or behind a cursor, which alone reaches the end of a long list.
-fn place(asked: &mut Parameters, per_page: usize) -> (Option<usize>, Page) {
-    let page = asked.number("page", 1, 1..=usize::MAX);
-    if let Some(id) = asked.read("cursor", cursor::read) {
-        return (None, Page::After { id, per_page });
-    }
-    if page.saturating_mul(per_page) > NUMBERED_MAX {
-        asked.fault("page", "ends beyond 10000 messages; go on by cursor, which meta.next_cursor gives");
-    }
-    (Some(page), Page::Number { page, per_page })
-}
-
-fn filter(asked: &mut Parameters) -> Filter {
+/// The mail that is asked for.
+pub fn filter(asked: &mut Parameters) -> Filter {
     Filter {
         status: asked.read("status", |word| MessageStatus::from_word(word).ok_or("is no status")),
         search: asked.read("search", searched),

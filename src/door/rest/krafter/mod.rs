@@ -5,16 +5,22 @@ mod cancel;
 mod data;
 mod email;
 mod events;
+mod export;
 mod letter;
 mod list;
 mod new_email;
 mod openapi;
+mod paging;
 mod people;
 mod problem;
 mod raw;
 mod send;
 mod show;
+mod streams;
 mod submission;
+mod suppressions;
+mod template;
+mod templates;
 
 use std::sync::Arc;
 
@@ -46,15 +52,17 @@ pub fn router(door: &Arc<Door>) -> Router {
 
 fn resources() -> Resources {
     // These are served both with `/mail` before them and without; one of the two is described.
-    let either = Resources::new();
+    let either = Resources::new().merge(templates::routes()).merge(suppressions::routes());
     Resources::new()
         .merge(send::routes())
         .merge(batch::routes())
         .merge(list::routes())
+        .merge(export::routes())
         .merge(show::routes())
         .merge(events::routes())
         .merge(cancel::routes())
         .merge(raw::routes())
+        .merge(streams::routes())
         .merge(either.clone())
         .nest("/mail", Router::from(either).into())
 }

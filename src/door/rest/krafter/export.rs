@@ -1,0 +1,128 @@
+//! `GET /emails/export`: a team's mail as a file, newest first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use utoipa_axum::routes;
+
+use super::Resources;
+use super::email::{Email, Status};
+use super::list::filter;
+use super::new_email::StreamName;
+use super::openapi::Failures;
+use crate::door::rest::access::{Caller, MailRead};
+use crate::door::rest::door::Door;
+use crate::door::rest::download::{self, Pages, download};
+use crate::door::rest::problem::Problem;
+use crate::door::rest::query::Parameters;
+use crate::id::Id;
+use crate::store::emails::{Filter, Page};
+use crate::store::{Store, StoreError};
+use crate::tables::write::{Format, Row};
+
+/// Messages of a page.
+const PAGE: usize = 100;
+
+pub fn routes() -> Resources {
+    Resources::new().routes(routes!(export_emails))
+}
+
+/// Exports messages, newest first
+///
+/// CSV under a line of column names, or a JSON object a line, which alone has the recipients. A cell that a spreadsheet would take for
+/// a formula stands behind an apostrophe.
+#[utoipa::path(
+    get,
+    path = "/emails/export",
+    tag = "emails",
+    params(
+        ("format" = inline(Option<Format>), Query, description = "csv where it is not said"),
+        ("status" = Option<Status>, Query),
+        ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, or beginnings of words of the subject"),
+        ("stream" = Option<StreamName>, Query),
+        ("tag" = Option<String>, Query, description = "A tag's name, or name:value"),
+        ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
+        ("to_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC, whose end is meant"),
+    ),
+    responses(
+        (status = 200, description = "The file", content((String = "text/csv"), (String = "application/x-ndjson"))),
+        Failures
+    )
+)]
+async fn export_emails(
+    State(door): State<Arc<Door>>,
+    caller: Caller<MailRead>,
+    mut asked: Parameters,
+) -> Result<Response, Problem> {
+    let format = download::format(&mut asked);
+    let filter = filter(&mut asked);
+    asked.end()?;
+    let ahead = Some(Page::Number { page: 1, per_page: PAGE });
+    download("emails", format, Mail { store: door.store.clone(), team: caller.team(), filter, ahead }).await
+}
+
+/// The mail that the filter lets through.
+struct Mail {
+    store: Store,
+    team: Id,
+    filter: Filter,
+    /// What is read next; none after the last.
+    ahead: Option<Page>,
+}
+
+impl Pages for Mail {
+    type Row = Email;
+
+    async fn next(&mut self) -> Result<Vec<Email>, StoreError> {
+        while let Some(page) = self.ahead.take() {
+            let found = self.store.emails(self.team, &self.filter, page).await?;
+            self.ahead = found.next.map(|id| Page::After { id, per_page: PAGE });
+            // What is searched for may be on none of the messages that a page looked at.
+            if !found.emails.is_empty() {
+                return Ok(found.emails.into_iter().map(Email::from).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Row for Email {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "created_at",
+        "status",
+        "stream",
+        "source",
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "reply_to",
+        "subject",
+        "tags",
+        "scheduled_at",
+        "sent_at",
+        "delivered_at",
+        "opened_at",
+        "clicked_at",
+        "bounced_at",
+        "complained_at",
+        "error_reason",
+        "tracking_enabled",
+        "message_id",
+        "template_id",
+    ];
+
+    /// The cells hold what JSON would: texts as they are, mailboxes with commas between them, all else as JSON.
+    fn cells(&self) -> Vec<String> {
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        let cell = |column: &&str| match &fields[*column] {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Array(texts) => texts.iter().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(", "),
+            other => other.to_string(),
+        };
+        Self::COLUMNS.iter().map(cell).collect()
+    }
+}
