@@ -5,8 +5,8 @@ use crate::id::Id;
 use crate::model::email::Email;
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
-use crate::store::search::{FOUND_MAX, Found, Wanted, terms};
-use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::search::{FOUND_MAX, Wanted, terms};
+use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
 /// Which mail of a team. The default is all of it.
@@ -62,10 +62,7 @@ pub(super) static COUNT_BY_STATUS: Sql = Sql::new(
     "SELECT COUNT(*) AS number FROM (
          SELECT 1 FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 AND status = $5 LIMIT $4) AS q",
 );
-pub(super) static AT_STATUS: Sql = Sql::rows(
-    "SELECT m.id AS id FROM {rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1 AND m.status = $2",
-    &[("message", Kind::Bytes)],
-);
+
 record!(IdRow { id: Vec<u8> });
 record!(NumberRow { number: i64 });
 
@@ -85,8 +82,7 @@ impl Store {
         let (since, until) = filter.span();
         let (offset, per_page, before) = page.place(until);
         let page = async {
-            let scalars = values![team, since, before, of_size(per_page + 1), of_size(offset)];
-            let mut ids = self.ids(scalars, filter.status).await?;
+            let mut ids = self.ids_at(team, (since, before), filter.status, (offset, per_page + 1)).await?;
             let next = ids.get(per_page).and_then(|_| ids.get(per_page.checked_sub(1)?)).copied();
             ids.truncate(per_page);
             Ok((self.emails_of(team, ids).await?, next))
@@ -104,12 +100,12 @@ impl Store {
     async fn emails_by_terms(&self, team: Id, filter: &Filter, terms: Vec<String>, page: Page) -> Result<Listing, StoreError> {
         let (since, until) = filter.span();
         let (offset, per_page, before) = page.place(until);
-        let mut wanted = Wanted { team, terms, since, before: until };
-        let all = self.found(&wanted, filter.status).await?;
+        let mut wanted = Wanted { team, terms, status: filter.status, since, before: until };
+        let all = self.find(&wanted).await?;
         let total = u64::try_from(all.ids.len().min(FOUND_MAX)).unwrap_or(u64::MAX);
         let is_beyond = all.rest.is_some_and(|rest| before <= rest);
         wanted.before = before;
-        let found = if is_beyond { self.found(&wanted, filter.status).await? } else { all };
+        let found = if is_beyond { self.find(&wanted).await? } else { all };
         let mut ids: Vec<Id> = found.ids.into_iter().filter(|id| *id < before).skip(offset).take(per_page + 1).collect();
         let next = match ids.get(per_page) {
             Some(_) => per_page.checked_sub(1).and_then(|last| ids.get(last)).copied(),
@@ -119,19 +115,15 @@ impl Store {
         Ok(Listing { emails: self.emails_of(team, ids).await?, total, next })
     }
 
-    /// What has the terms, and stands at the status now.
-    async fn found(&self, wanted: &Wanted, status: Option<MessageStatus>) -> Result<Found, StoreError> {
-        let Found { mut ids, rest } = self.find(wanted).await?;
-        if let Some(status) = status {
-            let asked: Vec<_> = ids.iter().map(|id| values![*id]).collect();
-            let found = self.db().fetch_rows::<IdRow>(&AT_STATUS, values![wanted.team, status.as_str()], &asked).await?;
-            ids = found.iter().map(|row| rows::id(&row.id)).collect::<Result<_, _>>()?;
-            ids.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        Ok(Found { ids, rest })
-    }
-
-    async fn ids(&self, mut scalars: Vec<Value>, status: Option<MessageStatus>) -> Result<Vec<Id>, StoreError> {
+    /// The ids of a team's messages in a span, newest first: so many, after so many that are skipped.
+    pub(super) async fn ids_at(
+        &self,
+        team: Id,
+        (since, before): Span,
+        status: Option<MessageStatus>,
+        (skipped, wanted): (usize, usize),
+    ) -> Result<Vec<Id>, StoreError> {
+        let mut scalars = values![team, since, before, of_size(wanted), of_size(skipped)];
         let sql = if status.is_some() { &IDS_BY_STATUS } else { &IDS };
         scalars.extend(status.map(|status| status.as_str().into()));
         self.db().fetch::<IdRow>(sql, scalars).await?.iter().map(|row| rows::id(&row.id)).collect()

@@ -10,12 +10,11 @@ use super::{Location, Store, cancel, counters, email, emails, events, listing, o
 use crate::clock::Clock;
 
 /// Those behind the HTTP door, and those that keep what it reads.
-static STATEMENTS: [&Sql; 26] = [
+static STATEMENTS: [&Sql; 25] = [
     &emails::IDS,
     &emails::IDS_BY_STATUS,
     &emails::COUNT,
     &emails::COUNT_BY_STATUS,
-    &emails::AT_STATUS,
     &email::ROWS,
     &email::TIMES,
     &listing::RECIPIENTS,

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::id::Id;
 use crate::model::message::Message;
+use crate::model::status::MessageStatus;
 use crate::store::rows::{FoundMessage, select_messages};
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, rows};
@@ -24,13 +25,15 @@ pub(super) struct Wanted {
     pub team: Id,
     /// All of them.
     pub terms: Vec<String>,
+    /// The status it stands at, where that counts.
+    pub status: Option<MessageStatus>,
     /// Not older than this one.
     pub since: Id,
     /// Older than this one.
     pub before: Id,
 }
 
-/// Messages that have the wanted terms, newest first.
+/// Messages that are what is wanted, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub ids: Vec<Id>,
@@ -57,7 +60,7 @@ struct Termed {
 }
 
 impl Store {
-    /// Up to [`FOUND_MAX`] messages, or a few more, that have all the wanted terms.
+    /// Up to [`FOUND_MAX`] messages, or a few more, that are what is wanted.
     pub(super) async fn find(&self, wanted: &Wanted) -> Result<Found, StoreError> {
         let indexed = self.indexed().await?.unwrap_or_default();
         let mut found = self.find_in_tail(wanted, indexed.clone()).await?;
@@ -79,8 +82,9 @@ impl Store {
     async fn find_in_tail(&self, wanted: &Wanted, indexed: Vec<u8>) -> Result<Found, StoreError> {
         let limit = i64::try_from(TAIL_MAX).unwrap_or(i64::MAX);
         let scalars = values![wanted.team, indexed, wanted.since, wanted.before, limit];
-        let rows = self.db().fetch::<FoundMessage>(&TAIL, scalars).await?;
+        let mut rows = self.db().fetch::<FoundMessage>(&TAIL, scalars).await?;
         let rest = rows.last().filter(|_| rows.len() >= TAIL_MAX).and_then(|last| rows::id(&last.id).ok());
+        rows.retain(|row| wanted.status.is_none() || row.status == wanted.status);
         let has_all = |termed: &Termed| wanted.terms.iter().all(|term| termed.terms.contains(term));
         let termed = self.with_terms(rows).await?;
         Ok(Found { ids: termed.iter().filter(|t| has_all(t)).map(|t| t.message.id).collect(), rest })

@@ -1,15 +1,16 @@
-//! Reading the index: the messages of each term, newest first, and those that all terms have in common.
+//! Reading the index: lists of messages, newest first, one for each condition, and what they have in common.
 
 use super::{Found, Wanted};
 use crate::id::Id;
+use crate::model::status::MessageStatus;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
-/// Messages of one term that are read at a time, or a block more.
+/// Messages of one condition that are read at a time, or a block more.
 const AT_ONCE: usize = 10_000;
 /// Blocks that hold about so many, where all their messages have the term.
 const BLOCKS: usize = 80;
-/// How often that many are compared before the searcher is given what was found so far.
+/// How often lists are compared before the searcher is given what was found so far.
 const ROUNDS: usize = 20;
 
 pub(in crate::store) static OLDER: Sql = Sql::new(
@@ -21,34 +22,56 @@ pub(in crate::store) static AROUND: Sql =
 
 record!(Block { messages: Vec<u8> });
 
-/// Messages of one term, newest first.
+/// What one of the conditions holds for, newest first.
 struct Postings {
+    of: Condition,
     ids: Vec<Id>,
     /// There are more, older ones.
     cut: bool,
 }
 
+enum Condition {
+    Term(String),
+    Status(MessageStatus),
+}
+
 impl Store {
-    /// At least `most` messages of the index that have all the wanted terms, if there are so many.
+    /// At least `most` messages of the index that are what is wanted, if there are so many.
     pub(super) async fn find_in_index(&self, wanted: &Wanted, most: usize) -> Result<Found, StoreError> {
+        let conditions = wanted.terms.iter().cloned().map(Condition::Term).chain(wanted.status.map(Condition::Status));
+        let mut lists: Vec<_> = conditions.map(|of| Postings { of, ids: Vec::new(), cut: true }).collect();
         let (mut found, mut before) = (Found::default(), wanted.before);
         for _ in 0..ROUNDS {
-            let mut lists = Vec::with_capacity(wanted.terms.len());
-            for term in &wanted.terms {
-                lists.push(self.postings(wanted, term, before).await?);
+            for list in lists.iter_mut().filter(|list| list.cut && list.ids.is_empty()) {
+                (list.ids, list.cut) = self.read(wanted, &list.of, before).await?;
             }
-            let horizon = lists.iter().filter(|list| list.cut).filter_map(|list| list.ids.last().copied()).max();
-            found.ids.extend(common(&lists).filter(|id| horizon.is_none_or(|horizon| *id >= horizon)));
-            found.rest = horizon;
-            match horizon {
-                Some(horizon) if found.ids.len() < most => before = horizon,
-                _ => break,
+            if lists.iter().any(|list| list.ids.is_empty()) {
+                found.rest = None;
+                break;
             }
+            // Below it a list has more than was read of it.
+            found.rest = lists.iter().filter(|list| list.cut).filter_map(|list| list.ids.last().copied()).max();
+            found.ids.extend(common(&lists).filter(|id| found.rest.is_none_or(|horizon| *id >= horizon)));
+            let Some(horizon) = found.rest.filter(|_| found.ids.len() < most) else { break };
+            lists.iter_mut().for_each(|list| list.ids.retain(|id| *id < horizon));
+            before = horizon;
         }
         Ok(found)
     }
 
-    async fn postings(&self, wanted: &Wanted, term: &str, before: Id) -> Result<Postings, StoreError> {
+    /// What a condition holds for, and whether there is more of it.
+    async fn read(&self, wanted: &Wanted, condition: &Condition, before: Id) -> Result<(Vec<Id>, bool), StoreError> {
+        match condition {
+            Condition::Term(term) => self.postings(wanted, term, before).await,
+            Condition::Status(status) => {
+                let ids = self.ids_at(wanted.team, (wanted.since, before), Some(*status), (0, AT_ONCE)).await?;
+                let cut = ids.len() >= AT_ONCE;
+                Ok((ids, cut))
+            }
+        }
+    }
+
+    async fn postings(&self, wanted: &Wanted, term: &str, before: Id) -> Result<(Vec<Id>, bool), StoreError> {
         let mut ids = Vec::new();
         for block in self.db().fetch::<Block>(&AROUND, values![wanted.team, term, before]).await? {
             push(&mut ids, &block, |id| id < before)?;
@@ -64,7 +87,7 @@ impl Store {
             let ended = blocks.len() < limit || last < wanted.since;
             if ended || ids.len() >= AT_ONCE {
                 ids.retain(|id| *id >= wanted.since);
-                return Ok(Postings { ids, cut: !ended });
+                return Ok((ids, !ended));
             }
             // Where few messages of a block have the term, more blocks are read next.
             limit = (limit * AT_ONCE / ids.len().max(1)).min(AT_ONCE);
