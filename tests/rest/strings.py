@@ -119,6 +119,8 @@ def expected(place, text):
     if place in NAMED:  # read as a mailbox is (RFC 5322 section 3.4), and what hides or turns is taken out
         name = decoded(email.utils.parseaddr(f"{text} <a@b.test>")[0])
         return "".join(c for c in name if unicodedata.bidirectional(c) not in OVERRIDES and not unicodedata.category(c) == "Cc").strip()
+    if place == "variables.word":  # filled into a subject, where a blank stands for what would end its line
+        text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return text.strip(" ")  # a field's value begins and ends with something
 
 
