@@ -10,7 +10,7 @@ from elixir import NO_DNS
 from house import house
 
 TOOLS = ROOT / "target/test-tools/python"
-BRIEFLY = 15  # seconds, where no number of requests is asked for; then the phase that goes through every field is left out
+BRIEFLY = ["--max-examples", 2, "--phases", "examples,fuzzing"]  # where no number of requests is asked for
 LONGEST = 3600  # seconds of one turn
 # A request that the schema allows may still be refused for what no schema can say: no such id, another team's domain, a policy.
 SETTINGS = """
@@ -18,6 +18,11 @@ SETTINGS = """
 expected-statuses = [200, 201, 204, 207, 403, 404, 409, 422]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 411, 413, 415, 422]
+# Any text is CSV; what its lines lack is told line by line.
+[[operations]]
+include-path = "/api/v1/suppressions/import"
+[operations.checks.negative_data_rejection]
+enabled = false
 """
 GENERATED = re.compile(r"^\s*(\d+) generated", re.M)
 
@@ -31,10 +36,11 @@ def fuzz(asked):
         operations = sum(len(operations) for operations in paths.values())
         made, turn = 0, 0
         while made < max(1, asked.requests):
-            dose = ["--max-examples", (asked.requests - made) // operations + 1] if asked.requests else \
-                ["--max-examples", 5, "--phases", "examples,fuzzing,stateful", "--max-time", BRIEFLY]
+            dose = ["--max-examples", (asked.requests - made) // operations + 1] if asked.requests else BRIEFLY
             made += played(here, asked.seed + turn, dose)
             turn += 1
+        if made < operations:
+            raise Failure(f"only {made} requests to {operations} operations: this proves nothing")
         return f"{made} requests to {operations} operations: no 5xx, no answer outside the schema"
 
 
