@@ -10,12 +10,13 @@ use crate::cli::{Usage, output};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::dns::Resolver;
+use crate::domains::gateway::Gateway;
 use crate::domains::keys;
 use crate::domains::look::Seen;
-use crate::domains::records::{DnsRecord, gateway_name, records};
+use crate::domains::name;
+use crate::domains::records::{DnsRecord, records};
 use crate::domains::watch::Watch;
-use crate::model::address::Address;
-use crate::model::domain::{Domain, DomainStatus};
+use crate::model::domain::{Domain, DomainStatus, ReturnLabel};
 use crate::store::Store;
 use record::{Record, print_findings, print_zone};
 
@@ -27,7 +28,7 @@ const NONE: &[DnsRecord] = &[];
 pub enum Verb {
     /// Add a domain with keys that sign its mail, and print the records it is to publish, as a zone file has them. Nothing is sent from
     /// it before it is verified or trusted, where that is asked for.
-    Add(One),
+    Add(Add),
     /// Look up each record of a domain, and say what is missing or differs. Fails unless the domain is verified then.
     Verify(One),
     /// Vouch for a domain without DNS: for relays inside a network, and tests. Adds it when needed.
@@ -53,6 +54,16 @@ pub enum Verb {
     Remove(One),
 }
 
+/// A domain to be added.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    #[command(flatten)]
+    one: One,
+    /// The label below the domain where its bounces come back to; without it send, or what the domain has.
+    #[arg(long, value_name = "LABEL")]
+    return_path: Option<ReturnLabel>,
+}
+
 /// A domain of a team.
 #[derive(Debug, clap::Args)]
 pub struct One {
@@ -68,7 +79,7 @@ impl Verb {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> anyhow::Result<()> {
         match self {
-            Self::Add(one) => one.on_store(global, async |desk, name| add(desk, one, name).await),
+            Self::Add(add) => add.one.on_store(global, async |desk, name| add.run(desk, name).await),
             Self::Verify(one) => one.on_store(global, async |desk, name| verify(desk, one, name).await),
             Self::Trust(one) => one.on_store(global, async |desk, name| trust(desk, one, name).await),
             Self::Rotate(one) => one.on_store(global, async |desk, name| rotate(desk, one, name).await),
@@ -90,7 +101,7 @@ struct Desk<'a> {
 impl Desk<'_> {
     async fn records(&self, domain: &Domain) -> anyhow::Result<Vec<DnsRecord>> {
         let keys = self.store.dkim_keys(domain.id).await?;
-        Ok(records(domain, &keys, gateway_name(self.config).as_deref()))
+        Ok(records(domain, &keys, &Gateway::of(self.config)))
     }
 
     async fn print(&self, domain: &Domain, one: &One) -> anyhow::Result<()> {
@@ -113,17 +124,21 @@ impl One {
     }
 }
 
-/// A-labels, lower case; refuses what no address could have after its `@`, and address literals.
-fn comparable(name: &str) -> anyhow::Result<String> {
-    let address = Address::parse(&format!("postmaster@{name}"));
-    let domain = address.ok().map(|address| address.ascii_domain()).filter(|domain| !domain.starts_with('['));
-    Ok(domain.ok_or_else(|| Usage(format!("{name:?} is not a domain name")))?)
+/// The domain's one form.
+fn comparable(text: &str) -> anyhow::Result<String> {
+    Ok(name::comparable(text).ok_or_else(|| Usage(format!("{text:?} is not a domain name")))?)
 }
 
-async fn add(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
-    let team = one.team.find(desk.store).await?.id;
-    let domain = keys::add(desk.store, team, name, Clock::System.now()).await?;
-    desk.print(&domain, one).await
+impl Add {
+    async fn run(&self, desk: &Desk<'_>, name: &str) -> anyhow::Result<()> {
+        let team = self.one.team.find(desk.store).await?.id;
+        let label = self.return_path.clone().unwrap_or_default();
+        let domain = keys::add(desk.store, team, name, &label, Clock::System.now()).await?.domain;
+        if self.return_path.is_some() {
+            desk.store.move_return_path(team, domain.id, &label).await?;
+        }
+        desk.print(&self.one.find(desk, name).await?, &self.one).await
+    }
 }
 
 async fn verify(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {

@@ -1,25 +1,37 @@
 //! A domain's keys over its life: made when it is added, made anew at a rotation.
 
+use tokio::sync::Semaphore;
+
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::mime::dkim::key::generate;
-use crate::model::dkim::{Algorithm, KeyState, NewDkimKey, PrivateKey, SecretKey};
-use crate::model::domain::Domain;
+use crate::model::dkim::{Algorithm, DkimKey, KeyState, NewDkimKey, PrivateKey, SecretKey};
+use crate::model::domain::{Domain, ReturnLabel};
+use crate::store::domains::Added;
 use crate::store::{Store, StoreError};
 
 /// Adds a domain with its keys; one that the team has already is given what keys it lacks.
-pub async fn add(store: &Store, team: Id, name: &str, now: Timestamp) -> Result<Domain, StoreError> {
-    let domain = store.add_domain(team, name).await?;
+pub async fn add(store: &Store, team: Id, name: &str, label: &ReturnLabel, now: Timestamp) -> Result<Added, StoreError> {
+    let added = store.add_domain(team, name, label).await?;
+    complete(store, &added.domain, now).await?;
+    Ok(added)
+}
+
+/// A domain's keys, those made now that it lacks: whoever was adding it may have been cut short.
+pub async fn complete(store: &Store, domain: &Domain, now: Timestamp) -> Result<Vec<DkimKey>, StoreError> {
     let known = store.dkim_keys(domain.id).await?;
-    let lacking =
-        Algorithm::ALL.into_iter().filter(|a| !known.iter().any(|key| key.algorithm == *a && key.state != KeyState::Retiring));
-    make(store, &domain, lacking, now).await?;
-    Ok(domain)
+    let has = |algorithm| known.iter().any(|key| key.algorithm == algorithm && key.state != KeyState::Retiring);
+    let lacking: Vec<Algorithm> = Algorithm::ALL.into_iter().filter(|algorithm| !has(*algorithm)).collect();
+    if lacking.is_empty() {
+        return Ok(known);
+    }
+    make(store, domain, lacking.into_iter(), now).await?;
+    store.dkim_keys(domain.id).await
 }
 
 /// Vouches for a domain without DNS, adding it when needed: its mail is signed from now on.
 pub async fn trust(store: &Store, team: Id, name: &str, now: Timestamp) -> Result<Domain, StoreError> {
-    add(store, team, name, now).await?;
+    add(store, team, name, &ReturnLabel::default(), now).await?;
     store.trust_domain(team, name).await
 }
 
@@ -33,6 +45,9 @@ pub async fn rotate(store: &Store, domain: &Domain, now: Timestamp) -> Result<bo
     Ok(true)
 }
 
+/// Keys that are made at once; each keeps a core busy for a while.
+static MAKING: Semaphore = Semaphore::const_new(2);
+
 async fn make(
     store: &Store,
     domain: &Domain,
@@ -41,6 +56,7 @@ async fn make(
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
     for algorithm in algorithms {
+        let _turn = MAKING.acquire().await;
         let made = tokio::task::spawn_blocking(move || generate(algorithm)).await.ok().flatten();
         let made = made.ok_or_else(|| StoreError::Broken("no key could be made".to_owned()))?;
         let secret = SecretKey { algorithm, selector: selector(algorithm, now), private: PrivateKey(made.private) };

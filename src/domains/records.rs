@@ -1,12 +1,15 @@
 //! What a domain is to publish: the proof that it is its team's, the keys that its mail is signed with, the return path that bounces
-//! come back by, and a policy for mail that fails.
+//! come back by, a policy for mail that fails, and a name for what is tracked.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::config::Config;
+use super::gateway::Gateway;
 use crate::model::dkim::{Algorithm, DkimKey, KeyState};
-use crate::model::domain::{Domain, return_path_of};
+use crate::model::domain::Domain;
+
+/// Where below a domain the links of its tracked mail lie.
+pub const TRACKING_LABEL: &str = "track";
 
 /// A DNS record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +17,7 @@ pub struct DnsRecord {
     pub purpose: Purpose,
     /// Fully qualified, without the last dot.
     pub name: String,
-    /// TXT: its text, however many strings that takes; MX: the host.
+    /// TXT: its text, however many strings that takes; MX and CNAME: the host.
     pub value: String,
     /// The domain is not verified without it.
     pub required: bool,
@@ -29,12 +32,17 @@ pub enum Purpose {
     ReturnPathMx,
     ReturnPathSpf,
     Dmarc,
+    Tracking,
 }
 
 impl Purpose {
-    /// `TXT` or `MX`.
+    /// `TXT`, `MX` or `CNAME`.
     pub fn kind(&self) -> &'static str {
-        if *self == Self::ReturnPathMx { "MX" } else { "TXT" }
+        match self {
+            Self::ReturnPathMx => "MX",
+            Self::Tracking => "CNAME",
+            Self::Ownership | Self::Dkim(_) | Self::ReturnPathSpf | Self::Dmarc => "TXT",
+        }
     }
 
     /// An MX record's preference.
@@ -58,19 +66,13 @@ impl Purpose {
             Self::ReturnPathMx => "brings bounces back".to_owned(),
             Self::ReturnPathSpf => "SPF: lets this gateway send for the return path".to_owned(),
             Self::Dmarc => "DMARC: tells receivers what to do with mail that fails; any policy will do".to_owned(),
+            Self::Tracking => "gives the links of tracked mail a name of yours".to_owned(),
         }
     }
 }
 
-/// The name by which this gateway is found from outside, when the configuration knows one.
-pub fn gateway_name(config: &Config) -> Option<String> {
-    let names = [&config.delivery.hostname, &config.smtp.hostname];
-    let is_name = |name: &&&String| name.contains('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
-    names.iter().find(is_name).map(|name| name.to_ascii_lowercase())
-}
-
-/// The records of a domain. Those of the return path are there when the gateway has a name (see [`gateway_name`]).
-pub fn records(domain: &Domain, keys: &[DkimKey], gateway: Option<&str>) -> Vec<DnsRecord> {
+/// The records of a domain. Those that lead to the gateway are there when it has a name.
+pub fn records(domain: &Domain, keys: &[DkimKey], gateway: &Gateway) -> Vec<DnsRecord> {
     let name = &domain.name;
     let record = |purpose, name: String, value: String, required| DnsRecord { purpose, name, value, required };
     let proof = format!("posthouse-verification={}", domain.id);
@@ -84,12 +86,18 @@ pub fn records(domain: &Domain, keys: &[DkimKey], gateway: Option<&str>) -> Vec<
             is_required(key, keys),
         ));
     }
-    if let Some(gateway) = gateway {
-        let below = return_path_of(name);
-        records.push(record(Purpose::ReturnPathMx, below.clone(), gateway.to_owned(), false));
-        records.push(record(Purpose::ReturnPathSpf, below, format!("v=spf1 a:{gateway} ~all"), false));
+    if let Some(host) = &gateway.mail {
+        let below = domain.return_label.below(name);
+        records.push(record(Purpose::ReturnPathMx, below.clone(), host.clone(), false));
+        records.push(record(Purpose::ReturnPathSpf, below, format!("v=spf1 a:{host} ~all"), false));
     }
     records.push(record(Purpose::Dmarc, format!("_dmarc.{name}"), "v=DMARC1; p=none".to_owned(), false));
+    // RFC 1034 section 3.6.2: no other record stands beside a CNAME.
+    if let Some(host) = &gateway.web
+        && domain.return_label.as_str() != TRACKING_LABEL
+    {
+        records.push(record(Purpose::Tracking, format!("{TRACKING_LABEL}.{name}"), host.clone(), false));
+    }
     records
 }
 
@@ -106,9 +114,10 @@ fn is_required(key: &DkimKey, keys: &[DkimKey]) -> bool {
 impl DnsRecord {
     /// The record as a line of a zone file (RFC 1035 section 5.1), a text cut into strings that fit.
     pub fn zone_line(&self) -> String {
-        let value = match self.purpose.priority() {
-            Some(priority) => format!("{priority} {}.", self.value),
-            None => quoted(&self.value),
+        let value = match (&self.purpose, self.purpose.priority()) {
+            (_, Some(priority)) => format!("{priority} {}.", self.value),
+            (Purpose::Tracking, None) => format!("{}.", self.value),
+            _ => quoted(&self.value),
         };
         format!("{}. IN {} {value}", self.name, self.purpose.kind())
     }
@@ -126,7 +135,12 @@ pub(super) mod testing {
     use super::*;
     use crate::clock::Timestamp;
     use crate::id::Id;
-    use crate::model::domain::DomainStatus;
+    use crate::model::domain::{DomainStatus, ReturnLabel};
+
+    /// One with a name for mail, and none for the web.
+    pub fn gateway() -> Gateway {
+        Gateway { mail: Some("mx.gate.test".to_owned()), web: None }
+    }
 
     /// A key without a meaning.
     pub fn key(algorithm: Algorithm, state: KeyState) -> DkimKey {
@@ -146,6 +160,7 @@ pub(super) mod testing {
             verified_at: None,
             misses: 0,
             missing_since: None,
+            return_label: ReturnLabel::default(),
             return_path: false,
         }
     }
@@ -153,11 +168,11 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{domain, key};
+    use super::testing::{domain, gateway, key};
     use super::*;
 
     fn required(keys: &[DkimKey]) -> Vec<String> {
-        records(&domain(), keys, None).into_iter().filter(|r| r.required).map(|r| r.name).collect()
+        records(&domain(), keys, &Gateway::default()).into_iter().filter(|r| r.required).map(|r| r.name).collect()
     }
 
     #[test]
@@ -171,14 +186,17 @@ mod tests {
 
     #[test]
     fn a_zone_line_can_be_pasted() {
-        let records = records(&domain(), &[key(Algorithm::Rsa, KeyState::Active)], Some("mx.gate.test"));
+        let gateway = Gateway { web: Some("gate.test".to_owned()), ..gateway() };
+        let domain = Domain { return_label: "bounce".parse().unwrap(), ..domain() };
+        let records = records(&domain, &[key(Algorithm::Rsa, KeyState::Active)], &gateway);
         let lines: Vec<String> = records.iter().map(DnsRecord::zone_line).collect();
         assert_eq!(lines[0], format!("_posthouse.example.com. IN TXT \"posthouse-verification={}\"", "0".repeat(26)));
         let strings: Vec<&str> = lines[1].split('"').skip(1).step_by(2).collect();
         assert_eq!(strings.iter().map(|s| s.len()).collect::<Vec<_>>(), [255, records[1].value.len() - 255]);
         assert_eq!(strings.concat(), records[1].value);
-        assert_eq!(lines[2], "send.example.com. IN MX 10 mx.gate.test.");
-        assert_eq!(lines[3], "send.example.com. IN TXT \"v=spf1 a:mx.gate.test ~all\"");
+        assert_eq!(lines[2], "bounce.example.com. IN MX 10 mx.gate.test.");
+        assert_eq!(lines[3], "bounce.example.com. IN TXT \"v=spf1 a:mx.gate.test ~all\"");
         assert_eq!(lines[4], "_dmarc.example.com. IN TXT \"v=DMARC1; p=none\"");
+        assert_eq!(lines[5], "track.example.com. IN CNAME gate.test.");
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     /// `see` tells of each record, by its place: proof, RSA, Ed25519, MX, SPF, DMARC.
     fn look(domain: &Domain, now: Timestamp, see: impl Fn(usize) -> Seen) -> Look {
         let keys = Algorithm::ALL.map(|algorithm| testing::key(algorithm, KeyState::Pending));
-        let records = records(domain, &keys, Some("mx.gate.test"));
+        let records = records(domain, &keys, &testing::gateway());
         let findings: Vec<_> =
             records.into_iter().enumerate().map(|(place, record)| Finding { record, seen: see(place) }).collect();
         judge(domain, &findings, now)

@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::dns::Resolver;
+use crate::domains::gateway::Gateway;
+use crate::domains::keys;
 use crate::domains::look::{Finding, look};
-use crate::domains::records::{gateway_name, records};
+use crate::domains::records::{DnsRecord, records};
 use crate::domains::verdict::judge;
 use crate::model::domain::Domain;
 use crate::shutdown::Shutdown;
@@ -25,8 +27,7 @@ const TAKEN_FOR: Duration = Duration::from_secs(1800);
 pub struct Watch {
     pub store: Store,
     pub resolver: Resolver,
-    /// This gateway's name, when it has one.
-    pub gateway: Option<String>,
+    pub gateway: Gateway,
     pub clock: Clock,
     /// Between rounds.
     pub every: Duration,
@@ -35,7 +36,7 @@ pub struct Watch {
 impl Watch {
     /// As the configuration has it; the process has one resolver.
     pub fn new(store: Store, resolver: Resolver, config: &Config, clock: Clock) -> Self {
-        Self { store, resolver, gateway: gateway_name(config), clock, every: EVERY }
+        Self { store, resolver, gateway: Gateway::of(config), clock, every: EVERY }
     }
 
     /// Looks until closing begins.
@@ -77,8 +78,8 @@ impl Watch {
 
     /// Looks at one domain now, and writes down what that changes. What was changed by somebody else meanwhile stays.
     pub async fn look(&self, domain: &Domain) -> Result<Vec<Finding>, StoreError> {
-        let keys = self.store.dkim_keys(domain.id).await?;
-        let findings = look(&self.resolver, records(domain, &keys, self.gateway.as_deref())).await;
+        let keys = keys::complete(&self.store, domain, self.clock.now()).await?;
+        let findings = look(&self.resolver, records(domain, &keys, &self.gateway)).await;
         let verdict = judge(domain, &findings, self.clock.now());
         if verdict.status != domain.status {
             let (before, after) = (domain.status.as_str(), verdict.status.as_str());
@@ -86,5 +87,10 @@ impl Watch {
         }
         self.store.write_look(domain, &verdict).await?;
         Ok(findings)
+    }
+
+    /// What a domain is to publish now.
+    pub async fn records(&self, domain: &Domain) -> Result<Vec<DnsRecord>, StoreError> {
+        Ok(records(domain, &self.store.dkim_keys(domain.id).await?, &self.gateway))
     }
 }

@@ -1,5 +1,7 @@
 //! The keys that sign a domain's mail.
 
+use std::collections::HashMap;
+
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::dkim::{Algorithm, DkimKey, KeyState, NewDkimKey, OVERLAP, PrivateKey, SecretKey};
@@ -14,6 +16,12 @@ static INSERT: Sql = Sql::new(
 static OF_DOMAIN: Sql = Sql::new(
     "SELECT id, algorithm, selector, state, public, created_at, retire_at FROM dkim_keys WHERE domain_id = $1
      ORDER BY created_at, algorithm DESC, id",
+);
+static OF_TEAM: Sql = Sql::new(
+    "SELECT k.domain_id AS domain_id, k.id AS id, k.algorithm AS algorithm, k.selector AS selector, k.state AS state,
+         k.public AS public, k.created_at AS created_at, k.retire_at AS retire_at
+     FROM dkim_keys k JOIN domains d ON d.id = k.domain_id WHERE d.team_id = $1
+     ORDER BY k.created_at, k.algorithm DESC, k.id",
 );
 static SIGNING: Sql = Sql::new(
     "SELECT k.algorithm AS algorithm, k.selector AS selector, k.private AS private FROM dkim_keys k
@@ -34,6 +42,17 @@ static ACTIVATE: Sql = Sql::rows(
 static REMOVE: Sql = Sql::new("DELETE FROM dkim_keys WHERE state = 'retiring' AND retire_at <= $1");
 
 record!(KeyRow {
+    id: Vec<u8>,
+    algorithm: String,
+    selector: String,
+    state: String,
+    public: Vec<u8>,
+    created_at: i64,
+    retire_at: Option<i64>,
+});
+
+record!(TeamKeyRow {
+    domain_id: Vec<u8>,
     id: Vec<u8>,
     algorithm: String,
     selector: String,
@@ -80,6 +99,17 @@ impl Store {
     /// A domain's keys, oldest first, RSA before Ed25519.
     pub async fn dkim_keys(&self, domain: Id) -> Result<Vec<DkimKey>, StoreError> {
         self.db().fetch::<KeyRow>(&OF_DOMAIN, values![domain]).await?.into_iter().map(KeyRow::key).collect()
+    }
+
+    /// The keys of all of a team's domains, by domain, each as [`Store::dkim_keys`] has them.
+    pub async fn dkim_keys_by_domain(&self, team: Id) -> Result<HashMap<Id, Vec<DkimKey>>, StoreError> {
+        let mut keys = HashMap::<Id, Vec<DkimKey>>::new();
+        for row in self.db().fetch::<TeamKeyRow>(&OF_TEAM, values![team]).await? {
+            let TeamKeyRow { domain_id, id, algorithm, selector, state, public, created_at, retire_at } = row;
+            let key = KeyRow { id, algorithm, selector, state, public, created_at, retire_at }.key()?;
+            keys.entry(rows::id(&domain_id)?).or_default().push(key);
+        }
+        Ok(keys)
     }
 
     /// What signs mail of the team from a domain by this exact name, RSA first; nothing unless it is verified.

@@ -7,22 +7,31 @@ use std::time::{Duration, Instant};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::dkim::{KeyState, SecretKey};
-use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look, return_path_of};
+use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look, ReturnLabel};
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, dkim, rows};
+
+/// A domain that was to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    pub domain: Domain,
+    /// False: the team had it already, and it stands as it was.
+    pub is_new: bool,
+}
 
 /// The columns of [`DomainRow`], spliced into each text that reads one.
 macro_rules! select {
     ($rest:literal) => {
         Sql::new(concat!(
-            "SELECT id, team_id, name, status, trusted, created_at, verified_at, misses, missing_since, return_path FROM domains ",
+            "SELECT id, team_id, name, status, trusted, created_at, verified_at, misses, missing_since, return_label, return_path
+             FROM domains ",
             $rest
         ))
     };
 }
 
 static ADD: Sql = Sql::new(
-    "INSERT INTO domains (id, team_id, name, status, created_at) VALUES ($1, $2, $3, 'pending', $4)
+    "INSERT INTO domains (id, team_id, name, return_label, status, created_at) VALUES ($1, $2, $3, $4, 'pending', $5)
      ON CONFLICT (team_id, name) DO NOTHING",
 );
 static TRUST: Sql = Sql::new(
@@ -30,11 +39,15 @@ static TRUST: Sql = Sql::new(
      ON CONFLICT (team_id, name) DO UPDATE SET status = 'verified', trusted = 1,
          verified_at = COALESCE(domains.verified_at, excluded.verified_at)",
 );
-/// Only as it was when it was looked at: what an operator changed meanwhile stays.
+/// Only as it was when it was looked at: what somebody changed meanwhile stays.
 static LOOKED: Sql = Sql::new(
     "UPDATE domains SET status = $4, misses = $5, missing_since = $6, return_path = $7, next_look_at = $8,
          verified_at = CASE WHEN $4 = 'verified' THEN COALESCE(verified_at, $9) ELSE verified_at END
-     WHERE id = $1 AND status = $2 AND trusted = $3",
+     WHERE id = $1 AND status = $2 AND trusted = $3 AND return_label = $10",
+);
+/// Under another label its records are to be seen anew.
+static RELABEL: Sql = Sql::new(
+    "UPDATE domains SET return_label = $3, return_path = 0, next_look_at = $4 WHERE team_id = $1 AND id = $2 AND return_label <> $3",
 );
 static DISABLE: Sql = Sql::new("UPDATE domains SET status = 'disabled' WHERE team_id = $1 AND name = $2");
 /// One that an operator vouched for is verified at once; another has to be looked at again.
@@ -46,11 +59,14 @@ static ENABLE: Sql = Sql::new(
 static DUE: Sql = select!("WHERE next_look_at <= $1 AND trusted = 0 AND status <> 'disabled' ORDER BY next_look_at LIMIT $2");
 static TAKE: Sql = Sql::new("UPDATE domains SET next_look_at = $3 WHERE id = $1 AND next_look_at <= $2");
 static REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
+static BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
 static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
 static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
+static COUNT: Sql = Sql::new("SELECT COUNT(*) AS domains FROM domains WHERE team_id = $1");
 /// Of the name and its parents, those that say anything: this team's own, and what another team has proven to be its own.
 static NEAREST: Sql = Sql::rows(
-    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status, d.return_path AS return_path FROM {rows} JOIN domains d ON d.name = v.candidate
+    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status, d.return_label AS return_label, d.return_path AS return_path
+     FROM {rows} JOIN domains d ON d.name = v.candidate
      WHERE d.team_id = $1 OR d.status = 'verified' OR d.status = 'disabled'",
     &[("candidate", Kind::Text)],
 );
@@ -65,9 +81,11 @@ record!(DomainRow {
     verified_at: Option<i64>,
     misses: i64,
     missing_since: Option<i64>,
+    return_label: String,
     return_path: i64,
 });
-record!(Near { team_id: Vec<u8>, name: String, status: String, return_path: i64 });
+record!(Count { domains: i64 });
+record!(Near { team_id: Vec<u8>, name: String, status: String, return_label: String, return_path: i64 });
 
 impl DomainRow {
     fn domain(self) -> Result<Domain, StoreError> {
@@ -81,16 +99,27 @@ impl DomainRow {
             verified_at: self.verified_at.map(Timestamp),
             misses: self.misses,
             missing_since: self.missing_since.map(Timestamp),
+            return_label: label(&self.return_label)?,
             return_path: self.return_path != 0,
         })
     }
 }
 
+fn label(text: &str) -> Result<ReturnLabel, StoreError> {
+    text.parse().map_err(|fault: &str| rows::broken("domains.return_label", &fault))
+}
+
 impl Store {
-    /// Adds a domain (A-labels, lower case) as pending; a domain the team already has is returned as it stands.
-    pub async fn add_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
-        self.db().write(&ADD, values![self.desk().next_id(), team, name, self.desk().clock().now()]).await?;
-        self.own_domain(team, name).await
+    /// Adds a domain (A-labels, lower case) as pending; one that the team has already stands as it was.
+    pub async fn add_domain(&self, team: Id, name: &str, label: &ReturnLabel) -> Result<Added, StoreError> {
+        let row = values![self.desk().next_id(), team, name, label.as_str(), self.desk().clock().now()];
+        let is_new = self.db().write(&ADD, row).await? == 1;
+        Ok(Added { domain: self.own_domain(team, name).await?, is_new })
+    }
+
+    /// Moves a domain's return path to another label; its records are looked for anew. False: nothing was to be changed.
+    pub async fn move_return_path(&self, team: Id, domain: Id, label: &ReturnLabel) -> Result<bool, StoreError> {
+        Ok(self.db().write(&RELABEL, values![team, domain, label.as_str(), self.desk().clock().now()]).await? == 1)
     }
 
     /// Marks a domain verified without DNS, adding it when needed; its pending keys begin to sign. Refused when another team has it
@@ -127,7 +156,8 @@ impl Store {
             look.missing_since,
             i64::from(look.return_path),
             look.next_look_at,
-            now
+            now,
+            domain.return_label.as_str()
         ];
         let changed = tx.run(&LOOKED, &row, &[]).await.map_err(|error| taken(error, &domain.name))?;
         if changed == 1 {
@@ -154,6 +184,11 @@ impl Store {
     /// The team's domain of this name.
     pub async fn domain(&self, team: Id, name: &str) -> Result<Option<Domain>, StoreError> {
         self.db().fetch_one::<DomainRow>(&BY_NAME, values![team, name]).await?.map(DomainRow::domain).transpose()
+    }
+
+    /// The team's domain of this id.
+    pub async fn domain_by_id(&self, team: Id, domain: Id) -> Result<Option<Domain>, StoreError> {
+        self.db().fetch_one::<DomainRow>(&BY_ID, values![team, domain]).await?.map(DomainRow::domain).transpose()
     }
 
     async fn own_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
@@ -183,6 +218,12 @@ impl Store {
         self.db().fetch::<DomainRow>(&OF_TEAM, values![team]).await?.into_iter().map(DomainRow::domain).collect()
     }
 
+    /// How many domains a team has.
+    pub async fn count_domains(&self, team: Id) -> Result<u64, StoreError> {
+        let count = self.db().fetch_one::<Count>(&COUNT, values![team]).await?;
+        Ok(count.map_or(0, |count| u64::try_from(count.domains).unwrap_or(0)))
+    }
+
     /// What signs the team's mail from `name`: the domain on record, which may be a parent of it, and its keys. `None` where the team
     /// does not stand verified to it, or the domain has no key that is in use.
     pub async fn signing_domain(&self, team: Id, name: &str) -> Result<Option<(String, Vec<SecretKey>)>, StoreError> {
@@ -203,7 +244,7 @@ impl Store {
             return Ok(None);
         }
         let own = near.into_iter().filter(|n| n.team_id == team.0).max_by_key(|n| n.name.len());
-        Ok(own.filter(|n| n.return_path != 0).map(|n| return_path_of(&n.name)))
+        own.filter(|n| n.return_path != 0).map(|n| Ok(label(&n.return_label)?.below(&n.name))).transpose()
     }
 
     async fn nearest(&self, team: Id, name: &str) -> Result<Vec<Near>, StoreError> {
@@ -286,6 +327,7 @@ mod tests {
             team_id: team.0.to_vec(),
             name: name.into(),
             status: status.into(),
+            return_label: "send".into(),
             return_path: 0,
         };
         let parent = || near(us, "example.com", "verified");

@@ -18,6 +18,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (9, "status", include_str!("../../migrations/0009_status.sql")),
     (10, "templates", include_str!("../../migrations/0010_templates.sql")),
     (11, "search", include_str!("../../migrations/0011_search.sql")),
+    (12, "return_labels", include_str!("../../migrations/0012_return_labels.sql")),
     (13, "suppressions_by_reason", include_str!("../../migrations/0013_suppressions_by_reason.sql")),
     (15, "tls_sessions", include_str!("../../migrations/0015_tls_sessions.sql")),
     (16, "sts_policies", include_str!("../../migrations/0016_sts_policies.sql")),

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::delivery::dns::Resolver;
+use posthouse::domains::gateway::Gateway;
 use posthouse::domains::keys;
 use posthouse::domains::records::records;
 use posthouse::domains::watch::Watch;
 use posthouse::model::dkim::{Algorithm, KeyState};
-use posthouse::model::domain::{Domain, DomainStanding, DomainStatus};
+use posthouse::model::domain::{Domain, DomainStanding, DomainStatus, ReturnLabel};
 use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 
@@ -16,25 +17,20 @@ use crate::support::dns::{Dns, Fault, Records};
 use crate::support::program::Program;
 use crate::support::stores::on_every_engine;
 
-const GATEWAY: &str = "mx.gate.test";
+fn gateway() -> Gateway {
+    Gateway { mail: Some("mx.gate.test".to_owned()), web: None }
+}
 
 /// A watch that asks `dns`, for a store under a clock of its own.
 fn watch(store: &Store, dns: &Dns, clock: &Clock) -> Watch {
     let resolver = Resolver::new(&dns.config()).expect("a resolver");
-    Watch {
-        store: store.clone(),
-        resolver,
-        gateway: Some(GATEWAY.to_owned()),
-        clock: clock.clone(),
-        every: Duration::from_millis(10),
-    }
+    Watch { store: store.clone(), resolver, gateway: gateway(), clock: clock.clone(), every: Duration::from_millis(10) }
 }
 
 /// All that the domain is to publish, but for what `left_out` names. Answers are not to be remembered.
 async fn published(store: &Store, domain: &Domain, left_out: &[&str]) -> Records {
     let keys = store.dkim_keys(domain.id).await.unwrap();
-    let records =
-        records(domain, &keys, Some(GATEWAY)).into_iter().filter(|r| !left_out.iter().any(|part| r.name.contains(part)));
+    let records = records(domain, &keys, &gateway()).into_iter().filter(|r| !left_out.iter().any(|part| r.name.contains(part)));
     records.fold(Records::default().living(1), |zone, record| match record.purpose.priority() {
         Some(priority) => zone.mx(&record.name, priority, &record.value),
         None => {
@@ -57,7 +53,7 @@ fn a_domain_is_verified_by_its_records_and_signs_with_the_keys_that_were_seen() 
     on_every_engine(async |book| {
         let store = &book.store;
         let team = store.create_team("us").await.unwrap().id;
-        let domain = keys::add(store, team, "ours.test", book.clock.now()).await.unwrap();
+        let domain = keys::add(store, team, "ours.test", &ReturnLabel::default(), book.clock.now()).await.unwrap().domain;
         let nothing = Dns::start(Records::default()).await;
         let findings = watch(store, &nothing, &book.clock).look(&domain).await.unwrap();
         assert!(findings.len() == 6 && findings.iter().all(|finding| finding.seen.as_str() == "missing"), "{findings:?}");
@@ -93,7 +89,7 @@ fn one_team_at_a_time_has_a_domain_verified() {
     on_every_engine(async |book| {
         let store = &book.store;
         let (us, them) = (store.create_team("us").await.unwrap().id, store.create_team("them").await.unwrap().id);
-        let theirs = keys::add(store, them, "x.test", book.clock.now()).await.unwrap();
+        let theirs = keys::add(store, them, "x.test", &ReturnLabel::default(), book.clock.now()).await.unwrap().domain;
         keys::trust(store, us, "x.test", book.clock.now()).await.unwrap();
         let dns = Dns::start(published(store, &theirs, &[]).await).await;
         let refused = watch(store, &dns, &book.clock).look(&theirs).await.expect_err("it is verified already");
@@ -112,14 +108,14 @@ fn a_domain_that_is_switched_off_refuses_its_mail_until_it_is_switched_on() {
         assert_eq!(store.disable_domain(us, "ours.test").await, Ok(true));
         assert_eq!(store.domain_standing(us, "shop.ours.test").await, Ok(DomainStanding::Disabled));
         assert!(store.signing_domain(us, "ours.test").await.unwrap().is_none());
-        store.add_domain(them, "ours.test").await.unwrap();
+        store.add_domain(them, "ours.test", &ReturnLabel::default()).await.unwrap();
         assert!(store.trust_domain(them, "ours.test").await.is_err(), "it is still ours");
         assert_eq!(store.enable_domain(us, "ours.test").await, Ok(true));
         assert_eq!(store.enable_domain(us, "ours.test").await, Ok(false));
         assert_eq!(now(store, &domain).await.status, DomainStatus::Verified);
         assert!(store.disable_domain(them, "ours.test").await.is_err(), "another team has it verified");
         // One that nobody vouched for is looked at again.
-        let pending = keys::add(store, us, "new.test", book.clock.now()).await.unwrap();
+        let pending = keys::add(store, us, "new.test", &ReturnLabel::default(), book.clock.now()).await.unwrap().domain;
         assert_eq!(store.disable_domain(us, "new.test").await, Ok(true));
         assert!(store.take_due_domains(9, Duration::ZERO).await.unwrap().iter().all(|due| due.name != "new.test"));
         assert_eq!(store.enable_domain(us, "new.test").await, Ok(true));
@@ -134,7 +130,7 @@ fn the_watch_finds_what_is_due_and_gives_a_domain_up_only_after_days() {
         let clock = Clock::manual(Timestamp(1_795_222_861_000));
         let store = &Store::open(&book.location, clock.clone()).await.unwrap();
         let team = store.create_team("us").await.unwrap().id;
-        let domain = keys::add(store, team, "ours.test", clock.now()).await.unwrap();
+        let domain = keys::add(store, team, "ours.test", &ReturnLabel::default(), clock.now()).await.unwrap().domain;
         let zone = published(store, &domain, &[]).await;
         let dns = Dns::start(zone.clone()).await;
         let (watch, shutdown) = (watch(store, &dns, &clock), Shutdown::default());
@@ -202,4 +198,21 @@ fn the_command_says_of_each_record_what_is_wrong() {
     let states: Vec<&str> = record["dns_records"].as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["found", "found", "found", "differs"]);
     assert_eq!(record["dns_records"][3]["found"][0], "v=DMARC2");
+}
+
+#[test]
+fn the_command_chooses_and_moves_the_return_path() {
+    let program = Program::new();
+    let added = |more: &[&str]| {
+        let usual = ["domains", "add", "ours.test", "--json", "--set", "delivery.hostname=mx.gate.test"];
+        let ran = program.run(&[&usual, more].concat());
+        let record: serde_json::Value = serde_json::from_str(ran.answer()).expect("JSON");
+        let mx = record["dns_records"].as_array().expect("records").iter().find(|record| record["type"] == "MX");
+        mx.expect("the record of a return path")["name"].as_str().expect("a name").to_owned()
+    };
+    assert_eq!(added(&["--return-path", "Bounce"]), "bounce.ours.test");
+    assert_eq!(added(&[]), "bounce.ours.test", "a domain that is there stands as it was");
+    assert_eq!(added(&["--return-path", "mail"]), "mail.ours.test");
+    let refused = program.run(&["domains", "add", "ours.test", "--return-path", "a.b"]);
+    assert!(refused.status == 2 && refused.stderr.contains("must be one label"), "{refused:?}");
 }

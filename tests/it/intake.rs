@@ -9,6 +9,7 @@ use posthouse::clock::Clock;
 use posthouse::config::{Config, Route};
 use posthouse::id::{Id, Ids};
 use posthouse::intake::Intake;
+use posthouse::model::domain::ReturnLabel;
 use posthouse::model::envelope::Envelope;
 use posthouse::model::key::{ApiKey, KeyRights, Quota, Secret, StreamWord};
 use posthouse::model::message::{Body, Source};
@@ -195,7 +196,7 @@ fn from_must_be_in_a_domain_of_the_team() {
     on_every_engine(|book| async move {
         let house = House::new(&book, |config, _| config.require_verified_domain = posthouse::config::AutoBool::Auto).await;
         assert_eq!(house.offer(&["r@c.test"], PLAIN).await, Err(Code::DomainNotVerified));
-        house.store.add_domain(house.key.team, "b.test").await.unwrap();
+        house.store.add_domain(house.key.team, "b.test", &ReturnLabel::default()).await.unwrap();
         assert_eq!(house.offer(&["r@c.test"], PLAIN).await, Err(Code::DomainNotVerified));
         house.store.trust_domain(house.key.team, "b.test").await.unwrap();
         assert!(house.offer(&["r@c.test"], PLAIN).await.is_ok());

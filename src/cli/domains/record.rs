@@ -14,6 +14,7 @@ pub struct Record {
     id: String,
     domain: String,
     status: &'static str,
+    return_path: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dns_records: Vec<DnsRecordLine>,
     trusted: bool,
@@ -45,6 +46,7 @@ impl Record {
             id: domain.id.to_string(),
             domain: domain.name.clone(),
             status: domain.status.as_str(),
+            return_path: domain.return_label.to_string(),
             dns_records: records.into_iter().map(Into::into).collect(),
             trusted: domain.trusted,
             created_at: domain.created_at.rfc3339(),
@@ -70,18 +72,13 @@ impl From<&DnsRecord> for DnsRecordLine {
 
 impl From<&Finding> for DnsRecordLine {
     fn from(finding: &Finding) -> Self {
-        Self { state: Some(finding.seen.as_str()), found: found(finding), ..Self::from(&finding.record) }
+        Self { state: Some(finding.seen.as_str()), found: found(&finding.seen), ..Self::from(&finding.record) }
     }
 }
 
-/// What a finding shows besides its word: little, as anything may be published.
-fn found(finding: &Finding) -> Vec<String> {
-    let brief = |text: &String| output::clean(text).chars().take(500).collect();
-    match &finding.seen {
-        Seen::Right | Seen::Missing => Vec::new(),
-        Seen::Differs(values) => values.iter().take(5).map(brief).collect(),
-        Seen::Unknown(why) => vec![brief(why)],
-    }
+/// What stands in a record's place, as a terminal can show it.
+fn found(seen: &Seen) -> Vec<String> {
+    seen.brief().iter().map(|text| output::clean(text).to_string()).collect()
 }
 
 /// A domain's state and records, in the syntax of a zone file: what is no record is a comment there.
@@ -120,7 +117,7 @@ pub fn print_findings(domain: &Domain, findings: &[Finding]) -> anyhow::Result<(
         if finding.seen != Seen::Right {
             output::line(&format!("         should be: {}", record.value))?;
         }
-        for text in found(finding) {
+        for text in found(&finding.seen) {
             output::line(&format!("         there is:  {text}"))?;
         }
     }

@@ -1,6 +1,6 @@
 //! Questions to the configured resolvers, over hickory.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ struct Inner {
 impl Resolver {
     /// From the configuration; reads `/etc/resolv.conf` and the trust anchor where it names them.
     pub fn new(config: &config::Dns) -> Result<Self, String> {
-        let servers = ResolverConfig::from_name_servers(name_servers(&config.nameservers)?);
+        let servers = ResolverConfig::from_name_servers(name_servers(&config.nameservers));
         let mut builder = TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default());
         *builder.options_mut() = options(config);
         if config.dnssec {
@@ -122,6 +122,14 @@ impl Resolver {
         self.ask(name, RecordType::CNAME, read).await
     }
 
+    /// Drops what is remembered of a name but its addresses, so that it is asked for anew.
+    pub fn forget(&self, name: &str) {
+        let Some(name) = absolute(name) else { return };
+        for kind in [RecordType::TXT, RecordType::MX, RecordType::CNAME] {
+            self.0.hickory.clear_lookup_cache(name.clone(), kind);
+        }
+    }
+
     /// The TLSA records (RFC 6698).
     pub async fn tlsa(&self, name: &str) -> Result<Answer<TLSA>, DnsError> {
         let read = |data: &RData| match data {
@@ -183,11 +191,16 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-/// Those that are named, by UDP and then TCP; none: the system's.
-fn name_servers(named: &[SocketAddr]) -> Result<Vec<NameServerConfig>, String> {
+/// Those that are named, by UDP and then TCP; none: the system's, or where that has none the machine itself, as resolv.conf(5) has it.
+fn name_servers(named: &[SocketAddr]) -> Vec<NameServerConfig> {
     if named.is_empty() {
-        let (system, _) = system_conf::read_system_conf().map_err(|e| format!("delivery.dns: the system's resolvers: {e}"))?;
-        return Ok(system.name_servers().to_vec());
+        return match system_conf::read_system_conf() {
+            Ok((system, _)) => system.name_servers().to_vec(),
+            Err(failure) => {
+                tracing::warn!(%failure, "the system names no resolver; the machine itself is asked");
+                vec![NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into())]
+            }
+        };
     }
     let server = |address: &SocketAddr| {
         let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
@@ -196,7 +209,7 @@ fn name_servers(named: &[SocketAddr]) -> Result<Vec<NameServerConfig>, String> {
         });
         NameServerConfig::new(address.ip(), true, connections.to_vec())
     };
-    Ok(named.iter().map(server).collect())
+    named.iter().map(server).collect()
 }
 
 /// Two attempts, each within two fifths of the deadline, so that a lost datagram costs no answer.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use posthouse::domains::gateway::Gateway;
 use posthouse::domains::keys;
 use posthouse::domains::records::records;
 use posthouse::model::dkim::{KeyState, OVERLAP};
-use posthouse::model::domain::Domain;
+use posthouse::model::domain::{Domain, ReturnLabel};
 
 use super::*;
 use crate::support::dkim::{Signed, verify};
@@ -33,7 +34,7 @@ fn content(from: &str, body: &str) -> Vec<u8> {
 
 /// The signatures that hold, by the records that the domain is to publish.
 async fn signatures(store: &Store, domain: &Domain, message: &[u8]) -> Vec<Signed> {
-    let published = records(domain, &store.dkim_keys(domain.id).await.unwrap(), None);
+    let published = records(domain, &store.dkim_keys(domain.id).await.unwrap(), &Gateway::default());
     let txt = |name: &str| published.iter().find(|record| record.name == name).map(|record| record.value.clone());
     verify(message, txt).into_iter().map(|verdict| verdict.expect("a signature that holds")).collect()
 }
@@ -73,7 +74,7 @@ fn what_is_not_the_teams_own_goes_unsigned() {
         keys::trust(store, them, "theirs.test", book.clock.now()).await.unwrap();
         keys::trust(store, them, "sub.ours.test", book.clock.now()).await.unwrap();
         keys::trust(store, us, "ours.test", book.clock.now()).await.unwrap();
-        keys::add(store, us, "pending.test", book.clock.now()).await.unwrap();
+        keys::add(store, us, "pending.test", &ReturnLabel::default(), book.clock.now()).await.unwrap();
         let engine = Running::start(store, &config(&sink), &book.clock);
         for from in ["theirs.test", "sub.ours.test", "pending.test", "unheard-of.test"] {
             let stored = content(from, "hi\r\n");

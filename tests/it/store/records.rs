@@ -2,7 +2,7 @@
 
 use posthouse::clock::Timestamp;
 use posthouse::id::Id;
-use posthouse::model::domain::DomainStanding;
+use posthouse::model::domain::{DomainStanding, ReturnLabel};
 use posthouse::model::key::{KeyRights, Secret};
 use posthouse::model::suppression::Suppression;
 use posthouse::store::StoreError;
@@ -37,7 +37,7 @@ fn keys_domains_and_suppressions_are_kept_by_team() {
         assert_eq!(store.domain_standing(us, "mail.example.test").await, Ok(DomainStanding::Verified));
         assert_eq!(store.domain_standing(them, "example.test").await, Ok(DomainStanding::Unverified));
         assert!(matches!(store.trust_domain(them, "example.test").await, Err(StoreError::Conflict(_))));
-        store.add_domain(them, "example.test").await.unwrap();
+        store.add_domain(them, "example.test", &ReturnLabel::default()).await.unwrap();
         assert_eq!(store.remove_domain(them, "example.test").await, Ok(true));
 
         let suppression = |address: &str| Suppression {
