@@ -56,8 +56,7 @@ pub struct House {
     certificates: Certificates,
     /// `None`: another process delivers.
     engine: Option<Engine>,
-    /// `None`: another process looks after domains, or nothing leaves and nobody asks for their records.
-    watch: Option<Watch>,
+    watch: Watch,
     /// `None`: nothing comes in here about mail that left.
     inbound: Option<Inbound>,
 }
@@ -79,8 +78,7 @@ impl House {
             .transpose()
             .map_err(anyhow::Error::msg)?
             .map(|engine| engine.seated(lock::seat(&config.data_dir)).recorded_in(&config.data_dir));
-        let watches = config.has(Role::Delivery) && config.delivery.route != Route::Capture;
-        let watch = watches.then(|| watch(&config, &store, engine.as_ref())).transpose()?;
+        let watch = watch(&config, &store, engine.as_ref())?;
         let inbound = match bound.inbound {
             Some(_) => Some(open_inbound(&config, &store, &certificates).await?),
             None => None,
@@ -96,11 +94,12 @@ impl House {
         if let Some(engine) = engine {
             shutdown.spawn(engine.run(shutdown.clone()));
         }
-        if let Some(watch) = watch {
-            shutdown.spawn(watch.run(shutdown.clone()));
+        // Else another process looks after domains, or nothing leaves and they are looked at when somebody asks.
+        if config.has(Role::Delivery) && config.delivery.route != Route::Capture {
+            shutdown.spawn(watch.clone().run(shutdown.clone()));
         }
         let readiness = Readiness::default();
-        let (smtp_door, api) = doors(&config, &store, &keyring, certificates);
+        let (smtp_door, api) = doors(&config, watch, &keyring, certificates);
         let smtp = bound.smtp_addresses().first().map(|(address, _)| *address);
         if let Some(socket) = bound.http {
             let pages = http::Context::new(&config, api, readiness.clone());
@@ -138,12 +137,12 @@ fn watch(config: &Config, store: &Store, engine: Option<&Engine>) -> anyhow::Res
 
 /// The SMTP door and the HTTP API. They hand in at one intake, so that allowances and room are counted once; they share one budget of
 /// message bytes, and count failed logins together.
-fn doors(config: &Config, store: &Store, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
+fn doors(config: &Config, watch: Watch, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
-    let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
+    let intake = Intake::new(watch.store.clone(), config, Clock::System, Ids::random(Clock::System));
     let logins: Arc<Logins> = Arc::default();
     let smtp = Door::new(config, intake.clone(), keyring.clone(), logins.clone(), certificates, budget.clone());
-    let api = rest::Door::new(config, intake, store.clone(), keyring.clone(), logins, Clock::System, budget);
+    let api = rest::Door::new(config, intake, watch, keyring.clone(), logins, budget);
     (smtp, api)
 }
 

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::key::{ApiKey, KeyRights, Secret, SecretHash};
+use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
@@ -35,6 +36,9 @@ static BY_HASH: Sql = select!("WHERE k.hash = $1");
 static BY_ID: Sql = select!("WHERE k.team_id = $1 AND k.id = $2");
 static BY_NAME: Sql = select!("WHERE k.team_id = $1 AND k.name = $2 AND k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1");
 static OF_TEAM: Sql = select!("WHERE k.team_id = $1 ORDER BY k.id DESC");
+/// Newest first, from before `$2`.
+static PAGE: Sql = select!("WHERE k.team_id = $1 AND k.id < $2 ORDER BY k.id DESC LIMIT $3 OFFSET $4");
+static COUNT: Sql = Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM api_keys WHERE team_id = $1 LIMIT $2) AS q");
 static REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE team_id = $1 AND id = $2");
 static LOCK: Sql = Sql::rows(
     "SELECT 1 FROM {rows} JOIN api_keys r ON r.id = v.used ORDER BY r.id {lock}",
@@ -62,7 +66,11 @@ record!(KeyRow {
     last_used_at: Option<i64>,
     requests_per_minute: Option<i64>,
 });
+record!(Number { number: i64 });
 record!(Accepted { accepted: i64 });
+
+/// Behind every id.
+const LAST: Id = Id([0xff; 16]);
 
 impl KeyRow {
     fn key(self) -> Result<ApiKey, StoreError> {
@@ -114,6 +122,18 @@ impl Store {
     /// A team's keys, newest first.
     pub async fn keys(&self, team: Id) -> Result<Vec<ApiKey>, StoreError> {
         self.db().fetch::<KeyRow>(&OF_TEAM, values![team]).await?.into_iter().map(KeyRow::key).collect()
+    }
+
+    /// So many of a team's keys after the first `offset`, newest first, from before `before`.
+    pub async fn keys_page(&self, team: Id, before: Option<Id>, offset: usize, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
+        let scalars = values![team, before.unwrap_or(LAST), limit, offset];
+        self.db().fetch::<KeyRow>(&PAGE, scalars).await?.into_iter().map(KeyRow::key).collect()
+    }
+
+    /// How many keys a team has; at most [`FOUND_MAX`].
+    pub async fn count_keys(&self, team: Id) -> Result<u64, StoreError> {
+        let found = self.db().fetch_one::<Number>(&COUNT, values![team, FOUND_MAX]).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
 
     /// Revokes a key. False: the team has no such key.

@@ -16,7 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("intake", &["policy", "store", "mime", "template"]),
     ("notices", &["store", "mime"]),
     ("suppressions", &["store"]),
-    ("door", &["intake", "notices", "wire", "mime", "template", "suppressions", "store"]),
+    ("door", &["intake", "notices", "wire", "mime", "template", "suppressions", "store", "domains"]),
     ("delivery", &["wire", "store", "mime", "notices"]),
     ("domains", &["store", "mime", "delivery"]),
     ("telemetry", &[]),

@@ -81,6 +81,8 @@ macro_rules! rights {
 rights! {
     MailSend = Scope::MAIL_SEND;
     MailRead = Scope::MAIL_READ;
+    Everything = Scope::ALL;
+    DomainsManage = Scope::DOMAINS_MANAGE;
     TemplatesManage = Scope::TEMPLATES_MANAGE;
 }
 

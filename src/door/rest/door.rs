@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::window::Windows;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domains::watch::Watch;
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
 use crate::intake::Intake;
@@ -20,6 +21,8 @@ pub struct Door {
     pub store: Store,
     pub keyring: Keyring,
     pub logins: Arc<Logins>,
+    /// Who looks up what domains publish.
+    pub watch: Watch,
     pub clock: Clock,
     /// Message bytes, one permit an octet, that all doors and the engine hold together.
     pub budget: Arc<Semaphore>,
@@ -27,17 +30,18 @@ pub struct Door {
 }
 
 impl Door {
-    /// The door of `config`. `intake`, `keyring`, `logins` and `budget` are shared with the other doors.
+    /// The door of `config`, over the store of `watch` and by its clock. `intake`, `keyring`, `logins` and `budget` are shared with the
+    /// other doors.
     pub fn new(
         config: &Config,
         intake: Intake,
-        store: Store,
+        watch: Watch,
         keyring: Keyring,
         logins: Arc<Logins>,
-        clock: Clock,
         budget: Arc<Semaphore>,
     ) -> Self {
         let windows = Arc::new(Windows::new(config.limits.requests_per_minute));
-        Self { intake, store, keyring, logins, clock, budget, windows }
+        let (store, clock) = (watch.store.clone(), watch.clock.clone());
+        Self { intake, store, watch, keyring, logins, clock, budget, windows }
     }
 }

@@ -2,11 +2,14 @@
 
 mod access;
 mod batch;
+mod domains;
 mod export;
 mod fates;
+mod keys;
 mod list;
 mod raw;
 mod send;
+mod stats;
 mod streams;
 mod suppression_lists;
 mod suppressions;

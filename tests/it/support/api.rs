@@ -9,6 +9,8 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use posthouse::clock::Clock;
 use posthouse::config::Config;
+use posthouse::delivery::dns::Resolver;
+use posthouse::domains::watch::Watch;
 use posthouse::door::keyring::Keyring;
 use posthouse::door::rest::{self, Door};
 use posthouse::id::{Id, Ids};
@@ -28,7 +30,9 @@ pub fn api(config: &Config, store: &Store) -> Door {
     let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
     let keyring = Keyring::new(store.clone(), Clock::System);
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize()));
-    Door::new(config, intake, store.clone(), keyring, Arc::default(), Clock::System, budget)
+    let resolver = Resolver::new(&config.delivery.dns).expect("a resolver");
+    let watch = Watch::new(store.clone(), resolver, config, Clock::System);
+    Door::new(config, intake, watch, keyring, Arc::default(), budget)
 }
 
 /// The API over a book, with two teams and a key of each that may do everything on the transactional stream.

@@ -3,12 +3,17 @@
 mod batch;
 mod cancel;
 mod data;
+mod domain;
+mod domains;
 mod email;
 mod events;
 mod export;
+mod key;
+mod keys;
 mod letter;
 mod list;
 mod new_email;
+mod new_key;
 mod openapi;
 mod paging;
 mod people;
@@ -16,6 +21,7 @@ mod problem;
 mod raw;
 mod send;
 mod show;
+mod stats;
 mod streams;
 mod submission;
 mod suppressions;
@@ -52,7 +58,8 @@ pub fn router(door: &Arc<Door>) -> Router {
 
 fn resources() -> Resources {
     // These are served both with `/mail` before them and without; one of the two is described.
-    let either = Resources::new().merge(templates::routes()).merge(suppressions::routes());
+    let either =
+        Resources::new().merge(domains::routes()).merge(templates::routes()).merge(suppressions::routes()).merge(stats::routes());
     Resources::new()
         .merge(send::routes())
         .merge(batch::routes())
@@ -63,6 +70,7 @@ fn resources() -> Resources {
         .merge(cancel::routes())
         .merge(raw::routes())
         .merge(streams::routes())
+        .merge(keys::routes())
         .merge(either.clone())
         .nest("/mail", Router::from(either).into())
 }
