@@ -7,6 +7,7 @@ mod export;
 mod fates;
 mod keys;
 mod list;
+mod manual;
 mod raw;
 mod send;
 mod stats;
