@@ -13,7 +13,7 @@ use crate::config::routing::RouteName;
 use crate::config::{Config, Delivery};
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
-use crate::delivery::fate::{Fate, Fates};
+use crate::delivery::fate::{Concerns, Fate, Fates};
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
 use crate::delivery::mx::Unroutable;
@@ -156,7 +156,7 @@ impl Dispatch {
             let parcel = part(claim, None);
             let hop = parcel.hop(None, began.elapsed());
             match unroutable {
-                Unroutable::Never(reply) => self.conclude_all(parcel, Fate::Refused(reply), hop),
+                Unroutable::Never(reply) => self.conclude_all(parcel, Fate::Refused(reply, Concerns::Recipient), hop),
                 Unroutable::Later(reply) => self.onwards(parcel, Away::Unreachable(reply), hop),
             }
         }
@@ -270,9 +270,10 @@ impl Dispatch {
         match fate {
             Fate::Sent(reply) => Outcome::Sent(reply),
             Fate::Delivered(reply) => Outcome::Delivered(reply),
-            Fate::Refused(reply) => {
+            Fate::Refused(reply, concerns) => {
                 let class = self.routes.bounces().classify(&reply);
-                let bad_address = (class.suppresses() && !acted).then(|| recipient.path.address.key());
+                let told_of_it = class.suppresses() && concerns == Concerns::Recipient && !acted;
+                let bad_address = told_of_it.then(|| recipient.path.address.key());
                 Outcome::Bounced(Bounce { reply, class, bad_address })
             }
             Fate::Failed(reply) => Outcome::Failed(reply),

@@ -16,8 +16,8 @@ pub enum Fate {
     Delivered(Reply),
     /// Not now.
     Later(Reply),
-    /// Never: the next hop refuses this recipient, or this message.
-    Refused(Reply),
+    /// Never: the next hop refuses it.
+    Refused(Reply, Concerns),
     /// Never, and nobody refused it.
     Failed(Reply),
     /// Not before an operator says so.
@@ -26,6 +26,15 @@ pub enum Fate {
     PutOff { until: Timestamp, why: String },
     /// Not attempted: no attempt may start any more.
     Released,
+}
+
+/// What a refusal speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// This recipient: there is something to learn of the address.
+    Recipient,
+    /// The message, its sender, or several recipients at once.
+    Message,
 }
 
 /// What an attempt came to.
@@ -61,11 +70,13 @@ impl Fate {
 }
 
 /// Reads an answer of a relay. Only what is said of the mail itself can end it: a 5xx for the connection, EHLO, STARTTLS or AUTH
-/// is a fault of ours.
-pub fn classify(answer: &Answer) -> Fate {
+/// is a fault of ours. `lone`: no other recipient was accepted along with this one.
+pub fn classify(answer: &Answer, lone: bool) -> Fate {
     match answer {
         Ok((Step::Dot, reply)) if reply.is_positive() => Fate::Sent(reply.to_model()),
-        Ok((step, reply)) if reply.is_permanent() && speaks_of_mail(*step, reply) => Fate::Refused(reply.to_model()),
+        Ok((step, reply)) if reply.is_permanent() && speaks_of_mail(*step, reply) => {
+            Fate::Refused(reply.to_model(), concerns(*step, lone))
+        }
         Ok((_, reply)) => Fate::Later(reply.to_model()),
         Err(failure) => Fate::Later(explain(failure)),
     }
@@ -84,6 +95,15 @@ fn speaks_of_mail(step: Step, reply: &ServerReply) -> bool {
         // RFC 4954 section 6: the login is missing or no longer good. RFC 5321 section 4.2.2: out of sequence.
         Step::Mail | Step::Rcpt | Step::Data | Step::Dot => !matches!(reply.code, 503 | 530 | 534 | 535 | 538),
         _ => false,
+    }
+}
+
+/// MAIL names the sender alone; what is said of the content is said of all whom it was for.
+fn concerns(step: Step, lone: bool) -> Concerns {
+    match step {
+        Step::Rcpt => Concerns::Recipient,
+        Step::Data | Step::Dot if lone => Concerns::Recipient,
+        _ => Concerns::Message,
     }
 }
 
@@ -112,7 +132,15 @@ mod tests {
 
     #[test]
     fn the_step_decides_what_a_code_means() {
-        let refused = [(Step::Mail, 550), (Step::Rcpt, 550), (Step::Rcpt, 553), (Step::Data, 554), (Step::Dot, 552)];
+        use Concerns::{Message, Recipient};
+        // Of one among several, and of the only one.
+        let refused = [
+            (Step::Mail, 550, [Message, Message]),
+            (Step::Rcpt, 550, [Recipient, Recipient]),
+            (Step::Rcpt, 553, [Recipient, Recipient]),
+            (Step::Data, 554, [Message, Recipient]),
+            (Step::Dot, 552, [Message, Recipient]),
+        ];
         let later = [
             (Step::Mail, 451),
             (Step::Mail, 530),
@@ -124,21 +152,24 @@ mod tests {
             (Step::Greeting, 554),
             (Step::Auth, 535),
         ];
-        let fate = |(step, code): (Step, u16)| classify(&Ok((step, ServerReply { code, text: "x".to_owned() })));
-        for case in refused {
-            assert!(matches!(fate(case), Fate::Refused(_)), "{case:?}");
+        let fate = |step, code, lone| classify(&Ok((step, ServerReply { code, text: "x".to_owned() })), lone);
+        for (step, code, expected) in refused {
+            for (lone, expected) in [false, true].into_iter().zip(expected) {
+                let refused = matches!(fate(step, code, lone), Fate::Refused(_, concerns) if concerns == expected);
+                assert!(refused, "{step:?} {code} {lone}");
+            }
         }
-        for case in later {
-            assert!(matches!(fate(case), Fate::Later(_)), "{case:?}");
+        for (step, code) in later {
+            assert!(matches!(fate(step, code, true), Fate::Later(_)), "{step:?} {code}");
         }
-        assert!(matches!(fate((Step::Dot, 250)), Fate::Sent(_)));
+        assert!(matches!(fate(Step::Dot, 250, true), Fate::Sent(_)));
     }
 
     #[test]
     fn failures_of_the_connection_are_deferrals_whatever_the_peer_said() {
         let reply = ServerReply { code: 554, text: "5.7.1 your address is blocked".to_owned() };
-        let Fate::Later(told) = classify(&Err(ClientError::Refused(Step::Greeting, reply))) else { panic!("not deferred") };
+        let Fate::Later(told) = classify(&Err(ClientError::Refused(Step::Greeting, reply)), true) else { panic!("not deferred") };
         assert_eq!(told.line(), "554 5.7.1 your address is blocked");
-        assert!(matches!(classify(&Err(ClientError::Closed(Step::Dot))), Fate::Later(_)));
+        assert!(matches!(classify(&Err(ClientError::Closed(Step::Dot)), true), Fate::Later(_)));
     }
 }

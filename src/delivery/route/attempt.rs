@@ -4,7 +4,7 @@ use crate::delivery::attempts::InFlight;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::transaction::Answer;
-use crate::delivery::fate::{Fate, Fates, classify, is_one_too_many, was_accepted};
+use crate::delivery::fate::{Concerns, Fate, Fates, classify, is_one_too_many, was_accepted};
 use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::delivery::verp::ReturnPath;
@@ -78,7 +78,7 @@ impl<'a> Attempt<'a> {
             let path = &self.claim.recipients[place].path;
             let obstacle = stamped.as_ref().err().cloned().or_else(|| unreachable(&path.address, offered));
             match obstacle {
-                Some(reply) => self.told[place] = Some(Fate::Refused(reply)),
+                Some(reply) => self.told[place] = Some(Fate::Refused(reply, Concerns::Message)),
                 None => {
                     places.push(place);
                     paths.push(path);
@@ -116,14 +116,15 @@ impl<'a> Attempt<'a> {
     /// Tells the fates of the recipients that went. Returns those the next hop takes in another transaction: it had room for some,
     /// so that there is an end to it.
     pub fn tell(&mut self, goes: &Goes<'_>, answers: &[Answer]) -> Vec<usize> {
-        let progress = answers.iter().any(was_accepted);
+        let accepted = answers.iter().filter(|answer| was_accepted(answer)).count();
+        let progress = accepted > 0;
         self.passed_on &= goes.passes_on || !progress;
         let mut again = Vec::new();
         for (&place, answer) in goes.places.iter().zip(answers) {
             if progress && is_one_too_many(answer) {
                 again.push(place);
             } else {
-                self.told[place] = Some(classify(answer));
+                self.told[place] = Some(classify(answer, accepted == 1));
             }
         }
         again

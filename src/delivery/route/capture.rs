@@ -1,6 +1,6 @@
 //! Nothing leaves: the message is kept and shown. Addresses of the sandbox domain act out other fates.
 
-use crate::delivery::fate::Fate;
+use crate::delivery::fate::{Concerns, Fate};
 use crate::model::address::{Address, ascii_domain};
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
@@ -27,7 +27,7 @@ impl Capture {
         let acted = if address.ascii_domain() == self.sandbox { address.local_part() } else { "" };
         let acted = acted.split_once('+').map_or(acted, |(name, _)| name).to_ascii_lowercase();
         match acted.as_str() {
-            "bounced" => Fate::Refused(reply(550, "5.1.1", "acted out: no such mailbox")),
+            "bounced" => Fate::Refused(reply(550, "5.1.1", "acted out: no such mailbox"), Concerns::Recipient),
             "deferred" => Fate::Later(reply(451, "4.2.0", "acted out: try again later")),
             #[cfg(test)]
             "panicked" => panic!("acted out: an attempt that panics"),
@@ -45,8 +45,8 @@ mod tests {
     fn only_the_sandbox_domain_acts() {
         let capture = Capture::new("Sandbox.test");
         let fate = |text: &str| capture.fate(&Address::parse(text).unwrap());
-        assert!(matches!(fate("bounced@sandbox.test"), Fate::Refused(_)));
-        assert!(matches!(fate("Bounced+welcome-mail@SANDBOX.test"), Fate::Refused(_)));
+        assert!(matches!(fate("bounced@sandbox.test"), Fate::Refused(..)));
+        assert!(matches!(fate("Bounced+welcome-mail@SANDBOX.test"), Fate::Refused(..)));
         assert!(matches!(fate("deferred@sandbox.test"), Fate::Later(_)));
         assert!(matches!(fate("failed+x@sandbox.test"), Fate::Failed(_)));
         for delivered in ["bounced@example.com", "bouncedx@sandbox.test", "you@sandbox.test", "bounced@x.sandbox.test"] {

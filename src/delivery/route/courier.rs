@@ -6,7 +6,7 @@ use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::departure::Departure;
-use crate::delivery::fate::{Fate, Fates, may_have_it};
+use crate::delivery::fate::{Concerns, Fate, Fates, may_have_it};
 use crate::delivery::gate::Gate;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
@@ -283,7 +283,7 @@ impl Ended {
     fn fate(self) -> Fate {
         match self {
             Self::Away(away) => Fate::Later(away.reply().clone()),
-            Self::Unroutable(reply) => Fate::Refused(reply),
+            Self::Unroutable(reply) => Fate::Refused(reply, Concerns::Recipient),
             Self::Denied(denied) => denied.fate(),
         }
     }

@@ -100,7 +100,7 @@ async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate
 
 fn reply(fate: &Fate) -> &Reply {
     match fate {
-        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r) | Fate::Failed(r) | Fate::Held(r) => r,
+        Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r, _) | Fate::Failed(r) | Fate::Held(r) => r,
         Fate::PutOff { .. } | Fate::Released => panic!("not attempted"),
     }
 }
@@ -111,7 +111,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::Sent(_) => "sent",
         Fate::Delivered(_) => "delivered",
         Fate::Later(_) => "later",
-        Fate::Refused(_) => "refused",
+        Fate::Refused(..) => "refused",
         Fate::Failed(_) => "failed",
         Fate::Held(_) => "held",
         Fate::PutOff { .. } => "put off",
