@@ -31,12 +31,12 @@ mod templates;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::door::Door;
 use super::problem::Problem;
-use super::{access, request_id};
+use super::{access, request_id, unread};
 
 pub use openapi::document;
 pub use problem::shaped;
@@ -53,7 +53,7 @@ pub fn router(door: &Arc<Door>) -> Router {
         .layer(map_response(async |answer| shaped(answer)))
         .with_state(door.clone());
     let paths = Router::new().nest("/api/v1", resources.clone()).nest("/api/v1/api/v1", resources);
-    paths.layer(from_fn_with_state(door.clone(), request_id::follow))
+    paths.layer(from_fn(unread::close)).layer(from_fn_with_state(door.clone(), request_id::follow))
 }
 
 fn resources() -> Resources {

@@ -1,6 +1,6 @@
 //! The one place where a problem gets this dialect's shape: one of four bodies, its status and its headers.
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -84,11 +84,8 @@ pub fn shaped(mut answer: Response) -> Response {
 
 /// The headers that go with some problems.
 fn put_on(headers: &mut HeaderMap, problem: &Problem) {
-    match problem {
-        Problem::KeyInvalid => _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"posthouse\"")),
-        // What is left of the body is not read as a next request.
-        Problem::TooLarge | Problem::TooSlow => _ = headers.insert(CONNECTION, HeaderValue::from_static("close")),
-        _ => {}
+    if matches!(problem, Problem::KeyInvalid) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"posthouse\""));
     }
 }
 
