@@ -1,7 +1,7 @@
 //! `/api/v1/suppressions`: one address, and the list.
 
 use posthouse::model::key::KeyRights;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::plain_with;
 use crate::support::api::{Api, scoped, transactional};
@@ -146,7 +146,7 @@ fn a_list_in_json_is_imported() {
             (json!({"suppressions": vec![entry.clone(); 10_001]}), 422),
         ] {
             let answer = api.post(&api.key, &path, &body).await;
-            assert_eq!(answer.status, status, "{}", Value::from(answer.json()));
+            assert_eq!(answer.status, status, "{}", answer.json());
         }
         assert_eq!(api.get(&api.key, PATH).await.json()["meta"]["total"], 1);
     });
