@@ -105,7 +105,8 @@ fn row(submission: &Submission, draft: &Draft<'_>, ruling: &Ruling, kept: Kept<'
         tags: controls.tags.clone(),
         tracking: controls.tracking,
         template: kept.template,
-        variables: controls.variables.as_ref().map(|map| Value::Object(map.clone()).to_string()),
+        // Without a template nothing reads them.
+        variables: kept.template.and(controls.variables.as_ref()).map(|map| Value::Object(map.clone()).to_string()),
         ignore_unsubscribe: controls.ignore_unsubscribe,
         send_at: controls.send_at.filter(|at| *at > kept.at),
         recipients: envelope.recipients.len(),

@@ -9,6 +9,8 @@ use crate::model::stream::Stream;
 
 /// Octets of an idempotency key.
 pub const KEY_MAX: usize = 255;
+/// Octets of a template's variables, as JSON.
+pub const VARIABLES_MAX: usize = 256 * 1024;
 /// Tags of one message.
 pub const TAGS_MAX: usize = 50;
 /// Characters of a tag's name.

@@ -30,9 +30,12 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
-    /// What it adds to a batch. A recipient's rows count too: a batch is bounded in all that it writes.
+    /// What it adds to a batch. What may be long in its row counts, and a recipient's rows, too: a batch is bounded in all that it
+    /// writes.
     fn octets(&self) -> usize {
-        self.body.len() + self.recipients.len() * 256
+        let Message { to_header, cc_header, variables, .. } = &*self.message;
+        let details = to_header.len() + cc_header.len() + variables.as_ref().map_or(0, String::len);
+        self.body.len() + details + self.recipients.len() * 256
     }
 
     /// Whether it is to be attempted as soon as it is written.

@@ -70,6 +70,9 @@ fn a_template_replaces_what_was_said() {
         assert_eq!(view.text.as_deref().map(str::trim_end), Some("<Ada>"));
         assert!(body.starts_with(b"Received: by localhost with HTTP id "), "{}", body.escape_ascii());
         assert!(!view.header("message-id").is_empty() && !view.header("date").is_empty());
+        let unread = Controls { template: None, ..filled("", "Ada") };
+        let receipt = house.intake.accept(house.composed(&["r@c.test"], unread)).await.unwrap();
+        assert_eq!(house.kept(receipt.id).await.0.message.variables, None, "nothing reads them");
     });
 }
 

@@ -84,6 +84,7 @@ fn what_is_wrong_has_status_and_path() {
             (json!({"stream": "bulk"}), "stream"),
             (json!({"tracking_enabled": "yes"}), "tracking_enabled"),
             (json!({"idempotency_key": "k"}), "idempotency_key"),
+            (json!({"variables": {"name": "x".repeat(256 * 1024)}}), "variables"),
             (json!({"subject": "a\r\nBcc: v@x.test"}), "subject"),
         ] {
             let answer = api.post(&api.key, "/api/v1/emails", &plain_with(&fields)).await;

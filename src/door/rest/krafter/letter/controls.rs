@@ -1,9 +1,11 @@
 //! What is asked for besides the message.
 
+use serde_json::{Map, Value};
+
 use crate::clock::Timestamp;
 use crate::door::rest::krafter::new_email::NewEmail;
 use crate::door::rest::problem::Details;
-use crate::model::controls::Controls;
+use crate::model::controls::{Controls, VARIABLES_MAX};
 use crate::model::key::ApiKey;
 use crate::model::message::Tracking;
 
@@ -14,7 +16,7 @@ pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp
         // A sandbox has one policy for all its mail.
         tracking: email.tracking_enabled.filter(|_| !key.is_sandbox()).map(both).unwrap_or_default(),
         template: email.template_id.clone(),
-        variables: email.variables.clone().map(|object| object.0),
+        variables: email.variables.as_ref().and_then(|object| variables(faults, &object.0)),
         send_at: email.scheduled_at.as_deref().and_then(|text| later(faults, text, now)),
         ..Controls::default()
     };
@@ -28,6 +30,15 @@ pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp
 
 fn both(tracked: bool) -> Tracking {
     Tracking { opens: Some(tracked), clicks: Some(tracked) }
+}
+
+/// The variables, unless they are more than a row should hold.
+fn variables(faults: &mut Details, variables: &Map<String, Value>) -> Option<Map<String, Value>> {
+    if serde_json::to_vec(variables).is_ok_and(|json| json.len() <= VARIABLES_MAX) {
+        return Some(variables.clone());
+    }
+    faults.add("variables", format!("must not be longer than {VARIABLES_MAX} octets of JSON"));
+    None
 }
 
 fn later(faults: &mut Details, text: &str, now: Timestamp) -> Option<Timestamp> {
