@@ -2,6 +2,7 @@
 
 mod piece;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use piece::Piece;
@@ -36,23 +37,30 @@ pub enum RenderError {
 /// Octets of a subject: what one line of a message may hold (RFC 5322 section 2.1.1).
 pub const SUBJECT_MAX: usize = 998;
 
+/// Names of a template's variables.
+pub const VARIABLES_MAX: usize = 1000;
+
 impl<'a> Template<'a> {
     fn pieces(self) -> impl Iterator<Item = Piece<'a>> {
         [Some(self.subject), self.html, self.text].into_iter().flatten().flat_map(piece::of)
     }
 }
 
-/// The names of a template's variables, each once, in the order in which subject, HTML and text first name them.
-pub fn variables(template: Template<'_>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+/// The names of a template's variables, each once, in the order in which subject, HTML and text first name them; none when there are
+/// over [`VARIABLES_MAX`].
+pub fn variables(template: Template<'_>) -> Option<Vec<String>> {
+    let (mut names, mut seen) = (Vec::new(), HashSet::new());
     for piece in template.pieces() {
-        if let Piece::Variable(name) = piece
-            && !names.iter().any(|known| known == name)
-        {
-            names.push(name.to_owned());
+        let Piece::Variable(name) = piece else { continue };
+        if !seen.insert(name) {
+            continue;
         }
+        if names.len() == VARIABLES_MAX {
+            return None;
+        }
+        names.push(name.to_owned());
     }
-    names
+    Some(names)
 }
 
 /// Fills a template in. In the HTML, values are escaped. A variable that is missing or null is empty; a value that is no string stands

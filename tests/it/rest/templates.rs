@@ -83,6 +83,7 @@ fn faults_are_told_by_field_and_nothing_is_kept() {
             ("html_content", json!("a\u{0}b")),
             ("text_content", json!("\u{0}")),
             ("text_content", json!("x".repeat((1 << 20) + 1))),
+            ("html_content", json!((0..1001).map(|name| format!("{{{{n{name}}}}}")).collect::<String>())),
             ("variables", json!(["name"])),
         ];
         for (field, value) in rows {

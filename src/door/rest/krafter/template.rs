@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::door::rest::checks::{self, BLANK};
 use crate::door::rest::problem::Details;
 use crate::model::template::{StoredTemplate, TemplateText};
-use crate::template::{self, SUBJECT_MAX};
+use crate::template::{self, SUBJECT_MAX, VARIABLES_MAX};
 
 /// Characters of a name.
 const NAME_MAX: usize = 255;
@@ -91,8 +91,16 @@ impl NewTemplate {
             return Err(faults);
         }
         let pieces = template::Template { subject: &subject, html: html.as_deref(), text: text.as_deref() };
-        let variables = template::variables(pieces);
+        let Some(variables) = template::variables(pieces) else {
+            let path = if html.is_some() { "html_content" } else { "text_content" };
+            return Err(Details::one(path, format!("must not name over {VARIABLES_MAX} variables, with all that goes with it")));
+        };
         Ok(TemplateText { name, subject, html, text, variables })
+    }
+
+    /// Octets of its contents.
+    pub fn octets(&self) -> usize {
+        [&self.html_content, &self.text_content].into_iter().flatten().map(String::len).sum()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::door::rest::reference::Reference;
+use crate::heavy;
 
 pub fn routes() -> Resources {
     Resources::new().routes(routes!(create_template, list_templates)).routes(routes!(
@@ -43,8 +44,9 @@ async fn create_template(
     caller: Caller<TemplatesManage>,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    let (new, _room) = payload.json::<NewTemplate>()?;
-    let kept = door.store.create_template(caller.team(), new.checked()?).await?;
+    let (new, _room) = heavy::run(payload.len(), || payload.json::<NewTemplate>())?;
+    let text = heavy::run(new.octets(), || new.checked())?;
+    let kept = door.store.create_template(caller.team(), text).await?;
     let location = format!("/api/v1/templates/{}", kept.id.uuid());
     Ok((StatusCode::CREATED, [(LOCATION, location)], Data { data: Template::from(kept) }).into_response())
 }
@@ -124,9 +126,10 @@ async fn change_template(
     Reference(id): Reference,
     payload: Payload,
 ) -> Result<Data<Template>, Problem> {
-    let (change, _room) = payload.json::<TemplateChange>()?;
+    let (change, _room) = heavy::run(payload.len(), || payload.json::<TemplateChange>())?;
     let known = door.store.template(caller.team(), id).await?.ok_or(Problem::NotFound)?;
-    let text = change.over(known.text).checked()?;
+    let new = change.over(known.text);
+    let text = heavy::run(new.octets(), || new.checked())?;
     let changed = door.store.update_template(caller.team(), id, text).await?.ok_or(Problem::NotFound)?;
     Ok(Data { data: changed.into() })
 }
