@@ -18,11 +18,12 @@ pub enum Cancel {
     Done(Box<Email>),
     /// It is no longer waiting for the time that its sender chose; nothing was changed.
     TooLate,
-    /// The team has no such message.
+    /// The team has no such message, or has it on the other side of the sandbox.
     Unknown,
 }
 
-pub(super) static CHOSEN: Sql = Sql::new("SELECT send_at, status FROM outbound_messages WHERE id = $1 AND team_id = $2");
+pub(super) static CHOSEN: Sql =
+    Sql::new("SELECT send_at, status FROM outbound_messages WHERE id = $1 AND team_id = $2 AND sandbox = $3");
 pub(super) static STILL_OPEN: Sql =
     Sql::new("SELECT COUNT(*) AS recipients FROM outbound_recipients WHERE message_id = $1 AND state IN ('queued', 'held')");
 
@@ -30,9 +31,10 @@ record!(ChosenRow { send_at: Option<i64>, status: String });
 record!(OpenRow { recipients: i64 });
 
 impl Store {
-    /// Cancels a message that is queued for a time to come, unless an engine has any of its recipients.
-    pub async fn cancel_email(&self, team: Id, id: Id) -> Result<Cancel, StoreError> {
-        let chosen = self.db().fetch_one::<ChosenRow>(&CHOSEN, values![id, team]).await?;
+    /// Cancels a message that is queued for a time to come, unless an engine has any of its recipients. Mail of the sandbox and live
+    /// mail are each unknown to the other.
+    pub async fn cancel_email(&self, team: Id, sandbox: bool, id: Id) -> Result<Cancel, StoreError> {
+        let chosen = self.db().fetch_one::<ChosenRow>(&CHOSEN, values![id, team, i64::from(sandbox)]).await?;
         let Some(chosen) = chosen else { return Ok(Cancel::Unknown) };
         let now = self.desk().clock().now();
         let waits = chosen.status == "queued" && chosen.send_at.is_some_and(|at| Timestamp(at) > now);

@@ -3,13 +3,14 @@
 use axum::http::Method;
 use posthouse::clock::Clock;
 use posthouse::id::{Id, Ids};
+use posthouse::model::key::KeyRights;
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::store::claim::Lane;
 use posthouse::store::settle::{Settled, Settlement};
 use serde_json::{Value, json};
 
-use super::sent;
-use crate::support::api::{Answer, Api};
+use super::{plain_with, sent};
+use crate::support::api::{Answer, Api, transactional};
 use crate::support::stores::on_every_engine;
 
 async fn shown(api: &Api, id: &str) -> Value {
@@ -70,6 +71,22 @@ fn what_waits_for_its_time_can_be_taken_back_once() {
         for id in [&later, &now] {
             let answer = cancel(id).await;
             assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (422, Some("not_cancellable")));
+        }
+    });
+}
+
+#[test]
+fn a_sandbox_key_takes_back_no_live_mail_and_a_live_key_none_of_the_sandbox() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let sandbox = api.key(KeyRights { sandbox: Some(vec!["me@a.test".to_owned()]), ..transactional() }).await;
+        let later = |to: &str| plain_with(&json!({"to": to, "scheduled_at": "2099-01-01T00:00:00Z"}));
+        let (live, tried) = (later("bob@b.test"), later("me@a.test"));
+        for (own, other, email) in [(&api.key, &sandbox, live), (&sandbox, &api.key, tried)] {
+            let email = api.post(own, "/api/v1/emails", &email).await.json();
+            let path = format!("/api/v1/emails/{}/cancel", email["data"]["id"].as_str().unwrap());
+            assert_eq!(api.post(other, &path, &json!({})).await.status, 404);
+            assert_eq!(api.post(own, &path, &json!({})).await.status, 200);
         }
     });
 }

@@ -37,16 +37,17 @@ fn what_waits_for_its_time_can_be_cancelled_once_and_nothing_else_can() {
         let (id, at_once) = (later.message.id, now.message.id);
         store.accept(later).await.unwrap();
         store.accept(now).await.unwrap();
-        assert_eq!(store.cancel_email(team, at_once).await, Ok(Cancel::TooLate));
+        assert_eq!(store.cancel_email(team, false, at_once).await, Ok(Cancel::TooLate));
         let stranger = store.create_team("other").await.unwrap().id;
-        assert_eq!(store.cancel_email(stranger, id).await, Ok(Cancel::Unknown));
-        assert_eq!(store.cancel_email(team, Id([9; 16])).await, Ok(Cancel::Unknown));
-        let Cancel::Done(email) = store.cancel_email(team, id).await.unwrap() else { panic!("it waits") };
+        assert_eq!(store.cancel_email(stranger, false, id).await, Ok(Cancel::Unknown));
+        assert_eq!(store.cancel_email(team, false, Id([9; 16])).await, Ok(Cancel::Unknown));
+        assert_eq!(store.cancel_email(team, true, id).await, Ok(Cancel::Unknown), "it is live mail");
+        let Cancel::Done(email) = store.cancel_email(team, false, id).await.unwrap() else { panic!("it waits") };
         assert_eq!(email.status, MessageStatus::Cancelled);
         assert!(email.recipients.iter().all(|r| r.state == RecipientState::Cancelled));
         let kinds: Vec<_> = store.email_events(team, id).await.unwrap().unwrap().iter().map(|e| e.kind).collect();
         assert_eq!(kinds, [EventKind::Queued, EventKind::Cancelled, EventKind::Cancelled]);
-        assert_eq!(store.cancel_email(team, id).await, Ok(Cancel::TooLate), "once");
+        assert_eq!(store.cancel_email(team, false, id).await, Ok(Cancel::TooLate), "once");
         assert_eq!(store.queued(team).await, Ok(1));
         consistent(store, team).await;
         assert_eq!(store.accept(offer()).await, Ok(Accepted::New), "its automatic key was given up");
@@ -71,7 +72,7 @@ fn a_message_is_cancelled_or_delivered_and_never_both() {
                 for _ in 0..(round % 6) * 5 {
                     tokio::task::yield_now().await;
                 }
-                store.cancel_email(team, id).await
+                store.cancel_email(team, false, id).await
             };
             let delivering = async move {
                 let claims = engine.claim(epoch, Lane::FreshTransactional, 10).await.unwrap();

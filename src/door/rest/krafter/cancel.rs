@@ -32,7 +32,7 @@ async fn cancel(
     caller: Caller<MailSend>,
     Reference(id): Reference,
 ) -> Result<Data<Email>, Problem> {
-    match door.store.cancel_email(caller.team(), id).await? {
+    match door.store.cancel_email(caller.team(), caller.key.is_sandbox(), id).await? {
         Cancel::Done(email) => Ok(Data { data: (*email).into() }),
         Cancel::TooLate => Err(Problem::Conflict {
             code: "not_cancellable",
