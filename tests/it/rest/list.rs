@@ -85,6 +85,7 @@ fn what_is_no_filter_is_named() {
     on_every_engine(async |book| {
         let api = Api::over(&book).await;
         let long = format!("?search={}", "x".repeat(201));
+        let tag = format!("?tag=kind:{}", "x".repeat(317));
         for (query, name) in [
             ("?state=queued", "state"),
             ("?status=opened", "status"),
@@ -95,6 +96,9 @@ fn what_is_no_filter_is_named() {
             ("?cursor=nonsense", "cursor"),
             ("?from_date=yesterday", "from_date"),
             ("?search=%00", "search"),
+            ("?tag=%00", "tag"),
+            ("?tag=kind:a%0Ab", "tag"),
+            (&tag, "tag"),
             ("?status=queued&status=sent", "status"),
             (&long, "search"),
         ] {

@@ -19,12 +19,15 @@ use crate::door::rest::cursor;
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
+use crate::model::controls::{TAG_NAME_MAX, TAG_VALUE_MAX};
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
 use crate::store::emails::{self, Filter};
 
 /// Characters that are searched for.
 const SEARCH_MAX: usize = 200;
+/// Characters of a tag, name and value.
+const TAG_MAX: usize = TAG_NAME_MAX + 1 + TAG_VALUE_MAX;
 
 pub fn routes() -> Resources {
     Resources::new().routes(routes!(list))
@@ -65,11 +68,11 @@ async fn list(State(door): State<Arc<Door>>, caller: Caller<MailRead>, mut asked
 pub fn filter(asked: &mut Parameters) -> Filter {
     Filter {
         status: asked.read("status", |word| MessageStatus::from_word(word).ok_or("is no status")),
-        search: asked.read("search", searched),
+        search: asked.read("search", |text| searched(text, SEARCH_MAX)),
         stream: asked.read("stream", |word| {
             Stream::ALL.into_iter().find(|stream| stream.as_str() == word).ok_or("must be transactional or broadcast")
         }),
-        tag: asked.text("tag").map(|text| match text.split_once(':') {
+        tag: asked.read("tag", |text| searched(text, TAG_MAX)).map(|text| match text.split_once(':') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (text, None),
         }),
@@ -78,9 +81,10 @@ pub fn filter(asked: &mut Parameters) -> Filter {
     }
 }
 
-fn searched(text: &str) -> Result<String, String> {
-    if text.chars().nth(SEARCH_MAX).is_some() || text.chars().any(char::is_control) {
-        return Err(format!("must be at most {SEARCH_MAX} characters, none of them a control character"));
+/// No store finds a control character, and PostgreSQL takes no NUL.
+fn searched(text: &str, longest: usize) -> Result<String, String> {
+    if text.chars().nth(longest).is_some() || text.chars().any(char::is_control) {
+        return Err(format!("must be at most {longest} characters, none of them a control character"));
     }
     Ok(text.to_owned())
 }
