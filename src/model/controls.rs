@@ -42,7 +42,7 @@ pub enum Fault {
     #[error("may hold a name of 1 to {TAG_NAME_MAX} and a value of at most {TAG_VALUE_MAX} characters")]
     TagLength,
     #[error("holds control characters; remove them")]
-    TagControls,
+    ControlCharacters,
     #[error("may be {TAGS_MAX} at most; send fewer")]
     TagCount,
 }
@@ -54,7 +54,7 @@ impl Controls {
             return Err(Fault::TagLength);
         }
         if name.chars().chain(value.chars()).any(ends_a_line_or_hides) {
-            return Err(Fault::TagControls);
+            return Err(Fault::ControlCharacters);
         }
         if let Some(tag) = self.tags.iter_mut().find(|(other, _)| other == name) {
             tag.1 = value.to_owned();
@@ -70,6 +70,9 @@ impl Controls {
     pub fn idempotency_key(&mut self, key: &str) -> Result<(), Fault> {
         if key.is_empty() || key.len() > KEY_MAX {
             return Err(Fault::KeyLength(key.len()));
+        }
+        if key.chars().any(char::is_control) {
+            return Err(Fault::ControlCharacters);
         }
         self.idempotency_key = Some(key.to_owned());
         Ok(())
@@ -96,8 +99,8 @@ mod tests {
         assert_eq!(controls.tag("", "v"), Err(Fault::TagLength));
         assert_eq!(controls.tag("n", &format!("{value}x")), Err(Fault::TagLength));
         for hostile in ["\0", "\r\nBcc: v@x.test", "\u{2028}", "\u{85}"] {
-            assert_eq!(controls.tag("n", hostile), Err(Fault::TagControls), "{hostile:?}");
-            assert_eq!(controls.tag(hostile, "v"), Err(Fault::TagControls), "{hostile:?}");
+            assert_eq!(controls.tag("n", hostile), Err(Fault::ControlCharacters), "{hostile:?}");
+            assert_eq!(controls.tag(hostile, "v"), Err(Fault::ControlCharacters), "{hostile:?}");
         }
         (1..TAGS_MAX).for_each(|n| assert_eq!(controls.tag(&n.to_string(), "v"), Ok(())));
         assert_eq!(controls.tag("more", "v"), Err(Fault::TagCount));
@@ -110,5 +113,8 @@ mod tests {
         assert_eq!(controls.idempotency_key(&"x".repeat(KEY_MAX)), Ok(()));
         assert_eq!(controls.idempotency_key(&"\u{e4}".repeat(128)), Err(Fault::KeyLength(256)));
         assert_eq!(controls.idempotency_key(""), Err(Fault::KeyLength(0)));
+        for hostile in ["a\0b", "a\n", "\u{85}"] {
+            assert_eq!(controls.idempotency_key(hostile), Err(Fault::ControlCharacters), "{hostile:?}");
+        }
     }
 }
