@@ -1,5 +1,5 @@
 //! Who asks. Every request of a dialect passes [`admit`] first: the key, then the requests of the minute; a handler then names by
-//! its [`Caller`] the scope without which it can't be reached. So 401 goes before 429, and 429 before 403.
+//! its [`Caller`] the right without which it can't be reached. So 401 goes before 429, and 429 before 403.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -61,29 +61,37 @@ async fn identify(door: &Door, parts: &Parts) -> Result<Arc<ApiKey>, Problem> {
 
 /// A right that a handler asks for.
 pub trait Right {
-    const SCOPE: &'static str;
+    /// Each of which gives it.
+    const SCOPES: &'static [&'static str];
 }
 
 macro_rules! rights {
-    ($($name:ident = $scope:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $scopes:expr;)*) => {
         $(
-            #[doc = concat!("The scope of [`", stringify!($scope), "`].")]
+            $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
             pub struct $name;
 
             impl Right for $name {
-                const SCOPE: &'static str = $scope;
+                const SCOPES: &'static [&'static str] = &$scopes;
             }
         )*
     };
 }
 
 rights! {
-    MailSend = Scope::MAIL_SEND;
-    MailRead = Scope::MAIL_READ;
-    Everything = Scope::ALL;
-    DomainsManage = Scope::DOMAINS_MANAGE;
-    TemplatesManage = Scope::TEMPLATES_MANAGE;
+    /// To send mail, and to say whom none is to go to.
+    MailSend = [Scope::MAIL_SEND];
+    /// To see mail.
+    MailRead = [Scope::MAIL_READ];
+    /// To see whom no mail goes to, for which a sender need not see mail.
+    SuppressionsRead = [Scope::MAIL_READ, Scope::MAIL_SEND];
+    /// To do whatever the team may.
+    Everything = [Scope::ALL];
+    /// To see and change domains.
+    DomainsManage = [Scope::DOMAINS_MANAGE];
+    /// To see and change templates.
+    TemplatesManage = [Scope::TEMPLATES_MANAGE];
 }
 
 /// A program whose key has the right `R`.
@@ -105,7 +113,7 @@ impl<R: Right, S: Sync> FromRequestParts<S> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let Admitted(key) = parts.extensions.get::<Admitted>().cloned().ok_or(Problem::KeyInvalid)?;
-        if key.may(R::SCOPE) { Ok(Self { key, right: PhantomData }) } else { Err(Problem::ScopeMissing) }
+        if R::SCOPES.iter().any(|scope| key.may(scope)) { Ok(Self { key, right: PhantomData }) } else { Err(Problem::ScopeMissing) }
     }
 }
 

@@ -109,17 +109,23 @@ fn the_list_goes_by_address_and_is_filtered() {
 }
 
 #[test]
-fn one_scope_reads_and_another_changes() {
+fn either_scope_of_mail_reads_and_one_changes() {
     on_every_engine(async |book| {
         let api = Api::over(&book).await;
         let sandbox = KeyRights { sandbox: Some(Vec::new()), ..transactional() };
         let body = json!({"address": "a@b.test"});
-        for (rights, read, write) in [(scoped(&["mail:read"]), 200, 403), (scoped(&["mail:send"]), 403, 201), (sandbox, 200, 403)]
-        {
+        for (rights, read, write) in [
+            (scoped(&["mail:read"]), 200, 403),
+            (scoped(&["templates:manage"]), 403, 403),
+            (sandbox, 200, 403),
+            (scoped(&["mail:send"]), 200, 201),
+        ] {
             let key = api.key(rights).await;
             assert_eq!(api.get(&key, PATH).await.status, read);
             assert_eq!(api.get(&key, &format!("{PATH}/export")).await.status, read);
             assert_eq!(api.post(&key, PATH, &body).await.status, write);
+            let shown = if read == 200 && write == 403 { 404 } else { read };
+            assert_eq!(api.get(&key, &format!("{PATH}/a%40b.test")).await.status, shown);
             assert_eq!(api.post(&key, &format!("{PATH}/import"), &json!({"suppressions": []})).await.status == 200, write == 201);
             assert_eq!(api.delete(&key, &format!("{PATH}/a%40b.test")).await.status == 204, write == 201);
         }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use utoipa_axum::routes;
 
-use crate::door::rest::access::{Caller, MailRead};
+use crate::door::rest::access::{Caller, SuppressionsRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::download::{self, download};
 use crate::door::rest::krafter::Resources;
@@ -49,7 +49,7 @@ impl download::Pages for Pages {
 )]
 async fn export_suppressions(
     State(door): State<Arc<Door>>,
-    caller: Caller<MailRead>,
+    caller: Caller<SuppressionsRead>,
     mut asked: Parameters,
 ) -> Result<Response, Problem> {
     let format = download::format(&mut asked);

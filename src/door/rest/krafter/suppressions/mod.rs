@@ -16,7 +16,7 @@ use super::Resources;
 use super::data::{Data, json};
 use super::openapi::{Failures, FailuresOfBody, FailuresOfOne};
 use super::paging::{Page, Place};
-use crate::door::rest::access::{Caller, MailRead, MailSend};
+use crate::door::rest::access::{Caller, MailSend, SuppressionsRead};
 use crate::door::rest::body::Payload;
 use crate::door::rest::cursor;
 use crate::door::rest::door::Door;
@@ -112,7 +112,7 @@ async fn add_suppression(State(door): State<Arc<Door>>, caller: Caller<MailSend>
 )]
 async fn list_suppressions(
     State(door): State<Arc<Door>>,
-    caller: Caller<MailRead>,
+    caller: Caller<SuppressionsRead>,
     mut asked: Parameters,
 ) -> Result<Response, Problem> {
     let filter = filter(&mut asked);
@@ -135,7 +135,7 @@ async fn list_suppressions(
 )]
 async fn show_suppression(
     State(door): State<Arc<Door>>,
-    caller: Caller<MailRead>,
+    caller: Caller<SuppressionsRead>,
     Name(address): Name,
 ) -> Result<Data<Shown>, Problem> {
     let found = door.store.suppression(caller.team(), &named(&address)?).await?.ok_or(Problem::NotFound)?;
