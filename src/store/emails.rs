@@ -5,7 +5,7 @@ use crate::id::Id;
 use crate::model::email::Email;
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
-use crate::store::search::{FOUND_MAX, Wanted, terms};
+use crate::store::search::{FOUND_MAX, Found, Wanted, terms};
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, rows};
 
@@ -46,9 +46,18 @@ pub struct Listing {
     pub next: Option<Id>,
 }
 
-/// Before and after every id.
+/// A part of a list, uncounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub emails: Vec<Email>,
+    /// What the next one lies before, if there may be one; one that was searched for may be empty and have it.
+    pub next: Option<Id>,
+}
+
+/// Before every id.
 const FIRST: Id = Id([0; 16]);
-const LAST: Id = Id([0xff; 16]);
+/// After every id.
+pub const LAST: Id = Id([0xff; 16]);
 
 pub(super) static IDS: Sql =
     Sql::new("SELECT id FROM outbound_messages WHERE team_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5");
@@ -78,14 +87,25 @@ impl Store {
         }
     }
 
+    /// Up to so many messages that are older than this one, newest first: for going through a list of any length, which is counted by
+    /// nobody. Those that can't be read are left out.
+    pub async fn emails_before(&self, team: Id, filter: &Filter, before: Id, most: usize) -> Result<Stretch, StoreError> {
+        let (since, until) = filter.span();
+        let before = before.min(until);
+        let Some(terms) = filter.terms() else {
+            let ids = self.ids_at(team, (since, before), filter.status, (0, most + 1)).await?;
+            return self.stretch(team, Found { ids, rest: None }, most).await;
+        };
+        let found = self.find(&Wanted { team, terms, status: filter.status, since, before }).await?;
+        self.stretch(team, found, most).await
+    }
+
     async fn emails_by_index(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
         let (since, until) = filter.span();
         let (offset, per_page, before) = page.place(until);
         let page = async {
-            let mut ids = self.ids_at(team, (since, before), filter.status, (offset, per_page + 1)).await?;
-            let next = ids.get(per_page).and_then(|_| ids.get(per_page.checked_sub(1)?)).copied();
-            ids.truncate(per_page);
-            Ok((self.emails_of(team, ids).await?, next))
+            let ids = self.ids_at(team, (since, before), filter.status, (offset, per_page + 1)).await?;
+            self.stretch(team, Found { ids, rest: None }, per_page).await
         };
         let total = async {
             match (filter.since, filter.until) {
@@ -93,7 +113,7 @@ impl Store {
                 _ => self.counted(team, (since, until), filter.status).await,
             }
         };
-        let ((emails, next), total) = tokio::try_join!(page, total)?;
+        let (Stretch { emails, next }, total) = tokio::try_join!(page, total)?;
         Ok(Listing { emails, total, next })
     }
 
@@ -106,13 +126,19 @@ impl Store {
         let is_beyond = all.rest.is_some_and(|rest| before <= rest);
         wanted.before = before;
         let found = if is_beyond { self.find(&wanted).await? } else { all };
-        let mut ids: Vec<Id> = found.ids.into_iter().filter(|id| *id < before).skip(offset).take(per_page + 1).collect();
-        let next = match ids.get(per_page) {
-            Some(_) => per_page.checked_sub(1).and_then(|last| ids.get(last)).copied(),
-            None => found.rest,
+        let ids = found.ids.into_iter().filter(|id| *id < before).skip(offset).collect();
+        let Stretch { emails, next } = self.stretch(team, Found { ids, rest: found.rest }, per_page).await?;
+        Ok(Listing { emails, total, next })
+    }
+
+    /// The first of what was found, and where to go on.
+    async fn stretch(&self, team: Id, Found { mut ids, rest }: Found, most: usize) -> Result<Stretch, StoreError> {
+        let next = match ids.get(most) {
+            Some(_) => most.checked_sub(1).and_then(|last| ids.get(last)).copied(),
+            None => rest,
         };
-        ids.truncate(per_page);
-        Ok(Listing { emails: self.emails_of(team, ids).await?, total, next })
+        ids.truncate(most);
+        Ok(Stretch { emails: self.emails_of(team, ids).await?, next })
     }
 
     /// The ids of a team's messages in a span, newest first: so many, after so many that are skipped.

@@ -26,6 +26,7 @@ fn all_mail_is_exported_page_after_page_newest_first() {
             text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["subject"].clone()).collect();
         let expected: Vec<Value> = (0..205).rev().map(|number| json!(format!("number {number}"))).collect();
         assert_eq!(subjects, expected);
+        assert_eq!(exported(&api, "?format=jsonl&search=number").await, text, "over several pages of a search");
         let first = serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap();
         let shown = api.get(&api.key, &format!("/api/v1/emails/{}", first["id"].as_str().unwrap())).await.json();
         assert_eq!(first, shown["data"], "a line is the message as it is shown");

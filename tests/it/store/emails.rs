@@ -12,7 +12,7 @@ use posthouse::model::stream::Stream;
 use posthouse::store::Store;
 use posthouse::store::accept::Accepted;
 use posthouse::store::claim::Lane;
-use posthouse::store::emails::{Filter, Listing, Page};
+use posthouse::store::emails::{LAST, Filter, Listing, Page};
 use posthouse::store::returns::{News, Returned};
 
 use crate::support::nouns::acceptance;
@@ -102,6 +102,13 @@ fn pages_go_through_all_of_it_newest_first() {
                 }
             }
             assert_eq!(seen, all, "{filter:?}");
+            let (mut seen, mut before, mut stretches) = (Vec::new(), Some(LAST), 0);
+            while let Some(id) = before {
+                let stretch = store.emails_before(team, &filter, id, 3).await.unwrap();
+                seen.extend(stretch.emails.iter().map(|email| email.message.id));
+                (before, stretches) = (stretch.next, stretches + 1);
+            }
+            assert_eq!((seen, stretches), (all.clone(), 3), "{filter:?}");
         }
         let beyond = store.emails(team, &Filter::default(), Page::Number { page: usize::MAX, per_page: 100 }).await.unwrap();
         assert!(beyond.emails.is_empty() && beyond.total == 7);

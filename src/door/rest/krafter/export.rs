@@ -17,7 +17,7 @@ use crate::door::rest::download::{self, Pages, download};
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::id::Id;
-use crate::store::emails::{Filter, Page};
+use crate::store::emails::{Filter, LAST};
 use crate::store::{Store, StoreError};
 use crate::tables::write::{Format, Row};
 
@@ -58,8 +58,7 @@ async fn export_emails(
     let format = download::format(&mut asked);
     let filter = filter(&mut asked);
     asked.end()?;
-    let ahead = Some(Page::Number { page: 1, per_page: PAGE });
-    download("emails", format, Mail { store: door.store.clone(), team: caller.team(), filter, ahead }).await
+    download("emails", format, Mail { store: door.store.clone(), team: caller.team(), filter, before: Some(LAST) }).await
 }
 
 /// The mail that the filter lets through.
@@ -67,17 +66,17 @@ struct Mail {
     store: Store,
     team: Id,
     filter: Filter,
-    /// What is read next; none after the last.
-    ahead: Option<Page>,
+    /// What is read next lies before it; none after the last.
+    before: Option<Id>,
 }
 
 impl Pages for Mail {
     type Row = Email;
 
     async fn next(&mut self) -> Result<Vec<Email>, StoreError> {
-        while let Some(page) = self.ahead.take() {
-            let found = self.store.emails(self.team, &self.filter, page).await?;
-            self.ahead = found.next.map(|id| Page::After { id, per_page: PAGE });
+        while let Some(before) = self.before.take() {
+            let found = self.store.emails_before(self.team, &self.filter, before, PAGE).await?;
+            self.before = found.next;
             // What is searched for may be on none of the messages that a page looked at.
             if !found.emails.is_empty() {
                 return Ok(found.emails.into_iter().map(Email::from).collect());
