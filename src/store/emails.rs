@@ -13,7 +13,8 @@ use crate::store::{Store, StoreError, rows};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     pub status: Option<MessageStatus>,
-    /// A whole address of the sender or a recipient, a domain, or beginnings of words of the subject. Blank: anything.
+    /// A whole address of the sender or a recipient, a domain, beginnings of words of the subject, or whole words of people's names and
+    /// of what stands before an @. Blank: anything.
     pub search: Option<String>,
     pub stream: Option<Stream>,
     /// A tag's name, and its value if that counts.

@@ -113,7 +113,11 @@ impl<R: Right, S: Sync> FromRequestParts<S> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let Admitted(key) = parts.extensions.get::<Admitted>().cloned().ok_or(Problem::KeyInvalid)?;
-        if R::SCOPES.iter().any(|scope| key.may(scope)) { Ok(Self { key, right: PhantomData }) } else { Err(Problem::ScopeMissing) }
+        if R::SCOPES.iter().any(|scope| key.may(scope)) {
+            Ok(Self { key, right: PhantomData })
+        } else {
+            Err(Problem::ScopeMissing)
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use posthouse::model::stream::Stream;
 use posthouse::store::Store;
 use posthouse::store::accept::Accepted;
 use posthouse::store::claim::Lane;
-use posthouse::store::emails::{LAST, Filter, Listing, Page};
+use posthouse::store::emails::{Filter, LAST, Listing, Page};
 use posthouse::store::returns::{News, Returned};
 
 use crate::support::nouns::acceptance;

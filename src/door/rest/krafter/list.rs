@@ -43,7 +43,7 @@ pub fn routes() -> Resources {
         ("per_page" = Option<u64>, Query, minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
         ("status" = Option<Status>, Query),
-        ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, or beginnings of words of the subject"),
+        ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, beginnings of words of the subject, or whole words of names and of what stands before an @"),
         ("stream" = Option<StreamName>, Query),
         ("tag" = Option<String>, Query, description = "A tag's name, or name:value"),
         ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
