@@ -3,6 +3,7 @@
 use std::io;
 
 use super::entry::Entry;
+pub use super::lines::of_lines;
 pub use super::rows::{Row, of_csv};
 use crate::clock::Timestamp;
 use crate::id::Id;

@@ -2,5 +2,6 @@
 
 pub mod entry;
 pub mod import;
+mod lines;
 pub mod pages;
 mod rows;

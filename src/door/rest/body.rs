@@ -75,10 +75,11 @@ impl FromRequest<Arc<Door>> for Payload {
     }
 }
 
-/// A list: in JSON, or as CSV.
+/// A list: in JSON, in JSON lines, or as CSV.
 #[derive(Debug)]
 pub enum Sheet {
     Json(Payload),
+    Lines(Payload),
     Csv(Payload),
 }
 
@@ -88,13 +89,18 @@ impl FromRequest<Arc<Door>> for Sheet {
     async fn from_request(request: Request, door: &Arc<Door>) -> Result<Self, Problem> {
         match label(request.headers())?.as_str() {
             JSON => Ok(Self::Json(Payload::read(request, door).await?)),
+            LINES => Ok(Self::Lines(Payload::read(request, door).await?)),
             "text/csv" => Ok(Self::Csv(Payload::read(request, door).await?)),
-            _ => Err(Problem::MediaType("The body must be CSV or JSON in UTF-8; say Content-Type: text/csv or application/json")),
+            _ => Err(Problem::MediaType(
+                "The body must be CSV, JSON lines or JSON in UTF-8; say Content-Type: text/csv, application/x-ndjson or application/json",
+            )),
         }
     }
 }
 
 const JSON: &str = "application/json";
+/// JSON lines: an object a line.
+pub const LINES: &str = "application/x-ndjson";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What the body says that it is, in lower case and without parameters. A body without a label is taken for JSON.

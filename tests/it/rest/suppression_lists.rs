@@ -7,11 +7,13 @@ use crate::support::api::{Answer, Api};
 use crate::support::stores::on_every_engine;
 
 const PATH: &str = "/api/v1/suppressions";
+const AS_LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 
 async fn import(api: &Api, headers: &[(&str, &str)], text: impl Into<Vec<u8>>) -> Answer {
     let bearer = format!("Bearer {}", api.key);
-    let usual = [("authorization", bearer.as_str()), ("content-type", "text/csv; charset=utf-8")];
-    api.ask(Method::POST, &format!("{PATH}/import"), &[&usual, headers].concat(), text.into()).await
+    let label = if headers.contains(&AS_LINES) { &[][..] } else { &[("content-type", "text/csv; charset=utf-8")] };
+    let usual = [&[("authorization", bearer.as_str())], label].concat();
+    api.ask(Method::POST, &format!("{PATH}/import"), &[usual.as_slice(), headers].concat(), text.into()).await
 }
 
 async fn exported(api: &Api, query: &str) -> String {
@@ -92,14 +94,16 @@ fn what_is_exported_can_be_imported_and_is_no_formula() {
         }
         let before = exported(&api, "?format=jsonl").await;
         assert_eq!(before.lines().count(), 4);
-        for line in before.lines() {
-            let address = serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().replace('@', "%40");
-            assert_eq!(api.delete(&api.key, &format!("{PATH}/{address}")).await.status, 204, "{address}");
-        }
-        assert_eq!(import(&api, &[], text).await.json()["data"]["added"], 4);
         let undated =
             |lines: &str| lines.lines().map(|line| line.split(",\"created_at\"").next().unwrap().to_owned()).collect::<Vec<_>>();
-        assert_eq!(undated(&exported(&api, "?format=jsonl").await), undated(&before));
+        for (headers, list) in [(&[][..], &text), (&[AS_LINES], &before)] {
+            for line in before.lines() {
+                let address = serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().replace('@', "%40");
+                assert_eq!(api.delete(&api.key, &format!("{PATH}/{address}")).await.status, 204, "{address}");
+            }
+            assert_eq!(import(&api, headers, list.clone()).await.json()["data"]["added"], 4);
+            assert_eq!(undated(&exported(&api, "?format=jsonl").await), undated(&before));
+        }
     });
 }
 

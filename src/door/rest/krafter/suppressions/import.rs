@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::NewSuppression;
 use crate::door::rest::access::{Caller, MailSend};
-use crate::door::rest::body::Sheet;
+use crate::door::rest::body::{LINES, Sheet};
 use crate::door::rest::door::Door;
 use crate::door::rest::json::List;
 use crate::door::rest::krafter::Resources;
@@ -25,12 +25,10 @@ use crate::door::rest::krafter::data::Data;
 use crate::door::rest::krafter::openapi::FailuresOfBody;
 use crate::door::rest::problem::Problem;
 use crate::heavy;
-use crate::suppressions::import::{Import, ImportError, Refused, Row, Tally, of_csv};
+use crate::suppressions::import::{Import, ImportError, Refused, Row, Tally, of_csv, of_lines};
 
-/// Entries of a list in JSON, which is read as a whole; CSV has no such bound.
+/// Entries of a list in JSON, which is read as a whole; what is read by lines has no such bound.
 const JSON_MAX: usize = 10_000;
-/// What a client names that wants to hear how far it has come.
-const LINES: &str = "application/x-ndjson";
 
 /// A list in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -75,13 +73,13 @@ type Rows = Box<dyn Iterator<Item = io::Result<Row>> + Send>;
 /// Suppresses the addresses of a list
 ///
 /// CSV with a line of column names (`address` or `email`, and `reason` and `evidence`; others are passed over), or without one in
-/// that order. What is sound is written, what is not is told by its line. Whoever accepts `application/x-ndjson` alone is told after
+/// that order; or JSON lines, as an export has them. What is sound is written, what is not is told by its line. Whoever accepts `application/x-ndjson` alone is told after
 /// each 500 lines how far it has come; the last line is the one that is `done`. An import that broke off may be made again.
 #[utoipa::path(
     post,
     path = "/suppressions/import",
     tag = "suppressions",
-    request_body(content((NewSuppressions = "application/json"), (String = "text/csv"))),
+    request_body(content((NewSuppressions = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
     responses(
         (status = 200, description = "What came of it", content((Data<ImportReport> = "application/json"), (String = "application/x-ndjson"))),
         FailuresOfBody
@@ -115,6 +113,10 @@ fn rows(sheet: Sheet) -> Result<(Rows, Arc<OwnedSemaphorePermit>), Problem> {
         Sheet::Csv(payload) => {
             let (bytes, room) = payload.into_bytes();
             Ok((Box::new(of_csv(bytes.reader())), room))
+        }
+        Sheet::Lines(payload) => {
+            let (bytes, room) = payload.into_bytes();
+            Ok((Box::new(of_lines(bytes)), room))
         }
         Sheet::Json(payload) => {
             let (list, room) = heavy::run(payload.len(), || payload.json::<NewSuppressions>())?;
