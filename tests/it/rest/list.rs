@@ -29,6 +29,8 @@ fn mail_is_listed_newest_first_and_only_to_its_team() {
         assert_eq!(subjects, ["number 2", "number 1"]);
         assert_eq!((&meta["page"], &meta["per_page"], &meta["total"]), (&json!(2), &json!(2), &json!(5)));
         assert_eq!(found(&api, "?per_page=1000").await.1["per_page"], 100);
+        let least = found(&api, "?per_page=0&page=0").await.1;
+        assert_eq!((&least["per_page"], &least["page"]), (&json!(1), &json!(1)));
         let theirs = api.get(&api.foreign_key, "/api/v1/emails").await.json();
         assert_eq!(theirs, json!({"data": [], "meta": {"page": 1, "per_page": 25, "total": 0, "next_cursor": null}}));
     });

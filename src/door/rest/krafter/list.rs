@@ -39,8 +39,8 @@ pub fn routes() -> Resources {
     path = "/emails",
     tag = "emails",
     params(
-        ("page" = Option<u64>, Query, minimum = 1),
-        ("per_page" = Option<u64>, Query, minimum = 1, maximum = 100),
+        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
         ("status" = Option<Status>, Query),
         ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, beginnings of words of the subject, or whole words of names and of what stands before an @"),

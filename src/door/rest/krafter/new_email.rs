@@ -19,6 +19,14 @@ pub const ATTACHMENTS_MAX: usize = 500;
 /// The body of `POST /emails`, and an item of a batch. A field that is `null` counts as left out.
 #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "from": "Ann <ann@example.com>",
+    "to": ["bob@example.net"],
+    "subject": "Your order",
+    "text": "It is on its way.",
+    "stream": "transactional",
+    "tags": {"order": "1007"}
+}))]
 pub struct NewEmail {
     /// `local@domain` or `Name <local@domain>`, in a verified domain of the team.
     #[schema(value_type = String, required)]

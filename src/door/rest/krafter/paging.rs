@@ -8,7 +8,7 @@ use crate::store::emails::NUMBERED_MAX;
 
 /// Rows on a page that does not say how many it wants.
 const PER_PAGE: usize = 25;
-/// Rows on a page at most; who wants more gets so many.
+/// Rows on a page at most; who wants more gets so many, and who wants none gets one.
 const PER_PAGE_MAX: usize = 100;
 
 /// A page of a list.

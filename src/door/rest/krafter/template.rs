@@ -36,6 +36,12 @@ pub struct Template {
 /// What a template is to say: `{{name}}` stands for a variable. HTML, text or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Welcome",
+    "subject": "Welcome, {{name}}",
+    "html_content": "<p>Good to see you, {{name}}.</p>",
+    "text_content": "Good to see you, {{name}}."
+}))]
 pub struct NewTemplate {
     #[schema(value_type = String, required, min_length = 1, max_length = 255)]
     pub name: Option<String>,

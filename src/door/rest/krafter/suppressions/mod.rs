@@ -102,8 +102,8 @@ async fn add_suppression(State(door): State<Arc<Door>>, caller: Caller<MailSend>
     path = "/suppressions",
     tag = "suppressions",
     params(
-        ("page" = Option<u64>, Query, minimum = 1),
-        ("per_page" = Option<u64>, Query, minimum = 1, maximum = 100),
+        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
         ("reason" = Option<String>, Query, description = "The whole word"),
         ("address" = Option<String>, Query, description = "The whole address, in any spelling"),
