@@ -3,6 +3,7 @@
 use axum::http::Method;
 use posthouse::clock::Clock;
 use posthouse::id::{Id, Ids};
+use posthouse::model::template::TemplateText;
 use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, scoped};
@@ -165,5 +166,20 @@ fn only_templates_manage_opens_templates() {
             let key = api.key(scoped(&[scope])).await;
             assert_eq!(api.get(&key, PATH).await.status, status, "{scope}");
         }
+    });
+}
+
+#[test]
+fn a_team_has_a_thousand_templates_at_most() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        for _ in 0..999 {
+            api.store.create_template(api.ours, TemplateText::default()).await.unwrap();
+        }
+        let last = made(&api, &welcome()).await;
+        let answer = api.post(&api.key, PATH, &welcome()).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (422, &json!("too_many_templates")));
+        assert_eq!(api.delete(&api.key, &format!("{PATH}/{}", last["id"].as_str().unwrap())).await.status, 204);
+        made(&api, &welcome()).await;
     });
 }

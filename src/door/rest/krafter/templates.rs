@@ -22,6 +22,9 @@ use crate::door::rest::query::Parameters;
 use crate::door::rest::reference::Reference;
 use crate::heavy;
 
+/// Of a team.
+const TEMPLATES_MAX: u64 = 1000;
+
 pub fn routes() -> Resources {
     Resources::new().routes(routes!(create_template, list_templates)).routes(routes!(
         show_template,
@@ -45,6 +48,9 @@ async fn create_template(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let (new, _room) = heavy::run(payload.len(), || payload.json::<NewTemplate>())?;
+    if door.store.count_templates(caller.team()).await? >= TEMPLATES_MAX {
+        return Err(Problem::Conflict { code: "too_many_templates", text: "A team may have 1000 templates; remove one" });
+    }
     let text = heavy::run(new.octets(), || new.checked())?;
     let kept = door.store.create_template(caller.team(), text).await?;
     let location = format!("/api/v1/templates/{}", kept.id.uuid());
