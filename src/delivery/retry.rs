@@ -11,6 +11,9 @@ const FLOOR: Duration = Duration::from_secs(1);
 /// However old a message is by the clock, it is tried so often: a clock that jumps, or an engine that was away, expires nothing.
 const ATTEMPTS_AT_LEAST: i64 = 3;
 
+/// The last attempt is made within this part of a message's time after it.
+const LAST_WITHIN: u32 = 20;
+
 /// The waits after failures, and the age at which a message has had its time.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -44,8 +47,9 @@ impl Schedule {
             return None;
         }
         let next = now.plus(jittered(self.span(attempts)));
-        // The last attempt is made when the time is over, not long after it.
-        Some(if now < expires { next.min(expires) } else { next })
+        // The last attempt is made when the time is over, not long after it; of what has the same age, not all at once.
+        let last = expires.plus(jittered(self.give_up_after / LAST_WITHIN));
+        Some(if now < expires { next.min(last) } else { next })
     }
 
     /// Whether the message has had its time, and only waited.
@@ -104,8 +108,21 @@ mod tests {
     fn an_old_message_is_given_up_after_a_last_attempt() {
         let schedule = schedule(&[30], 100);
         let message = fixture::message(Timestamp(0));
-        assert!(schedule.next(&message, 5, Timestamp(99_500)).unwrap() <= Timestamp(100_000));
+        assert!(schedule.next(&message, 5, Timestamp(99_500)).unwrap() <= Timestamp(105_000));
         assert_eq!(schedule.next(&message, 6, Timestamp(100_000)), None);
+    }
+
+    #[test]
+    fn last_attempts_of_one_age_do_not_come_back_at_once() {
+        let schedule = schedule(&[1_000_000], 1000);
+        let message = Message { send_at: Some(Timestamp(0)), ..fixture::message(Timestamp(0)) };
+        let last: Vec<i64> = (0..2000)
+            .map(|_| schedule.next(&message, 5, Timestamp(999_999)).expect("young").0)
+            .filter(|&at| at > 1_001_000)
+            .collect();
+        assert!(last.iter().all(|&at| at <= 1_050_000), "{:?}", last.iter().max());
+        let early = last.iter().filter(|&&at| at < 1_025_000).count();
+        assert!(early > last.len() / 3 && early < last.len() * 2 / 3, "{early} of {}", last.len());
     }
 
     #[test]
@@ -130,7 +147,7 @@ mod tests {
     fn a_life_shorter_than_the_first_wait_has_two_attempts() {
         let schedule = schedule(&[30], 5);
         let message = fixture::message(Timestamp(0));
-        assert!(schedule.next(&message, 0, Timestamp(0)).unwrap() <= Timestamp(5_000));
+        assert!(schedule.next(&message, 0, Timestamp(0)).unwrap() <= Timestamp(5_250));
         assert_eq!(schedule.next(&message, 1, Timestamp(5_000)), None);
     }
 }
