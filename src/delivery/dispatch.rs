@@ -194,20 +194,28 @@ impl Dispatch {
         self.ledger.settle(ready(settlement(&claim, outcomes)), place, None);
     }
 
-    /// What found no room comes back later; unless it has waited for all its time.
-    pub(super) fn put_off(&self, Parcel { claim, place, service, .. }: Parcel, PutOff { wait, why }: PutOff) {
+    /// What found no room comes back later, for its last attempt too; only where nothing is tried it may have had its time.
+    pub(super) fn put_off(&self, Parcel { claim, place, service, .. }: Parcel, PutOff { wait, why, suspended }: PutOff) {
         let why = service.map_or_else(|| why.clone(), |service| format!("{}: {why}", service.destination));
-        let outcome = self.wait(&claim.message, self.clock.now().plus(wait), why);
-        let outcomes = vec![outcome; claim.recipients.len()];
+        let until = self.clock.now().plus(wait);
+        let outcome = |recipient: &Recipient| match suspended {
+            true => self.wait(&claim.message, recipient, until, why.clone()),
+            false => Outcome::PutOff { until, why: why.clone() },
+        };
+        let outcomes = claim.recipients.iter().map(outcome).collect();
         let settlement = settlement(&claim, outcomes);
         self.settle(claim, settlement, false, place, None);
     }
 
-    fn wait(&self, message: &Message, until: Timestamp, why: String) -> Outcome {
-        match self.schedule.is_over(message, self.clock.now()) {
-            true => Outcome::Failed(Reply::fault(format!("given up: {why}"))),
-            false => Outcome::PutOff { until, why },
+    /// What has had its time fails by the last reply that there was.
+    fn wait(&self, message: &Message, recipient: &Recipient, until: Timestamp, why: String) -> Outcome {
+        if !self.schedule.is_over(message, recipient.attempts, self.clock.now()) {
+            return Outcome::PutOff { until, why };
         }
+        Outcome::Failed(Reply::fault(match recipient.last_reply.as_str() {
+            "" => format!("given up: {why}"),
+            reply => reply.to_owned(),
+        }))
     }
 
     /// What can't go by one way, as `hop` found, goes by the next of its course; after the last it waits.
@@ -278,7 +286,7 @@ impl Dispatch {
             }
             Fate::Failed(reply) => Outcome::Failed(reply),
             Fate::Held(reply) => Outcome::Held(reply),
-            Fate::PutOff { until, why } => self.wait(message, until, why),
+            Fate::PutOff { until, why } => self.wait(message, recipient, until, why),
             Fate::Released => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {
                 Some(until) => Outcome::Deferred { reply, until },

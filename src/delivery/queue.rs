@@ -48,6 +48,8 @@ pub enum Pushed {
 pub struct PutOff {
     pub wait: Duration,
     pub why: String,
+    /// Nothing is tried there at all; otherwise its turn will come, however long that takes.
+    pub suspended: bool,
 }
 
 /// What a runner finds.
@@ -152,7 +154,7 @@ impl Queue {
             Some(why) => why.told(now, wall),
             None => format!("{waiting} messages before it"),
         };
-        Some(PutOff { wait, why })
+        Some(PutOff { wait, why, suspended: suspended.is_some() && !elsewhere })
     }
 
     /// The next parcel to attempt, as soon as the gate is open; parcels of an epoch that is over are dropped. `None`: the runner's
@@ -283,7 +285,8 @@ impl Queue {
             }
             let waiting = state.empty();
             let put_off = |parcel: Parcel| {
-                let put_off = self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new() });
+                let put_off =
+                    self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new(), suspended: false });
                 (parcel, put_off)
             };
             waiting.into_iter().map(put_off).collect()

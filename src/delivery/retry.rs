@@ -52,9 +52,10 @@ impl Schedule {
         Some(if now < expires { next.min(last) } else { next })
     }
 
-    /// Whether the message has had its time, and only waited.
-    pub fn is_over(&self, message: &Message, now: Timestamp) -> bool {
-        now >= self.expires(message)
+    /// Whether what only waits, `attempts` having ended, has had its time. What was hardly tried in it has as much again.
+    pub fn is_over(&self, message: &Message, attempts: i64, now: Timestamp) -> bool {
+        let expires = self.expires(message);
+        now >= expires && attempts >= self.at_least || now >= expires.plus(self.give_up_after)
     }
 
     fn expires(&self, message: &Message) -> Timestamp {
@@ -132,6 +133,15 @@ mod tests {
         message.send_at = Some(Timestamp(1_000_000));
         assert!(schedule.next(&message, 9, Timestamp(1_050_000)).is_some());
         assert_eq!(schedule.next(&message, 9, Timestamp(1_100_000)), None);
+    }
+
+    #[test]
+    fn what_waits_untried_has_its_time_twice() {
+        let schedule = schedule(&[30], 100);
+        let message = fixture::message(Timestamp(0));
+        let over = |attempts, at| schedule.is_over(&message, attempts, Timestamp(at));
+        assert!(!over(3, 99_999) && over(3, 100_000));
+        assert!(!over(2, 199_999) && over(0, 200_000));
     }
 
     #[test]

@@ -158,6 +158,7 @@ async fn a_slow_destination_leaves_a_third_of_the_places_to_others() {
     let no_room: Vec<PutOff> = no_room.collect();
     assert!((90..110).contains(&no_room.len()), "{}", no_room.len());
     assert!(no_room.iter().all(|put_off| put_off.wait >= Duration::from_secs(1)));
+    assert!(no_room.iter().all(|put_off| !put_off.suspended), "their turn will come");
     assert_eq!(no_room[0].why, "limit of 1 connection");
 }
 
@@ -183,7 +184,10 @@ async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
     }
     assert_eq!(queue.put_off(Timestamp(0)).len(), 2);
     let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("it was taken") };
-    assert!(put_off.why.starts_with("suspended until") && put_off.wait > Duration::from_secs(5), "{put_off:?}");
+    assert!(
+        put_off.suspended && put_off.why.starts_with("suspended until") && put_off.wait > Duration::from_secs(5),
+        "{put_off:?}"
+    );
     tokio::time::advance(Duration::from_secs(11)).await;
     assert!(queue.next(&gate).await.is_none(), "one of the two runners goes");
     assert!(!matches!(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)), Pushed::NoRoom(..)));
@@ -197,5 +201,6 @@ async fn what_belongs_to_other_engines_is_left_to_them() {
     queue.share(|limits| Share { owned: 0, of: limits.connections });
     assert!(queue.next(&gate).await.is_none(), "the runner goes");
     assert_eq!(queue.put_off(Timestamp(0)).len(), 1);
-    assert!(matches!(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)), Pushed::NoRoom(..)));
+    let pushed = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0));
+    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: false, .. })), "{pushed:?}");
 }
