@@ -295,11 +295,7 @@ impl Queue {
 
     /// Whether nobody works here, nothing waits, and nothing is remembered of it that matters.
     pub fn is_idle(&self) -> bool {
-        self.with(|state| {
-            let now = Instant::now();
-            let at_its_best = state.manner.connections() == state.manner.limits().connections;
-            state.runners == 0 && state.waiting() == 0 && state.manner.suspended_until(now).is_none() && at_its_best
-        })
+        self.with(|state| state.runners == 0 && state.waiting() == 0 && state.manner.is_at_its_best(Instant::now()))
     }
 
     /// Everything that waits, to be given back.

@@ -204,3 +204,17 @@ async fn what_belongs_to_other_engines_is_left_to_them() {
     let pushed = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0));
     assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: false, .. })), "{pushed:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_queue_is_forgotten_whatever_its_share_and_a_slow_down_an_hour_later() {
+    let (queue, gate) = (bounded(), gate());
+    queue.share(|limits| Share { owned: 1, of: limits.connections });
+    assert!(queue.is_idle());
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
+    let parcel = queue.next(&gate).await.expect("a parcel");
+    let slower = Reply::new(421, None, "slow down");
+    queue.done(&parcel, Some(Sign::SlowDown(&slower)), Instant::now());
+    assert!(queue.next(&gate).await.is_none() && !queue.is_idle(), "the slow-down is remembered");
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(queue.is_idle());
+}

@@ -143,6 +143,11 @@ impl Manner {
         self.outage.suspension(now).map(|suspension| suspension.until)
     }
 
+    /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down.
+    pub fn is_at_its_best(&self, now: Instant) -> bool {
+        self.suspended_until(now).is_none() && !self.speed.is_slowed(now)
+    }
+
     /// Whether one more connection may be opened for mail of this stream, beside `open` ones (those being opened included).
     pub fn connect(&self, stream: Stream, open: u32, now: Instant) -> Result<(), Wait> {
         if let Some(suspension) = self.outage.suspension(now) {

@@ -9,6 +9,8 @@ use crate::model::outcome::Reply;
 
 /// Between two steps up there lies at least this.
 pub(super) const STEP_EVERY: Duration = Duration::from_secs(5);
+/// A slow-down without traffic for so long says nothing any more.
+const LAPSES_AFTER: Duration = Duration::from_secs(3600);
 /// A step up is this part of what is to be reached again.
 const STEPS: u32 = 10;
 /// No destination is slowed down below this many messages a second, unless its limit is near it.
@@ -82,6 +84,11 @@ impl Speed {
     /// Why it is below the ceiling.
     pub fn cause(&self) -> Option<&Cause> {
         self.slowed.as_ref().map(|slowed| &slowed.cause)
+    }
+
+    /// Whether it is below the ceiling, and that is worth remembering.
+    pub fn is_slowed(&self, now: Instant) -> bool {
+        self.slowed.as_ref().is_some_and(|slowed| now.saturating_duration_since(slowed.stepped) < LAPSES_AFTER)
     }
 
     /// Halves, unless what was asked to slow down began before the last halving. False: there is nothing left to halve.
