@@ -53,7 +53,7 @@ pub fn router(door: &Arc<Door>) -> Router {
         .layer(map_response(async |answer| shaped(answer)))
         .with_state(door.clone());
     let paths = Router::new().nest("/api/v1", resources.clone()).nest("/api/v1/api/v1", resources);
-    paths.layer(from_fn(unread::close)).layer(from_fn_with_state(door.clone(), request_id::follow))
+    paths.layer(from_fn(unread::pass_over)).layer(from_fn_with_state(door.clone(), request_id::follow))
 }
 
 fn resources() -> Resources {
