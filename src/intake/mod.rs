@@ -127,6 +127,15 @@ impl Intake {
         Ok(verdicts.into_iter().filter_map(|verdict| verdict.or_else(|| written.next())).collect())
     }
 
+    /// Whether a message that will have so many octets at least may come at all: asked before it is made.
+    pub fn may_carry(&self, key: &ApiKey, source: Source, envelope: &Envelope, octets: u64) -> Result<(), Refusal> {
+        let verdict = size::check(octets, &self.inner.limits);
+        if let Err(refusal) = &verdict {
+            self.inner.record(refusal, key, source, envelope, String::new);
+        }
+        verdict
+    }
+
     /// What can be said at MAIL already: scope, null sender, size, rate, quota, room in queue and disk.
     pub async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {
         let verdict = self.inner.may_begin(key, declared_size, null_sender).await;

@@ -27,7 +27,7 @@ use crate::door::rest::json::List;
 use crate::door::rest::problem::{Details, Problem};
 use crate::heavy;
 use crate::id::Id;
-use crate::intake::BatchRefusal;
+use crate::intake::{BatchRefusal, Intake};
 use crate::model::key::ApiKey;
 use crate::model::refusal::Refusal;
 use crate::model::submission::{Receipt, Submission};
@@ -93,7 +93,7 @@ async fn send_batch(
 ) -> Result<Response, Problem> {
     let once = idempotency::key(&headers)?;
     let now = door.clock.now();
-    let made = heavy::run(payload.len(), || submissions(payload, &caller.key, once.as_deref(), now))?;
+    let made = heavy::run(payload.len(), || submissions(&door.intake, payload, &caller.key, once.as_deref(), now))?;
     let sent = hand_in(&door, caller.team(), made).await?;
     let replayed = sent.iter().all(|sent| sent.as_ref().is_ok_and(|sent| sent.replayed));
     let items: Vec<Item> = sent.into_iter().map(Item::from).collect();
@@ -108,6 +108,7 @@ async fn send_batch(
 
 /// Each message's submission, or what is wrong with that message.
 fn submissions(
+    intake: &Intake,
     payload: Payload,
     key: &Arc<ApiKey>,
     once: Option<&str>,
@@ -128,7 +129,7 @@ fn submissions(
             // No key that a client can give holds NUL: these are nobody else's.
             None => Ok(once.map(|once| format!("{once}\0{place}"))),
         };
-        let made = once.map_err(Problem::from).and_then(|once| submission::make(email, key.clone(), once, &room, now));
+        let made = once.map_err(Problem::from).and_then(|once| submission::make(intake, email, key.clone(), once, &room, now));
         match made {
             Err(Problem::Refused(refusal)) if refusal.code.refuses_batch() => Err(of_all(place, refusal)),
             made => Ok(made),

@@ -47,7 +47,7 @@ async fn send(
         if email.idempotency_key.is_some() {
             return Err(Details::one("idempotency_key", "is a header here: Idempotency-Key").into());
         }
-        submission::make(email, caller.key.clone(), once, &room, now)
+        submission::make(&door.intake, email, caller.key.clone(), once, &room, now)
     })?;
     let Sent { email, replayed } = submission::hand_in(&door, submission).await?;
     let location = format!("/api/v1/emails/{}", email.id);

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
 use crate::id::Id;
+use crate::intake::Intake;
 use crate::model::envelope::ForwardPath;
 use crate::model::key::ApiKey;
 use crate::model::message::{Body, Source};
@@ -27,6 +28,7 @@ pub struct Sent {
 
 /// The submission of a new email: checked, and composed. Its bytes hold the place of the request's body in the budget.
 pub fn make(
+    intake: &Intake,
     email: NewEmail,
     key: Arc<ApiKey>,
     once: Option<String>,
@@ -34,6 +36,7 @@ pub fn make(
     now: Timestamp,
 ) -> Result<Submission, Problem> {
     let letter = Letter::read(email, &key, now)?;
+    intake.may_carry(&key, Source::Rest, &letter.envelope, letter.octets())?;
     let mime = Body::held(letter.compose()?, room.clone());
     let Letter { envelope, mut controls, .. } = letter;
     controls.idempotency_key = once;

@@ -54,6 +54,13 @@ impl Letter {
         Ok(Self { draft, envelope, controls })
     }
 
+    /// Octets that the composed message has at least: its texts and what is attached.
+    pub fn octets(&self) -> u64 {
+        let texts = [&self.draft.text, &self.draft.html].into_iter().flatten().map(String::len);
+        let attached = self.draft.attachments.iter().map(|attachment| attachment.content.len());
+        texts.chain(attached).map(|octets| octets as u64).sum()
+    }
+
     /// The message's bytes.
     pub fn compose(&self) -> Result<Vec<u8>, Problem> {
         self.draft.compose().map_err(|flaw| {
