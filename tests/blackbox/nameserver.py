@@ -4,7 +4,7 @@ import collections
 import ipaddress
 import struct
 
-A, SOA, MX, TXT, AAAA = 1, 6, 15, 16, 28
+A, CNAME, SOA, MX, TXT, AAAA = 1, 5, 6, 15, 16, 28
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 HEADER = struct.Struct(">6H")
 ANSWER, AUTHORITATIVE, TRUNCATED = 0x8000, 0x0400, 0x0200
@@ -30,6 +30,7 @@ def decoded(data, at):
 class Nameserver:
     def __init__(self):
         self.records = collections.defaultdict(list)  # by name: (type, data)
+        self.changing = {}  # by name: the addresses that are still to be told
         self.failing, self.silent = set(), set()
         self.asked_by_stream = 0
 
@@ -45,6 +46,20 @@ class Nameserver:
     def address(self, host, text):
         ip = ipaddress.ip_address(text)
         self.records[host].append((A if ip.version == 4 else AAAA, ip.packed))
+
+    def changing_address(self, host, *texts):
+        """Each time its IPv4 address is asked for, the next of these; then the last, again and again. Nobody may keep an answer."""
+        self.changing[host] = [ipaddress.IPv4Address(text).packed for text in texts]
+
+    def published(self, records):
+        """What `posthouse domains` says that a domain is to publish."""
+        for each in records:
+            if each["type"] == "MX":
+                self.mx(each["name"], each["value"])
+            elif each["type"] == "CNAME":
+                self.records[each["name"]].append((CNAME, encoded(each["value"])))
+            else:
+                self.txt(each["name"], each["value"])
 
     def txt(self, name, text):
         octets = text.encode()
@@ -68,7 +83,7 @@ class Nameserver:
         if name in self.silent:
             return None
         code, found = self.look_up(name, kind)
-        found_octets = [record(name, its, data) for its, data in found]
+        found_octets = [record(name, its, data, 0 if name in self.changing else TTL) for its, data in found]
         authority = [] if found or code == SERVFAIL else [record(ORIGIN, SOA, start_of_authority())]
 
         def message(more, answers, authority):
@@ -80,6 +95,8 @@ class Nameserver:
     def look_up(self, name, kind):
         if name in self.failing:
             return SERVFAIL, []
+        if left := self.changing.get(name):
+            return NOERROR, [(A, left.pop(0) if len(left) > 1 else left[0])] if kind == A else []
         if name not in self.records:
             return NXDOMAIN, []
         return NOERROR, [(its, data) for its, data in self.records[name] if its == kind]
@@ -114,8 +131,8 @@ class Datagrams(asyncio.DatagramProtocol):
             self.transport.sendto(answer, address)
 
 
-def record(name, kind, data):
-    return encoded(name) + struct.pack(">2HIH", kind, 1, TTL, len(data)) + data
+def record(name, kind, data, ttl=TTL):
+    return encoded(name) + struct.pack(">2HIH", kind, 1, ttl, len(data)) + data
 
 
 def start_of_authority():

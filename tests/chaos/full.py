@@ -4,17 +4,15 @@ import functools
 import os
 import random
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 from blackbox.gateway import KEY
-from blackbox.machine import Failure, Skip, program, wait_for
+from blackbox.machine import Failure, Skip, wait_for
+from blackbox.namespace import inside
 from blackbox.smtp import Refused, Smtp
 from ledger import FAIL, OK, SENDER, judge, mail
 from scene import require, scene
 
-INSIDE = "POSTHOUSE_CHAOS_NAMESPACE"
 # What the store has when it is new leaves room for the like of these.
 SMALL, ROOM = {"sqlite": 64 << 20, "postgres": 192 << 20}, 64 << 20
 RECOVERS_WITHIN = 5  # seconds
@@ -24,19 +22,12 @@ FULL = ("452 4.3.1 ",)
 FULL_OR_AWAY = (*FULL, "451 4.3.0 ", "454 4.7.0 ")
 
 
-def in_a_namespace(case, options):
+def on_its_own_disk(case, options):
     """Runs this case again where it may mount a small disk that nobody else sees; its exit status, or None when already there."""
-    if os.environ.get(INSIDE):
-        return None
     if os.geteuid() != 0 and "postgres" in options:
         raise Skip("only root can give a small disk to PostgreSQL")
-    own = [program("unshare"), "--mount", "--propagation", "private"]
-    if os.geteuid() != 0:
-        own += ["--user", "--map-root-user"]
-    if subprocess.run([*own, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode:
-        raise Skip("this machine lets us mount no small disk of our own")
-    command = [*own, sys.executable, str(Path(__file__).with_name("run")), case, *options]
-    return subprocess.run(command, env={**os.environ, INSIDE: "1"}).returncode
+    return inside(["--mount", "--propagation", "private"], ["mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+                  "this machine lets us mount no small disk of our own", [case, *options])
 
 
 class Disk:

@@ -3,9 +3,10 @@ import time
 
 from blackbox.cases import require
 from blackbox.machine import wait_for
-from mailhost import Manner
-from post import Mail, Post, copies
-from scene import scene, shape
+from blackbox.mailhost import Manner
+from blackbox.network import scene
+from blackbox.post import Mail, Post, copies
+from shapes import shape
 
 CONNECTIONS = 6
 PER_SECOND, CLIENTS = 20, 4
@@ -19,7 +20,7 @@ SILENT, DEAD, LATE = "engines fell silent", "epoch was found dead", "outcomes ca
 
 def engines(_chosen):
     """One takes mail in and two deliver it; one of these stands still until the other has taken over, and goes on."""
-    with scene("engines", on_postgres=True) as at:
+    with scene("network-engines", on_postgres=True) as at:
         wide = at.provider("wide.test", [f"wide{n}.test" for n in range(5)], manner=Manner(dot=0.2))
         single = at.provider("single.test", ["single.test"], manner=Manner(dot=0.05))
         shapes = [shape("mx:*.wide.test", connections=CONNECTIONS), shape("mx:*.single.test", connections=1)]

@@ -4,9 +4,10 @@ import time
 
 from blackbox.cases import require
 from blackbox.machine import wait_for
-from mailhost import Manner
-from post import Mail, Post, hand_in
-from scene import scene, shape
+from blackbox.mailhost import Manner
+from blackbox.network import scene
+from blackbox.post import Mail, Post, hand_in
+from shapes import shape
 
 WITHIN = 1.0  # seconds from its submission to its MX
 ROUNDS = 3
@@ -14,7 +15,7 @@ ROUNDS = 3
 
 def broadcast(chosen):
     """It is at its MX in under a second, be that the slow destination or another one."""
-    with scene("broadcast") as at:
+    with scene("network-broadcast") as at:
         slow = at.provider("slow.test", [f"slow{n}.test" for n in range(10)], manner=Manner(dot=2.0))
         quick = at.provider("quick.test", ["quick1.test"])
         shapes = [shape("mx:*.slow.test", connections=4, transactional_connections=2, messages_per_connection=100)]

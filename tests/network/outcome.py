@@ -1,13 +1,15 @@
 """What becomes of mail at hosts with manners: in clear where TLS breaks, and suppressed only where the address is bad."""
 import json
+import ssl
+import subprocess
 
 from blackbox.cases import require
 from blackbox.gateway import KEY
-from blackbox.machine import wait_for
+from blackbox.machine import program, wait_for
+from blackbox.mailhost import Manner
+from blackbox.network import scene
+from blackbox.post import SENDER, Mail, copies, hand_in
 from blackbox.smtp import Refused, Smtp
-from mailhost import Manner
-from post import SENDER, Mail, copies, hand_in
-from scene import certificate, scene
 
 BROKEN = ["garbage", "closes", "refused"]
 ENDED_WITHIN = 30
@@ -27,7 +29,7 @@ def ended(gateway, message):
 
 def tls(_chosen):
     """STARTTLS that is offered and breaks: mail goes in clear, and that is told; where it works, mail goes under it."""
-    with scene("tls") as at:
+    with scene("network-tls") as at:
         shown = certificate(at.folder)
         providers = {how: at.provider(f"{how}.test", [f"to.{how}.test"], 1, Manner(tls=how), shown) for how in [*BROKEN, "good", "none"]}
         mails = {how: Mail(f"tls-{how}", (f"someone@to.{how}.test",)) for how in providers}
@@ -36,6 +38,16 @@ def tls(_chosen):
         at.drain(gateway, copies(mails.values()), ENDED_WITHIN)
         wrong = [judged(how, provider, show(gateway, ids[how])) for how, provider in providers.items()]
         return require(wrong, f"STARTTLS {', '.join(BROKEN)}: delivered in clear; good: under TLS; none: in clear; each recorded so")
+
+
+def certificate(folder):
+    """What a mail host shows: signed by itself, as most are that nobody verifies."""
+    key, chain = folder / "key.pem", folder / "chain.pem"
+    subprocess.run([program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mail.test",
+                    "-keyout", key, "-out", chain], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
 
 
 def judged(how, provider, record):
@@ -64,7 +76,7 @@ NAMES = {
 
 def names(_chosen):
     """What the nameserver says, or does not, decides: delivered, bounced, or tried again later."""
-    with scene("names") as at:
+    with scene("network-names") as at:
         many = at.provider("hosts-with-a-name-of-some-length.test", ["many.test"], 20)
         at.nameserver.address("plain.test", many.hosts[0].address)
         at.nameserver.null_mx("mute.test")
@@ -93,7 +105,7 @@ REPLIES = {
 
 def suppress(_chosen):
     """Only a reply that says that the address is bad suppresses it, and then the next mail to it is refused at the dot."""
-    with scene("suppress") as at:
+    with scene("network-suppress") as at:
         refuse = {name: reply for name, (reply, _) in REPLIES.items()}
         strict = at.provider("strict.test", ["to.strict.test"], 1, Manner(refuse=refuse))
         gateway = at.gateway().start()

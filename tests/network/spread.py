@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from blackbox.cases import require
 from blackbox.machine import wait_for
-from mailhost import Manner
-from post import Mail, Post, copies
-from scene import most_within, scene, shape
+from blackbox.mailhost import Manner
+from blackbox.network import scene
+from blackbox.post import Mail, Post, copies
+from shapes import most_within, shape
 
 DOMAINS, OUT_WITHIN = 50, 90
 RATE_SPAN = 2  # seconds over which messages are counted
@@ -28,7 +29,7 @@ MANNERS = [Manner(), Manner(greylists=True), Manner(), Manner(leaves_at_354=2), 
 
 def spread(chosen):
     """In peace."""
-    with scene("spread") as at:
+    with scene("network-spread") as at:
         providers, gateway = stage(at)
         mails = made(chosen, "spread")
         with Post(gateway.start().port, mails) as post:
@@ -40,7 +41,7 @@ def spread(chosen):
 def spread_killed(chosen):
     """With SIGKILL in the middle: twice comes only what was in flight."""
     chance = random.Random(chosen.seed)
-    with scene("spread-killed") as at:
+    with scene("network-spread-killed") as at:
         providers, gateway = stage(at)
         mails = made(chosen, "killed")
         with Post(gateway.start().port, mails) as post:

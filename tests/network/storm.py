@@ -5,8 +5,9 @@ import time
 
 from blackbox.cases import require
 from blackbox.machine import wait_for
-from post import Mail, Post, copies
-from scene import by_second, scene, shape
+from blackbox.network import scene
+from blackbox.post import Mail, Post, copies
+from shapes import by_second, shape
 
 CONNECTIONS = 10
 BEFORE, AFTER = 3, 12  # seconds of traffic until it begins, and that are watched once mail goes again
@@ -20,7 +21,7 @@ AGAIN_WITHIN = 120  # seconds until it is tried again after a long storm, with s
 
 def storm(chosen):
     """For --storm seconds, in which --deferred messages are handed in for it."""
-    with scene("storm") as at:
+    with scene("network-storm") as at:
         rough = at.provider("rough.test", [f"rough{n}.test" for n in range(5)])
         calm = at.provider("calm.test", ["calm.test"])
         retry = [f"{chosen.storm * 2}s", f"{chosen.storm * 4}s"]

@@ -1,17 +1,15 @@
-"""What every case is played on: a network of its own with a nameserver and mail hosts on 127.0.1.x, and gateways that deliver by MX."""
+"""A network of its own: a nameserver and mail hosts on 127.0.1.x, and gateways that deliver by MX."""
 import asyncio
 import collections
 import contextlib
-import ssl
-import subprocess
 import threading
 
-from blackbox.gateway import Gateway
-from blackbox.machine import free_port, program, scratch, wait_for
-from blackbox.nameserver import Nameserver
-from blackbox.postgres import Postgres
-from blackbox.stage import Stage, played_on
-from mailhost import Book, MailHost, Manner
+from .gateway import Gateway
+from .machine import free_port, scratch, wait_for
+from .mailhost import Book, MailHost, Manner
+from .nameserver import Nameserver
+from .postgres import Postgres
+from .stage import Stage, played_on
 
 
 class Provider:
@@ -82,36 +80,6 @@ class Scene(Stage):
 @contextlib.contextmanager
 def scene(name, on_postgres=False):
     """A network in which nobody is yet."""
-    with scratch(f"network-{name}") as folder, contextlib.ExitStack() as stack:
+    with scratch(name) as folder, contextlib.ExitStack() as stack:
         with played_on(Scene(folder, stack.enter_context(Postgres(folder)) if on_postgres else None)) as made:
             yield made
-
-
-def certificate(folder):
-    """What a mail host shows: signed by itself, as most are that nobody verifies."""
-    key, chain = folder / "key.pem", folder / "chain.pem"
-    subprocess.run([program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mail.test",
-                    "-keyout", key, "-out", chain], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, key)
-    return context
-
-
-def shape(match, **limits):
-    return {"match": match, **limits}
-
-
-def by_second(moments, began):
-    """How many in each second since."""
-    counts = collections.Counter(int(at - began) for at in moments if at >= began)
-    return [counts[second] for second in range(max(counts, default=-1) + 1)]
-
-
-def most_within(moments, span):
-    """The most in any span of so many seconds."""
-    moments, first, most = sorted(moments), 0, 0
-    for place, at in enumerate(moments):
-        while at - moments[first] >= span:
-            first += 1
-        most = max(most, place - first + 1)
-    return most

@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from blackbox.sink import Input
+from .sink import Input
 
 MARK = re.compile(rb"^X-Mark: (\S+)\r\n", re.M)
 PATH = re.compile(rb"<([^>]*)>")
@@ -21,6 +21,7 @@ class Manner:
     greylists: bool = False  # each recipient once
     leaves_at_354: int = 0  # so many times
     tls: str = "none"  # not offered; else good, garbage, closes, refused
+    keeps: bool = False  # the octets of what is taken
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Delivery:
     recipient: str
     sender: str  # as it is called in EHLO
     is_tls: bool
+    reverse_path: str
+    octets: bytes  # of the mail, where the host keeps them
 
 
 class Book:
@@ -139,7 +142,7 @@ class Session:
         if self.turns_away("greeting"):
             return
         self.say(f"220 {self.host.name} ESMTP")
-        recipients = []
+        reverse_path, recipients = "", []
         while True:
             line = await source.line()
             verb = line[:4].upper()
@@ -153,13 +156,13 @@ class Session:
             elif verb == b"MAIL":
                 if self.turns_away("mail"):
                     return
-                recipients = []
+                reverse_path, recipients = path(line), []
                 self.book.begins(self.wire.number)
                 self.say("250 2.1.0 Ok")
             elif verb == b"RCPT":
-                self.say(self.judge(PATH.search(line).group(1).decode(), recipients))
+                self.say(self.judge(path(line), recipients))
             elif verb == b"DATA":
-                if not await self.data(source, recipients):
+                if not await self.data(source, reverse_path, recipients):
                     return
             elif verb == b"QUIT":
                 self.wire.closes()  # it is the sender who ends it
@@ -203,7 +206,7 @@ class Session:
         self.book.recipients_at_most = max(self.book.recipients_at_most, len(recipients))
         return "250 2.1.5 Ok"
 
-    async def data(self, source, recipients):
+    async def data(self, source, reverse_path, recipients):
         """Whether the session goes on."""
         if not recipients:
             self.say("554 5.5.1 no valid recipients")
@@ -215,10 +218,17 @@ class Session:
         if self.manner.leaves_at_354:
             self.manner.leaves_at_354 -= 1
             return False
-        found = MARK.search(await source.data())
+        octets = await source.data()
+        found = MARK.search(octets)
         mark, at = found.group(1).decode() if found else "-", time.monotonic()
         if self.manner.dot:
             await asyncio.sleep(self.manner.dot)
-        self.book.deliveries += [Delivery(at, mark, recipient, self.wire.sender, self.is_tls) for recipient in recipients]
+        kept = octets if self.manner.keeps else b""
+        self.book.deliveries += [Delivery(at, mark, recipient, self.wire.sender, self.is_tls, reverse_path, kept) for recipient in recipients]
         self.say("250 2.0.0 Ok: taken")
         return True
+
+
+def path(line):
+    """The address of a MAIL or RCPT line."""
+    return PATH.search(line).group(1).decode()

@@ -5,9 +5,9 @@ import threading
 import time
 from dataclasses import dataclass
 
-from blackbox.gateway import KEY
-from blackbox.machine import Failure
-from blackbox.smtp import Smtp
+from .gateway import KEY
+from .machine import Failure
+from .smtp import Smtp
 
 SENDER = "news@sender.test"
 LINE = "An ordinary line of text, to fill it up.\r\n"
