@@ -1,7 +1,7 @@
 //! Posthouse: mail in by SMTP and HTTP, one durable queue, mail out.
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
-//! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `policy` and `store` know the model, and policies read `mime`;
+//! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `tracking`, `policy` and `store` know the model, and policies read `mime`;
 //! `intake` folds them; `notices` know store and mime; `suppressions` know store; doors know intake and all of these;
 //! delivery knows wire, store, mime and notices; `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
@@ -24,6 +24,7 @@ pub mod model;
 // Bytes and texts.
 pub mod mime;
 pub mod template;
+pub mod tracking;
 pub mod wire;
 
 // In: a door turns bytes into a submission, intake judges it by the policies, the store commits it.

@@ -5,5 +5,6 @@ pub mod http;
 pub mod inbound;
 pub mod keyring;
 pub mod logins;
+pub mod public;
 pub mod rest;
 pub mod smtp;

@@ -132,6 +132,25 @@ impl Message {
         self.from.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// Whether it tells when it is shown: as its sender said, else as its stream has it; never in the sandbox.
+    pub fn tracks_opens(&self) -> bool {
+        self.tracks(self.tracking.opens)
+    }
+
+    /// The same of its links.
+    pub fn tracks_clicks(&self) -> bool {
+        self.tracks(self.tracking.clicks)
+    }
+
+    fn tracks(&self, asked: Option<bool>) -> bool {
+        !self.sandbox && asked.unwrap_or(self.stream == Stream::Broadcast)
+    }
+
+    /// Whether each recipient's copy says something of its own, so that no two share a transaction.
+    pub fn is_per_recipient(&self) -> bool {
+        !self.sandbox && self.stream == Stream::Broadcast || self.tracks_opens() || self.tracks_clicks()
+    }
+
     /// The day that statistics count it under.
     pub fn day(&self) -> Day {
         if self.sandbox { Day::NONE } else { Day::at(self.created_at) }

@@ -10,6 +10,8 @@ record!(SecretRow { value: Vec<u8> });
 
 /// The name of the secret that return addresses are sealed with.
 pub const RETURN_ADDRESSES: &str = "return_addresses";
+/// The name of the secret that links in mail are sealed with.
+pub const LINKS: &str = "links";
 
 impl Store {
     /// The secret of this name: 32 random octets, the same for every process from the first time on.

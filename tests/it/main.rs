@@ -21,6 +21,7 @@ mod memory;
 mod mutations;
 mod mx;
 mod poison;
+mod public;
 mod relay;
 mod rest;
 mod returns;

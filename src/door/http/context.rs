@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
+use crate::door::public::Public;
 use crate::door::rest;
 use crate::mime::parts::Reach;
 use crate::store::Store;
@@ -19,6 +20,8 @@ use crate::store::Store;
 pub struct Context {
     /// The API, with what it needs; the rest of the door shares its store, keyring, logins and clock.
     pub api: rest::Door,
+    /// What links in mail lead to.
+    pub public: Public,
     pub store: Store,
     pub keyring: Keyring,
     pub logins: Arc<Logins>,
@@ -38,6 +41,7 @@ impl Context {
     /// The door's view of `config`.
     pub fn new(config: &Config, api: rest::Door, readiness: Readiness) -> Self {
         Self {
+            public: Public::new(api.store.clone()),
             store: api.store.clone(),
             keyring: api.keyring.clone(),
             logins: api.logins.clone(),

@@ -1,4 +1,4 @@
-//! The HTTP listener: health, the log page, and the API of [`rest`].
+//! The HTTP listener: health, the log page, the API of [`rest`], and the pages of [`public`].
 
 mod access;
 mod armour;
@@ -20,13 +20,14 @@ use axum::routing::get;
 pub use context::{Context, Readiness};
 pub use serve::run;
 
-use super::rest;
+use super::{public, rest};
 
 /// All pages and resources of this door. Requests carry `ConnectInfo<SocketAddr>`; without it the peer counts as a stranger.
 ///
 /// Only `rest` reads a request's body, within its bounds: no other is held in memory, however long it is.
 pub fn router(context: Context) -> Router {
     let api = rest::router(context.api.clone());
+    let links = public::router(context.public.clone());
     Router::new()
         .merge(console::routes())
         .route("/openapi.json", get(reference::document))
@@ -36,6 +37,7 @@ pub fn router(context: Context) -> Router {
         .fallback(unknown)
         .with_state(Arc::new(context))
         .merge(api)
+        .merge(links)
         .layer(axum::middleware::map_response(armour::put_on))
 }
 

@@ -13,7 +13,6 @@ use crate::model::email;
 use crate::model::message::{Message, Recipient, Source};
 use crate::model::outcome::RecipientState;
 use crate::model::status::MessageStatus;
-use crate::model::stream::Stream;
 
 /// One message. Times are RFC 3339 in UTC; `null` until they come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -147,20 +146,13 @@ impl Email {
             error_reason: None,
             created_at: message.created_at.rfc3339(),
             stream: message.stream.into(),
-            tracking_enabled: is_tracked(message),
+            tracking_enabled: message.tracks_opens() || message.tracks_clicks(),
             source: message.source.into(),
             message_id: message.message_id.clone(),
             template_id: message.template.map(|id| id.uuid()),
             recipients,
         }
     }
-}
-
-/// Whether opens or clicks of it are tracked: as its sender said, else as its stream has it; never in the sandbox.
-fn is_tracked(message: &Message) -> bool {
-    let usual = message.stream == Stream::Broadcast;
-    let tracking = message.tracking;
-    !message.sandbox && (tracking.opens.unwrap_or(usual) || tracking.clicks.unwrap_or(usual))
 }
 
 impl From<Source> for SourceName {

@@ -1,0 +1,3 @@
+//! Links of ours in mail that leaves: what they say, and how they get in.
+
+pub mod token;
