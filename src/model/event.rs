@@ -74,3 +74,10 @@ pub struct Event {
     /// The evidence: reply, address, attempt, ... A JSON object.
     pub detail: serde_json::Value,
 }
+
+impl Event {
+    /// Whether no person but a program opened, or clicked: a scanner, a preview.
+    pub fn is_automated(&self) -> bool {
+        self.detail.get("automated").and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}

@@ -22,3 +22,4 @@ pub mod suppression;
 pub mod team;
 pub mod template;
 pub mod wait;
+pub mod webhook;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::envelope::ForwardPath;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind};
 use crate::model::message::{Body, Message, Recipient};
 use crate::model::outcome::RecipientState;
 use crate::model::quirk::Quirk;
@@ -16,7 +16,7 @@ use crate::store::db::{Tx, within};
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, bodies, counters, events, idempotency, quirks, rows};
+use crate::store::{Store, StoreError, bodies, counters, idempotency, quirks, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -248,8 +248,15 @@ fn add_recipient(message: &Message, new: &NewRecipient, index: i64, epoch: Epoch
     if let Some(reason) = &new.rejected {
         (state, epoch) = (RecipientState::Rejected, 0);
         let detail = serde_json::json!({ "recipient": new.path.address.as_str(), "reason": reason });
-        let (id, kind) = (desk.next_id(), EventKind::Rejected);
-        sheet.events.push(events::row(id, message.team, message.id, Some(index), kind, message.created_at, &detail));
+        sheet.tell(&Event {
+            id: desk.next_id(),
+            team: message.team,
+            message: message.id,
+            recipient: Some(index),
+            kind: EventKind::Rejected,
+            at: message.created_at,
+            detail,
+        });
     }
     sheet.recipients.push(values![
         message.id,

@@ -3,13 +3,13 @@
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::email::Email;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind};
 use crate::store::commit::Desk;
 use crate::store::db::repeated;
 use crate::store::operate::{self, QueueAction};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters, events, settle};
+use crate::store::{Store, StoreError, counters, settle};
 
 /// What became of the wish to cancel a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ impl Store {
 
 /// Puts on the sheet what follows when these recipients of a message were cancelled.
 pub(super) fn tell(desk: &Desk, team: Id, message: Id, places: &[i64], by: &str, now: Timestamp, sheet: &mut Sheet) {
-    let detail = serde_json::json!({ "by": by });
     for place in places {
-        sheet.events.push(events::row(desk.next_id(), team, message, Some(*place), EventKind::Cancelled, now, &detail));
+        let (id, recipient, detail) = (desk.next_id(), Some(*place), serde_json::json!({ "by": by }));
+        sheet.tell(&Event { id, team, message, recipient, kind: EventKind::Cancelled, at: now, detail });
         sheet.counts.add(team, counters::OPEN, -1);
     }
     sheet.changed.insert(message);

@@ -1,7 +1,5 @@
 //! Events: written in the transaction of the change they tell of.
 
-use serde_json::Value as Json;
-
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::event::{Event, EventKind};
@@ -42,17 +40,10 @@ found_event!(sqlx::postgres::PgRow);
 
 record!(EventRow { message_id: Vec<u8>, id: Vec<u8>, team_id: Vec<u8>, recipient: Option<i64>, kind: String, at: i64, detail: String });
 
-/// A row to be inserted.
-pub(super) fn row(
-    id: Id,
-    team: Id,
-    message: Id,
-    recipient: Option<i64>,
-    kind: EventKind,
-    at: Timestamp,
-    detail: &Json,
-) -> Vec<Value> {
-    values![message, id, team, recipient, kind.as_str(), at, detail.to_string()]
+/// The row to be inserted.
+pub(super) fn row(event: &Event) -> Vec<Value> {
+    let Event { id, team, message, recipient, kind, at, detail } = event;
+    values![*message, *id, *team, *recipient, kind.as_str(), *at, detail.to_string()]
 }
 
 impl Store {

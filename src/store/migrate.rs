@@ -23,6 +23,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (15, "tls_sessions", include_str!("../../migrations/0015_tls_sessions.sql")),
     (16, "sts_policies", include_str!("../../migrations/0016_sts_policies.sql")),
     (20, "pieces", include_str!("../../migrations/0020_pieces.sql")),
+    (22, "webhooks", include_str!("../../migrations/0022_webhooks.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[

@@ -49,6 +49,7 @@ mod sweep;
 pub mod teams;
 mod templates;
 pub mod tls_sessions;
+pub mod webhooks;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -6,11 +6,13 @@ mod postgres;
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::sql::Sql;
-use super::{Location, Store, cancel, counters, email, emails, events, listing, operate, search, statistics, status, templates};
+use super::{
+    Location, Store, cancel, counters, email, emails, events, listing, operate, search, statistics, status, templates, webhooks,
+};
 use crate::clock::Clock;
 
 /// Those behind the HTTP door, and those that keep what it reads.
-static STATEMENTS: [&Sql; 25] = [
+static STATEMENTS: [&Sql; 29] = [
     &emails::IDS,
     &emails::IDS_BY_STATUS,
     &emails::COUNT,
@@ -36,6 +38,10 @@ static STATEMENTS: [&Sql; 25] = [
     &status::SET,
     &status::RECOUNT,
     &status::UPDATE,
+    &webhooks::outbox::INSERT,
+    &webhooks::ONE,
+    &webhooks::PAGE,
+    &webhooks::COUNT,
 ];
 
 #[tokio::test]

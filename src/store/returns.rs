@@ -6,14 +6,14 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::address::Address;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Bounce, RecipientState, Reply};
 use crate::model::suppression::Suppression;
 use crate::store::accept::{self, Acceptance};
 use crate::store::db::{Tx, repeated};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, events, rows, settle, suppressions};
+use crate::store::{Store, StoreError, rows, settle, suppressions};
 
 /// Locks the recipients on PostgreSQL: of two reports at once the second must see what the first wrote. A statement of its own, so that
 /// what follows looks anew.
@@ -168,7 +168,7 @@ impl Standing {
         if let Some(by) = &told.by {
             detail["reported_by"] = by.as_str().into();
         }
-        sheet.events.push(events::row(id, self.team, message, Some(self.index), kind, now, &detail));
+        sheet.tell(&Event { id, team: self.team, message, recipient: Some(self.index), kind, at: now, detail });
     }
 
     /// The recipient's row, where the news changes it.

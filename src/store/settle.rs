@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::event::Event;
 use crate::model::hop::Hop;
 use crate::model::outcome::{Bounce, Outcome, RecipientState};
 use crate::model::statistics::Day;
@@ -14,7 +15,7 @@ use crate::store::db::Tx;
 use crate::store::handover::Epoch;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, counters, events, rows, status, suppressions};
+use crate::store::{Store, StoreError, counters, rows, status, suppressions};
 
 /// The outcomes of one attempt at one message. Written together; each recipient that is no longer claimed under this epoch and
 /// attempt is fenced: nothing is written for it.
@@ -210,8 +211,8 @@ fn follow(settlement: &Settlement, settled: &Settled, desk: &Desk, now: Timestam
             detail["class"] = bounce.class.as_str().into();
             sheet.suppressions.extend(bad_address(settlement.team, settlement.message, bounce, now));
         }
-        let (id, place) = (desk.next_id(), Some(settled.index));
-        sheet.events.push(events::row(id, settlement.team, settlement.message, place, kind, now, &detail));
+        let (id, recipient) = (desk.next_id(), Some(settled.index));
+        sheet.tell(&Event { id, team: settlement.team, message: settlement.message, recipient, kind, at: now, detail });
     }
 }
 

@@ -3,21 +3,23 @@
 use std::collections::BTreeSet;
 
 use crate::id::Id;
+use crate::model::event::Event;
 use crate::store::bodies::Rest;
 use crate::store::db::{Db, Tx};
 use crate::store::script::Script;
 use crate::store::sql::{Sql, Value, values};
-use crate::store::{StoreError, accept, bodies, counters, events, idempotency, refusals, settle, status, suppressions};
+use crate::store::{StoreError, accept, bodies, counters, events, idempotency, refusals, settle, status, suppressions, webhooks};
 
 /// Every table that a batch writes. Keys stand first, since a batch that is judged row by row has claimed them before. Counters come last:
 /// statements that are run one by one lock rows which several committers share for the shortest time.
-static PARTS: [&Sql; 13] = [
+static PARTS: [&Sql; 14] = [
     &idempotency::INSERT,
     &accept::INSERT_MESSAGES,
     &accept::INSERT_RECIPIENTS,
     &bodies::INSERT,
     &settle::UPDATE,
     &events::INSERT,
+    &webhooks::outbox::INSERT,
     &suppressions::SUPPRESS,
     &status::SET,
     &status::RECOUNT,
@@ -45,7 +47,9 @@ pub(super) struct Sheet {
     /// Of large bodies: written statement by statement, before all else.
     pub rests: Vec<Rest>,
     pub outcomes: Vec<Vec<Value>>,
-    pub events: Vec<Vec<Value>>,
+    events: Vec<Vec<Value>>,
+    /// Of these events, those that endpoints can be told of.
+    outbox: Vec<Vec<Value>>,
     pub suppressions: Vec<Vec<Value>>,
     /// Messages whose status is known, with it.
     pub statuses: Vec<Vec<Value>>,
@@ -59,6 +63,12 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// Puts an event on it, and what has it told to the endpoints that want to know. The only way to write an event.
+    pub fn tell(&mut self, event: &Event) {
+        self.events.push(events::row(event));
+        self.outbox.extend(webhooks::outbox::row(event));
+    }
+
     /// Writes the rows and the `keys` of the new messages in a transaction of its own. There are no `rests`.
     pub async fn write_whole(self, keys: Vec<Vec<Value>>, db: &Db, committer: &str) -> Result<(), StoreError> {
         db.run_whole(&WRITE_WHOLE, &self.tables(keys, committer)).await
@@ -89,6 +99,7 @@ impl Sheet {
             self.bodies,
             self.outcomes,
             self.events,
+            self.outbox,
             self.suppressions,
             self.statuses,
             recounted,

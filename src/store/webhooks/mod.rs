@@ -1,0 +1,146 @@
+//! Endpoints: what a team chose of them, and how they fare.
+
+pub mod outbox;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::webhook::{Kinds, Webhook, WebhookHealth, WebhookSecret, WebhookSecrets, WebhookSettings};
+use crate::store::emails::LAST;
+use crate::store::search::FOUND_MAX;
+use crate::store::sql::{Sql, record, values};
+use crate::store::{Store, StoreError, rows};
+
+/// The columns of [`WebhookRow`], spliced into each text that reads one.
+macro_rules! select_webhooks {
+    ($rest:literal) => {
+        concat!(
+            "SELECT w.id, w.team_id, w.url, w.description, w.kinds, w.enabled, w.secret, w.previous_secret, w.previous_until, w.failures,
+                 w.failing_since, w.paused_until, w.succeeded_at, w.disabled_at, w.disabled_reason, w.created_at, w.updated_at
+             FROM webhooks w ",
+            $rest
+        )
+    };
+}
+
+static INSERT: Sql = Sql::new(
+    "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+);
+/// Who is switched on again begins anew.
+static UPDATE: Sql = Sql::new(
+    "UPDATE webhooks SET url = $3, description = $4, kinds = $5, enabled = $6, updated_at = $7,
+         failures = CASE WHEN enabled < $6 THEN 0 ELSE failures END,
+         failing_since = CASE WHEN enabled < $6 THEN NULL ELSE failing_since END,
+         paused_until = CASE WHEN enabled < $6 THEN NULL ELSE paused_until END,
+         disabled_at = CASE WHEN enabled < $6 THEN NULL ELSE disabled_at END,
+         disabled_reason = CASE WHEN enabled < $6 THEN NULL ELSE disabled_reason END
+     WHERE team_id = $1 AND id = $2",
+);
+/// The secret before the last does not come back: at most two sign.
+static ROTATE: Sql = Sql::new(
+    "UPDATE webhooks SET previous_secret = secret, secret = $3, previous_until = $4, updated_at = $5 WHERE team_id = $1 AND id = $2",
+);
+static DELETE: Sql = Sql::new("DELETE FROM webhooks WHERE team_id = $1 AND id = $2");
+pub(super) static ONE: Sql = Sql::new(select_webhooks!("WHERE w.team_id = $1 AND w.id = $2"));
+pub(super) static PAGE: Sql =
+    Sql::new(select_webhooks!("WHERE w.team_id = $1 AND w.id < $2 ORDER BY w.id DESC LIMIT $3 OFFSET $4"));
+pub(super) static COUNT: Sql =
+    Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM webhooks WHERE team_id = $1 LIMIT $2) AS q");
+
+record!(WebhookRow {
+    id: Vec<u8>,
+    team_id: Vec<u8>,
+    url: String,
+    description: String,
+    kinds: i64,
+    enabled: i64,
+    secret: String,
+    previous_secret: Option<String>,
+    previous_until: Option<i64>,
+    failures: i64,
+    failing_since: Option<i64>,
+    paused_until: Option<i64>,
+    succeeded_at: Option<i64>,
+    disabled_at: Option<i64>,
+    disabled_reason: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+});
+
+record!(NumberRow { number: i64 });
+
+impl WebhookRow {
+    fn webhook(self) -> Result<Webhook, StoreError> {
+        let previous = self.previous_secret.map(WebhookSecret::from_text).zip(self.previous_until.map(Timestamp));
+        Ok(Webhook {
+            id: rows::id(&self.id)?,
+            team: rows::id(&self.team_id)?,
+            settings: WebhookSettings {
+                url: self.url,
+                kinds: Kinds(self.kinds),
+                enabled: self.enabled != 0,
+                description: self.description,
+            },
+            secrets: WebhookSecrets { current: WebhookSecret::from_text(self.secret), previous },
+            health: WebhookHealth {
+                failures: self.failures,
+                failing_since: self.failing_since.map(Timestamp),
+                paused_until: self.paused_until.map(Timestamp),
+                succeeded_at: self.succeeded_at.map(Timestamp),
+                disabled: self.disabled_at.map(Timestamp).zip(self.disabled_reason),
+            },
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+impl Store {
+    /// Keeps a new endpoint for a team, with a secret of its own.
+    pub async fn create_webhook(&self, team: Id, settings: WebhookSettings) -> Result<Webhook, StoreError> {
+        let (id, now, secret) = (self.desk().next_id(), self.desk().clock().now(), WebhookSecret::generate());
+        let WebhookSettings { url, kinds, enabled, description } = &settings;
+        let row = values![id, team, url.as_str(), description.as_str(), kinds.0, i64::from(*enabled), secret.reveal(), now];
+        self.db().write(&INSERT, row).await?;
+        let secrets = WebhookSecrets { current: secret, previous: None };
+        Ok(Webhook { id, team, settings, secrets, health: WebhookHealth::default(), created_at: now, updated_at: now })
+    }
+
+    /// Replaces what a team chose of an endpoint. None when the team has no such endpoint.
+    pub async fn update_webhook(&self, team: Id, id: Id, settings: WebhookSettings) -> Result<Option<Webhook>, StoreError> {
+        let WebhookSettings { url, kinds, enabled, description } = settings;
+        let row = values![team, id, url, description, kinds.0, i64::from(enabled), self.desk().clock().now()];
+        self.db().write(&UPDATE, row).await?;
+        self.webhook(team, id).await
+    }
+
+    /// Gives an endpoint a new secret; the one before signs, too, until `overlap_until`. None when the team has no such endpoint.
+    pub async fn rotate_webhook(&self, team: Id, id: Id, overlap_until: Timestamp) -> Result<Option<Webhook>, StoreError> {
+        let secret = WebhookSecret::generate();
+        let row = values![team, id, secret.reveal(), overlap_until, self.desk().clock().now()];
+        self.db().write(&ROTATE, row).await?;
+        self.webhook(team, id).await
+    }
+
+    /// Removes an endpoint. False: the team has no such endpoint.
+    pub async fn delete_webhook(&self, team: Id, id: Id) -> Result<bool, StoreError> {
+        Ok(self.db().write(&DELETE, values![team, id]).await? == 1)
+    }
+
+    /// The team's endpoint of this id.
+    pub async fn webhook(&self, team: Id, id: Id) -> Result<Option<Webhook>, StoreError> {
+        self.db().fetch_one::<WebhookRow>(&ONE, values![team, id]).await?.map(WebhookRow::webhook).transpose()
+    }
+
+    /// A page of a team's endpoints, newest first: `limit` of those older than `before`, after the first `offset`.
+    pub async fn webhooks(&self, team: Id, before: Option<Id>, offset: usize, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+        let scalars = values![team, before.unwrap_or(LAST), limit, offset];
+        self.db().fetch::<WebhookRow>(&PAGE, scalars).await?.into_iter().map(WebhookRow::webhook).collect()
+    }
+
+    /// How many endpoints a team has; at most [`FOUND_MAX`].
+    pub async fn count_webhooks(&self, team: Id) -> Result<u64, StoreError> {
+        let found = self.db().fetch_one::<NumberRow>(&COUNT, values![team, FOUND_MAX]).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
+    }
+}
