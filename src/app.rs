@@ -150,7 +150,7 @@ fn doors(config: &Config, watch: Watch, keyring: &Keyring, certificates: Certifi
 async fn open_inbound(config: &Config, store: &Store, certificates: &Certificates) -> anyhow::Result<Inbound> {
     let rules = Rules::new(&config.delivery.bounce).map_err(anyhow::Error::msg)?;
     let classify = Arc::new(move |reply: &Reply| rules.classify(reply));
-    let opened = Inbound::open(&config.smtp.hostname, store.clone(), classify).await;
+    let opened = Inbound::open(config, store.clone(), classify).await;
     let inbound = opened.context("the secret of the return addresses can't be read")?;
     let postmaster = Postmaster::new(store.clone(), config, Clock::System);
     Ok(inbound.telling_by(postmaster).certified_by(certificates.clone()))

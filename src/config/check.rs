@@ -3,7 +3,8 @@
 use super::load::ConfigError;
 use super::routing::{self, RouteName};
 use super::source::Origin;
-use super::{Config, Relay, Role, shape};
+use super::{Config, Inbound, Relay, Role, shape};
+use crate::model::address::Address;
 
 type Rule = fn(&Config) -> Option<String>;
 
@@ -47,9 +48,16 @@ fn public_url(config: &Config) -> Option<String> {
 }
 
 fn inbound(config: &Config) -> Option<String> {
-    let address = &config.inbound.address;
+    let Inbound { address, abuse } = &config.inbound;
     let sound = address.is_empty() || address.parse::<std::net::SocketAddr>().is_ok();
-    (!sound).then(|| format!("inbound.address = {address:?}: expected IP:PORT, as in 0.0.0.0:25, or nothing"))
+    if !sound {
+        return Some(format!("inbound.address = {address:?}: expected IP:PORT, as in 0.0.0.0:25, or nothing"));
+    }
+    if let Some((bad, error)) = abuse.iter().find_map(|text| Some((text, Address::parse(text).err()?))) {
+        return Some(format!("inbound.abuse: {bad:?}: {error}"));
+    }
+    (address.is_empty() && !abuse.is_empty())
+        .then(|| "inbound.abuse is given, and inbound.address is empty: nobody would hear it".to_owned())
 }
 
 fn workers(config: &Config) -> Option<String> {

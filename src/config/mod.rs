@@ -82,6 +82,8 @@ pub struct Http {
 pub struct Inbound {
     /// Where reports about our mail come in; empty: nowhere.
     pub address: String,
+    /// Addresses that complaints come to, as they are registered with feedback loops.
+    pub abuse: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use crate::model::message::Message;
 use crate::recent::Recent;
 use crate::store::secrets::RETURN_ADDRESSES;
 use crate::store::{Store, StoreError};
-use crate::wire::token::{Purpose, Seal, Token};
+use crate::wire::token::{Seal, Token};
 
 /// How long it is remembered whether a domain has a return path.
 const REMEMBERED: Duration = Duration::from_secs(4);
@@ -71,7 +71,7 @@ impl ReturnPath {
     pub fn address(&self, message: Id, recipient: Option<i64>) -> Option<Address> {
         // A place too high to be named is found by its address.
         let recipient = recipient.and_then(|place| u16::try_from(place).ok()).filter(|place| *place != u16::MAX);
-        let local_part = self.seal.local_part(Token { purpose: Purpose::Bounce, message, recipient });
+        let local_part = self.seal.local_part(Token { message, recipient });
         Address::parse(&format!("{local_part}@{}", self.domain)).ok()
     }
 }
@@ -95,7 +95,7 @@ mod tests {
         {
             let address = path.address(message, place).expect("an address");
             assert_eq!(address.domain(), "send.example.com");
-            let token = Token { purpose: Purpose::Bounce, message, recipient: named };
+            let token = Token { message, recipient: named };
             assert_eq!(path.seal.read(address.local_part()), Some(token));
         }
     }

@@ -1,6 +1,6 @@
 //! Return addresses: the local part of an address of ours that says, in a way nobody else can make up, which message it is about.
 //!
-//! `b+` (bounces) or `c+` (complaints) and 48 characters: message, recipient and a code over both (HMAC-SHA-256, 96 bits), in base 32.
+//! `b+` and 48 characters: message, recipient and a code over both (HMAC-SHA-256, 96 bits), in base 32.
 //! Mail systems may change the case of a local part, so case says nothing; any other change of one character is refused.
 
 use aws_lc_rs::{constant_time, hmac};
@@ -16,27 +16,12 @@ const TOKEN: usize = 16 + 2 + CODE;
 const CHARACTERS: usize = TOKEN / 5 * 8;
 /// Stands for all recipients.
 const ALL: u16 = u16::MAX;
-
-/// What comes back to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Bounce,
-    Complaint,
-}
-
-impl Purpose {
-    fn letter(self) -> char {
-        match self {
-            Self::Bounce => 'b',
-            Self::Complaint => 'c',
-        }
-    }
-}
+/// Stands before the `+`, and is part of what the code is over: the secret may come to seal other things.
+const LETTER: &str = "b";
 
 /// What a return address says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    pub purpose: Purpose,
     pub message: Id,
     /// The recipient's place in the message; `None`: any of them, since they share one transaction.
     pub recipient: Option<u16>,
@@ -57,27 +42,25 @@ impl Seal {
         let mut bytes = [0; TOKEN];
         bytes[..16].copy_from_slice(&token.message.0);
         bytes[16..18].copy_from_slice(&token.recipient.unwrap_or(ALL).to_be_bytes());
-        let code = self.code(token.purpose, &bytes[..18]);
+        let code = self.code(&bytes[..18]);
         bytes[18..].copy_from_slice(&code);
-        format!("{}+{}", token.purpose.letter(), encode(&bytes))
+        format!("{LETTER}+{}", encode(&bytes))
     }
 
     /// What a local part says; `None`: it is none that we made.
     pub fn read(&self, local_part: &str) -> Option<Token> {
         let (letter, text) = local_part.split_once('+')?;
-        let purpose =
-            [Purpose::Bounce, Purpose::Complaint].into_iter().find(|p| letter.eq_ignore_ascii_case(&p.letter().to_string()))?;
-        let bytes = decode(text)?;
+        let bytes = decode(text).filter(|_| letter.eq_ignore_ascii_case(LETTER))?;
         let (said, code) = bytes.split_at(18);
-        constant_time::verify_slices_are_equal(&self.code(purpose, said), code).ok()?;
+        constant_time::verify_slices_are_equal(&self.code(said), code).ok()?;
         let (message, recipient) = said.split_at(16);
         let recipient = u16::from_be_bytes(recipient.try_into().ok()?);
-        Some(Token { purpose, message: Id::from_slice(message).ok()?, recipient: (recipient != ALL).then_some(recipient) })
+        Some(Token { message: Id::from_slice(message).ok()?, recipient: (recipient != ALL).then_some(recipient) })
     }
 
-    fn code(&self, purpose: Purpose, said: &[u8]) -> [u8; CODE] {
+    fn code(&self, said: &[u8]) -> [u8; CODE] {
         let mut context = hmac::Context::with_key(&self.0);
-        context.update(&[purpose.letter() as u8]);
+        context.update(LETTER.as_bytes());
         context.update(said);
         let mut code = [0; CODE];
         code.copy_from_slice(&context.sign().as_ref()[..CODE]);
@@ -117,14 +100,14 @@ fn decode(text: &str) -> Option<[u8; TOKEN]> {
 mod tests {
     use super::*;
 
-    fn token(purpose: Purpose, recipient: Option<u16>) -> Token {
-        Token { purpose, message: "01jd5kqk0f7p8r9s0tvwxyz123".parse().unwrap(), recipient }
+    fn token(recipient: Option<u16>) -> Token {
+        Token { message: "01jd5kqk0f7p8r9s0tvwxyz123".parse().unwrap(), recipient }
     }
 
     #[test]
     fn a_token_reads_back_in_any_case() {
         let seal = Seal::new(b"secret");
-        for token in [token(Purpose::Bounce, Some(7)), token(Purpose::Bounce, None), token(Purpose::Complaint, Some(0))] {
+        for token in [token(Some(7)), token(None), token(Some(0))] {
             let text = seal.local_part(token);
             assert_eq!(text.len(), 50);
             assert_eq!(seal.read(&text), Some(token));
@@ -135,7 +118,7 @@ mod tests {
     #[test]
     fn every_change_of_one_character_is_refused() {
         let seal = Seal::new(b"secret");
-        let text = seal.local_part(token(Purpose::Bounce, Some(7)));
+        let text = seal.local_part(token(Some(7)));
         for place in 0..text.len() {
             for other in (b' '..=b'~').map(char::from) {
                 let mut changed: Vec<char> = text.chars().collect();

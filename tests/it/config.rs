@@ -119,6 +119,8 @@ fn what_makes_no_sense_is_refused() {
         ("delivery.retry.schedule=[]", "delivery.retry.schedule"),
         ("delivery.dns.trust_anchor=anchor.key", "delivery.dns.dnssec is false"),
         ("delivery.dns.timeout=0s", "delivery.dns.timeout"),
+        (r#"inbound.abuse=["abuse"]"#, "inbound.abuse: \"abuse\": there is no @"),
+        (r#"inbound.abuse=["abuse@example.com"]"#, "inbound.address is empty"),
         (r#"delivery.shape=[{"match": "*", "recipients_per_message": 500}]"#, "delivery.shape 1 (\"*\"): recipients_per_message"),
         (r#"delivery.shape=[{"match": "example.net"}]"#, "\"example.net\" is not a match such as mx:*.example.net"),
         (r#"delivery.shape=[{"match": "*", "conections": 5}]"#, "did you mean connections?"),

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use posthouse::config::Config;
+use posthouse::config::units::ByteSize;
 use posthouse::delivery::bounce::classify;
 use posthouse::door::inbound::{Inbound, listener};
 use posthouse::id::Id;
@@ -15,13 +17,23 @@ use posthouse::store::claim::Lane;
 use posthouse::store::secrets::RETURN_ADDRESSES;
 use posthouse::store::settle::{Settled, Settlement};
 use posthouse::store::suppressions;
-use posthouse::wire::token::{Purpose, Seal, Token};
+use posthouse::wire::token::{Seal, Token};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::door::House;
 use crate::support::nouns;
 use crate::support::smtp::Client;
 use crate::support::stores::on_every_engine;
+
+/// Where loops send complaints.
+pub const ABUSE: &str = "abuse@example.test";
+
+fn config() -> Config {
+    let mut config = Config::defaults();
+    config.smtp.hostname = "mx.example.test".to_owned();
+    config.inbound.abuse = vec![ABUSE.to_owned()];
+    config
+}
 
 /// An inbound listener over a store.
 pub struct Desk {
@@ -39,8 +51,12 @@ impl Desk {
 
     /// One whose listener is changed in this.
     pub async fn with(store: &Store, change: impl FnOnce(Inbound) -> Inbound) -> Self {
+        Self::by(&config(), store, change).await
+    }
+
+    async fn by(config: &Config, store: &Store, change: impl FnOnce(Inbound) -> Inbound) -> Self {
         let team = store.create_team("returns").await.unwrap().id;
-        let inbound = change(Inbound::open("mx.example.test", store.clone(), Arc::new(classify)).await.unwrap());
+        let inbound = change(Inbound::open(config, store.clone(), Arc::new(classify)).await.unwrap());
         let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.unwrap());
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, shutdown) = (socket.local_addr().unwrap(), Shutdown::default());
@@ -71,8 +87,8 @@ impl Desk {
         message
     }
 
-    fn address_of(&self, purpose: Purpose, message: Id, recipient: Option<u16>) -> String {
-        format!("{}@return.example.test", self.seal.local_part(Token { purpose, message, recipient }))
+    fn address_of(&self, message: Id, recipient: Option<u16>) -> String {
+        format!("{}@return.example.test", self.seal.local_part(Token { message, recipient }))
     }
 
     async fn client(&self) -> Client<TcpStream> {
@@ -81,21 +97,32 @@ impl Desk {
         client
     }
 
-    /// Hands in a report; the reply to its dot.
+    /// Hands in a report that encloses nothing; the reply to its dot.
     async fn report(&self, to: &str, machine: &str, kind: &str) -> String {
+        self.enclosing(to, machine, kind, "").await
+    }
+
+    /// Hands in a report that encloses a message; the reply to its dot.
+    async fn enclosing(&self, to: &str, machine: &str, kind: &str, message: &str) -> String {
         let mut client = self.client().await;
         client.expect("MAIL FROM:<>", "250 ").await;
         client.expect(&format!("RCPT TO:<{to}>"), "250 ").await;
         client.expect("DATA", "354 ").await;
         let text = format!(
             "From: MAILER-DAEMON@far.test\nMIME-Version: 1.0\nContent-Type: multipart/report; boundary=b\n\n--b\n\nSorry.\n\n--b\n\
-             Content-Type: {kind}\n\n{machine}\n--b--\n."
+             Content-Type: {kind}\n\n{machine}\n--b\nContent-Type: message/rfc822\n\n{message}\n--b--\n."
         );
         client.say(&text.replace('\n', "\r\n")).await
     }
 
     pub async fn delivery(&self, to: &str, fields: &str) -> String {
         self.report(to, &format!("Reporting-MTA: dns; mx.far.test\n\n{fields}\n"), "message/delivery-status").await
+    }
+
+    /// A reader's complaint, with fields besides those that all have, about a message that is enclosed.
+    pub async fn complaint(&self, to: &str, fields: &str, message: &str) -> String {
+        let machine = format!("Feedback-Type: abuse\nUser-Agent: Loop/1\nVersion: 1\n{fields}");
+        self.enclosing(to, &machine, "message/feedback-report", message).await
     }
 
     async fn states(&self, id: Id) -> Vec<RecipientState> {
@@ -106,6 +133,11 @@ impl Desk {
     async fn news(&self, id: Id) -> Vec<Event> {
         let events = self.store.events(id).await.unwrap();
         events.into_iter().filter(|event| event.kind != EventKind::Sent).collect()
+    }
+
+    /// The addresses that are suppressed after a complaint.
+    pub async fn complained(&self) -> Vec<String> {
+        self.suppressions().await.into_iter().filter(|s| s.reason == "complaint").map(|s| s.address).collect()
     }
 
     async fn suppressions(&self) -> Vec<Suppression> {
@@ -121,7 +153,7 @@ fn a_bounce_that_comes_later_ends_the_recipient_and_suppresses_its_address_once(
     on_every_engine(|book| async move {
         let desk = Desk::open(&book.store).await;
         let id = desk.sent(&["a@example.test", "b@example.test"]).await;
-        let to = desk.address_of(Purpose::Bounce, id, None).to_uppercase();
+        let to = desk.address_of(id, None).to_uppercase();
         for _ in 0..2 {
             assert!(
                 desk.delivery(&to, GONE).await.starts_with("250 2.0.0 "),
@@ -146,7 +178,7 @@ fn what_is_said_of_us_suppresses_nobody_and_delivery_is_believed() {
     on_every_engine(|book| async move {
         let desk = Desk::open(&book.store).await;
         let id = desk.sent(&["a@example.test", "b@example.test"]).await;
-        let to = desk.address_of(Purpose::Bounce, id, None);
+        let to = desk.address_of(id, None);
         let both = "Final-Recipient: rfc822;a@example.test\nAction: failed\nStatus: 5.7.1\nDiagnostic-Code: smtp; 550 5.7.1 blocked using bl.test\n\n\
                     Final-Recipient: rfc822;forwarded@far.test\nOriginal-Recipient: rfc822;b@example.test\nAction: delivered\nStatus: 2.1.5";
         assert!(desk.delivery(&to, both).await.starts_with("250 "));
@@ -169,7 +201,7 @@ fn a_report_that_overtakes_the_settle_is_asked_to_come_again() {
         let desk = Desk::open(&book.store).await;
         let settlement = desk.claimed(&["b@example.test"]).await;
         let id = settlement.message;
-        let to = desk.address_of(Purpose::Bounce, id, Some(0));
+        let to = desk.address_of(id, Some(0));
         assert!(desk.delivery(&to, GONE).await.starts_with("451 4.3.0 "));
         assert_eq!(desk.states(id).await, [RecipientState::Queued]);
         assert_eq!(desk.store.settle(settlement).await, Ok(0));
@@ -205,25 +237,63 @@ fn a_complaint_suppresses_who_complained() {
     on_every_engine(|book| async move {
         let desk = Desk::open(&book.store).await;
         let id = desk.sent(&["a@example.test", "b@example.test"]).await;
-        let abuse = "Feedback-Type: abuse\nUser-Agent: Loop/1\nVersion: 1\n";
         // Nobody is named, and several could be meant.
-        let all = desk.address_of(Purpose::Complaint, id, None);
-        assert!(desk.report(&all, abuse, "message/feedback-report").await.starts_with("250 "));
+        let all = desk.address_of(id, None);
+        assert!(desk.complaint(&all, "", "").await.starts_with("250 "));
         assert_eq!(desk.news(id).await, []);
-        let one = desk.address_of(Purpose::Complaint, id, Some(0));
+        let one = desk.address_of(id, Some(0));
         for _ in 0..2 {
-            assert!(desk.report(&one, abuse, "message/feedback-report").await.starts_with("250 "));
+            assert!(desk.complaint(&one, "", "").await.starts_with("250 "));
         }
-        let named = format!("{abuse}Original-Rcpt-To: <b@example.test>\n");
-        assert!(desk.report(&all, &named, "message/feedback-report").await.starts_with("250 "));
+        assert!(desk.complaint(&all, "Original-Rcpt-To: <b@example.test>\n", "").await.starts_with("250 "));
         let told: Vec<_> = desk.news(id).await.into_iter().map(|event| (event.kind, event.recipient)).collect();
         assert_eq!(told, [(EventKind::Complained, Some(0)), (EventKind::Complained, Some(1))]);
-        let suppressed: Vec<_> = desk.suppressions().await.into_iter().map(|s| (s.address, s.reason)).collect();
-        let complaint = |address: &str| (address.to_owned(), "complaint".to_owned());
-        assert_eq!(suppressed, [complaint("a@example.test"), complaint("b@example.test")]);
-        // Who reads complaints is told no deliveries.
-        assert!(desk.delivery(&one, GONE).await.starts_with("250 "));
-        assert_eq!(desk.states(id).await, [RecipientState::Sent; 2]);
+        assert_eq!(desk.complained().await, ["a@example.test", "b@example.test"]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn a_complaint_at_the_abuse_address_is_about_the_message_whose_reverse_path_it_quotes() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test", "c@example.test"]).await;
+        let [one, two] = [Some(0), Some(1)].map(|place| desk.address_of(id, place));
+        let forged = two.replacen("+0", "+1", 1);
+        let told_by = |path: &str| format!("Original-Mail-From: <{path}>\n");
+        let returned = |path: &str| format!("Return-Path: <{path}>\nFrom: <us@example.test>\n\nHello.");
+        for (fields, message) in [
+            (String::new(), String::new()),
+            (told_by(&forged), returned("us@example.test")),
+            ("Original-Rcpt-To: <a@example.test>\n".to_owned(), returned(&forged)),
+            (String::new(), format!("Subject: x\n\nReturn-Path: <{one}>\n")),
+        ] {
+            assert!(desk.complaint(ABUSE, &fields, &message).await.starts_with("250 "));
+        }
+        assert!(desk.delivery(ABUSE, &format!("{}{GONE}", told_by(&two))).await.starts_with("250 "));
+        assert_eq!((desk.news(id).await, desk.complained().await), (vec![], vec![]), "what quotes nothing of ours");
+        assert_eq!(desk.states(id).await, [RecipientState::Sent; 3]);
+
+        assert!(desk.complaint("Abuse@EXAMPLE.test", &told_by(&one), "").await.starts_with("250 "));
+        assert_eq!(desk.complained().await, ["a@example.test"]);
+        assert!(desk.complaint(ABUSE, &told_by("us@example.test"), &returned(&two)).await.starts_with("250 "));
+        let told: Vec<_> = desk.news(id).await.into_iter().map(|event| (event.kind, event.recipient)).collect();
+        assert_eq!(told, [(EventKind::Complained, Some(0)), (EventKind::Complained, Some(1))]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn a_bounce_that_returns_a_large_message_whole_is_read() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["a@example.test", "b@example.test"]).await;
+        let line = format!("{}\n", "x".repeat(99));
+        let message = format!("Subject: large\n\n{}", line.repeat(5 * (1 << 20) / line.len()));
+        let machine = format!("Reporting-MTA: dns; mx.far.test\n\n{GONE}\n");
+        let reply = desk.enclosing(&desk.address_of(id, None), &machine, "message/delivery-status", &message).await;
+        assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+        assert_eq!(desk.states(id).await, [RecipientState::Sent, RecipientState::Bounced]);
         desk.shutdown.begin();
     });
 }
@@ -233,7 +303,7 @@ fn what_reports_nothing_of_ours_changes_nothing() {
     on_every_engine(|book| async move {
         let desk = Desk::open(&book.store).await;
         let id = desk.sent(&["a@example.test", "b@example.test"]).await;
-        let (all, first) = (desk.address_of(Purpose::Bounce, id, None), desk.address_of(Purpose::Bounce, id, Some(0)));
+        let (all, first) = (desk.address_of(id, None), desk.address_of(id, Some(0)));
         let stranger = GONE.replace("B@Example.test", "stranger@example.test");
         assert!(desk.delivery(&all, &stranger).await.starts_with("250 "), "not one of its recipients");
         assert!(desk.delivery(&first, GONE).await.starts_with("250 "), "the token is another recipient's");
@@ -241,7 +311,7 @@ fn what_reports_nothing_of_ours_changes_nothing() {
             assert!(desk.delivery(&all, &GONE.replace("failed", silent)).await.starts_with("250 "));
         }
         assert!(desk.report(&all, "I am on holiday.\n", "text/plain").await.starts_with("250 "));
-        let unknown = desk.address_of(Purpose::Bounce, Id([7; 16]), None);
+        let unknown = desk.address_of(Id([7; 16]), None);
         assert!(desk.delivery(&unknown, GONE).await.starts_with("250 "), "no longer kept");
         assert_eq!(desk.states(id).await, [RecipientState::Sent; 2]);
         assert_eq!((desk.news(id).await, desk.suppressions().await), (vec![], vec![]));
@@ -252,9 +322,12 @@ fn what_reports_nothing_of_ours_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_listener_takes_only_our_addresses_and_only_so_much() {
     let house = House::new().await;
-    let desk = Desk::open(&house.store).await;
-    let good = desk.address_of(Purpose::Bounce, Id([1; 16]), None);
-    let mut client = desk.client().await;
+    let mut config = config();
+    config.smtp.max_message_size = ByteSize(0);
+    let desk = Desk::by(&config, &house.store, |inbound| inbound).await;
+    let good = desk.address_of(Id([1; 16]), None);
+    let mut client = Client::greeted(desk.address).await;
+    assert!(client.say("EHLO mx.far.test").await.contains("250-SIZE 1048576\n"), "a report, and nothing that it returns");
     client.expect("RCPT TO:<x@y.test>", "503 5.5.1").await;
     client.expect("MAIL FROM:<anyone@far.test> SIZE=2000000", "552 5.3.4").await;
     client.expect("MAIL FROM:<anyone@far.test> SIZE=1000 BODY=8BITMIME", "250 2.1.0").await;
@@ -270,12 +343,19 @@ async fn the_listener_takes_only_our_addresses_and_only_so_much() {
     client.expect("AUTH PLAIN AGEAYg==", "502 5.5.1").await;
     client.expect(&format!("RCPT TO:<{good}>"), "250 2.1.5").await;
     client.expect("DATA", "354 ").await;
-    client.send("x".repeat(1 << 20)).await;
-    client.expect("\r\n.", "552 5.3.4").await;
+    client.send("x".repeat((1 << 20) - 2)).await;
+    client.expect("\r\n.", "250 2.0.0").await;
     client.expect("RSET", "250 ").await;
     client.expect("NOOP", "250 ").await;
     client.expect("QUIT", "221 ").await;
     assert_eq!(client.rest().await, "");
+
+    let mut endless = desk.client().await;
+    endless.expect("MAIL FROM:<>", "250 ").await;
+    endless.expect(&format!("RCPT TO:<{good}>"), "250 ").await;
+    endless.expect("DATA", "354 ").await;
+    endless.send("x".repeat((1 << 20) + 1)).await;
+    assert!(endless.rest().await.starts_with("552 5.3.4 "), "what is longer than was said is not read to its end");
 
     let mut rude = desk.client().await;
     for _ in 0..20 {

@@ -11,7 +11,7 @@ use crate::delivery::verp::ReturnPath;
 use crate::heavy;
 use crate::mime::parts::Reach;
 use crate::model::address::Address;
-use crate::model::envelope::{DsnNotify, ForwardPath};
+use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 
@@ -171,7 +171,8 @@ impl Goes<'_> {
             eight_bit: self.stamped.eight_bit,
             utf8: self.stamped.utf8 || self.paths.iter().any(|path| path.address.needs_smtputf8()),
             notify: self.notify,
-            ret: message.ret,
+            // What comes back to us tells all we ask by its report, and may be large.
+            ret: if self.notify.is_some() { Some(DsnRet::Headers) } else { message.ret },
             envid: message.envid.as_deref(),
         }
     }

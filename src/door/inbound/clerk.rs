@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::door::inbound::Inbound;
+use crate::door::inbound::addressee::Addressee;
 use crate::mime::report::Report;
 use crate::mime::report::complaint::Complaint;
 use crate::mime::report::delivery::{Action, DeliveryReport, RecipientReport};
@@ -13,7 +14,7 @@ use crate::notices::letter as told;
 use crate::store::StoreError;
 use crate::store::accept::Acceptance;
 use crate::store::returns::{News, Recorded, Returned};
-use crate::wire::token::{Purpose, Token};
+use crate::wire::token::Token;
 
 /// What became of a message that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +26,14 @@ pub enum Entered {
 }
 
 impl Inbound {
-    /// Enters what `message`, sent to the addresses of `tokens`, reports.
-    pub(super) async fn enter(&self, tokens: &[Token], message: &[u8], peer: IpAddr) -> Entered {
+    /// Enters what `message` reports to these.
+    pub(super) async fn enter(&self, addressees: &[Addressee], message: &[u8], peer: IpAddr) -> Entered {
         let Some(report) = Report::read(message) else {
             tracing::debug!(%peer, "what came back is no report; ignored");
             return Entered::Taken;
         };
-        for token in tokens {
-            match self.enter_one(*token, &report).await {
+        for token in self.concerned(addressees, &report) {
+            match self.enter_one(token, &report).await {
                 Ok(Recorded::Written(recipients)) => {
                     tracing::info!(%peer, message = %token.message, recipients, "a report was entered");
                 }
@@ -46,14 +47,27 @@ impl Inbound {
         Entered::Taken
     }
 
+    /// Which messages it is about: those that its addresses name. A complaint that comes to an abuse address has the address in what it
+    /// tells of the message; where that is none of ours, anyone may have made it up, and it is about nothing.
+    fn concerned(&self, addressees: &[Addressee], report: &Report) -> Vec<Token> {
+        let told = match report {
+            Report::Complaint(complaint) => complaint.reverse_paths.iter().find_map(|path| self.terms.addresses.token(path)),
+            Report::Delivery(_) => None,
+        };
+        let token = |addressee: &Addressee| match addressee {
+            Addressee::Return(token) => Some(*token),
+            Addressee::Abuse => told,
+        };
+        addressees.iter().filter_map(token).collect()
+    }
+
     async fn enter_one(&self, token: Token, report: &Report) -> Result<Recorded, StoreError> {
         // Mail that is no longer kept has no news.
         let Some(listed) = self.store.message(None, token.message).await? else { return Ok(Recorded::Written(0)) };
         let named = |r: &&Recipient| token.recipient.is_none_or(|place| r.index == i64::from(place));
         let recipients: Vec<&Recipient> = listed.recipients.iter().filter(named).collect();
         let mut returned = match report {
-            Report::Delivery(report) if token.purpose == Purpose::Bounce => self.deliveries(report, &recipients),
-            Report::Delivery(_) => Vec::new(),
+            Report::Delivery(report) => self.deliveries(report, &recipients),
             Report::Complaint(complaint) => complaints(complaint, &recipients),
         };
         if returned.is_empty() {

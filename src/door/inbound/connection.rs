@@ -22,7 +22,7 @@ const WHOLE: Duration = Duration::from_secs(600);
 
 /// Serves a connection to its end.
 pub async fn serve(inbound: Inbound, stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
-    let session = Session::new(inbound.hostname.clone(), inbound.seal.clone(), inbound.offers_tls());
+    let session = Session::new(inbound.terms.clone(), inbound.offers_tls());
     let connection = Connection { inbound, wire: Wire::Clear(stream), session, peer, ends: Instant::now() + WHOLE };
     if let Err(error) = connection.converse(&shutdown).await {
         tracing::debug!(%peer, %error, "inbound connection lost");
@@ -46,8 +46,8 @@ impl Connection {
                     self.write().await?;
                     return self.wire.shutdown().await;
                 }
-                Step::Enter(tokens, message) => {
-                    let entered = self.inbound.enter(&tokens, &message, self.peer).await;
+                Step::Enter(addressees, message) => {
+                    let entered = self.inbound.enter(&addressees, &message, self.peer).await;
                     self.session.entered(entered == Entered::Taken);
                 }
                 Step::StartTls => {

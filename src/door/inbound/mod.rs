@@ -1,13 +1,16 @@
-//! The inbound listener: what comes back about our mail. It takes bounces and complaints at the return addresses that we made, and
-//! nothing else; it offers STARTTLS with the house's certificate, and neither AUTH nor a way on.
+//! The inbound listener: what comes back about our mail. It takes bounces and complaints at the return addresses that we made, complaints
+//! at the addresses that feedback loops know, and nothing else; it offers STARTTLS with the house's certificate, and neither AUTH nor a way on.
 
+mod addressee;
 mod clerk;
 mod connection;
+mod data;
 pub mod listener;
 mod session;
 
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::door::smtp::limits::Limits;
 use crate::door::smtp::tls::Certificates;
 use crate::model::bounce::BounceClass;
@@ -16,6 +19,8 @@ use crate::notices::Postmaster;
 use crate::store::secrets::RETURN_ADDRESSES;
 use crate::store::{Store, StoreError};
 use crate::wire::token::Seal;
+use addressee::Addresses;
+use session::Terms;
 
 /// Gives a reply its class, by the rules in force.
 pub type Classify = Arc<dyn Fn(&Reply) -> BounceClass + Send + Sync>;
@@ -23,12 +28,13 @@ pub type Classify = Arc<dyn Fn(&Reply) -> BounceClass + Send + Sync>;
 /// Connections at once, in all and from one address; loopback addresses count in the total only.
 const CONNECTIONS: usize = 200;
 const CONNECTIONS_PER_ADDRESS: usize = 20;
+/// Octets of a report besides the message that it returns.
+const REPORT: u64 = 1 << 20;
 
 /// What the listener needs of the house.
 #[derive(Clone)]
 pub struct Inbound {
-    hostname: Arc<str>,
-    seal: Seal,
+    terms: Arc<Terms>,
     store: Store,
     classify: Classify,
     limits: Limits,
@@ -39,11 +45,17 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// A listener that calls itself `hostname`; reads, or makes, the secret of the return addresses.
-    pub async fn open(hostname: &str, store: Store, classify: Classify) -> Result<Self, StoreError> {
+    /// A listener by the configuration; reads, or makes, the secret of the return addresses.
+    pub async fn open(config: &Config, store: Store, classify: Classify) -> Result<Self, StoreError> {
         let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await?);
+        let terms = Terms {
+            hostname: config.smtp.hostname.clone(),
+            addresses: Addresses::new(seal, &config.inbound.abuse),
+            // Whoever returns our largest message whole may have encoded it anew on its way.
+            octets: config.smtp.max_message_size.0.saturating_mul(2).saturating_add(REPORT),
+        };
         let limits = Limits::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
-        Ok(Self { hostname: hostname.into(), seal, store, classify, limits, postmaster: None, certificates: None })
+        Ok(Self { terms: Arc::new(terms), store, classify, limits, postmaster: None, certificates: None })
     }
 
     /// With somebody to tell senders of what comes back.

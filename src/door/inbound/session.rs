@@ -1,74 +1,73 @@
-//! The inbound session: bytes in, replies out. No I/O, no clock, no store. The limits are small and fixed, since what comes here is.
+//! The inbound session: bytes in, replies out. No I/O, no clock, no store. The limits are small and fixed, since what is said here is.
 
 use std::sync::Arc;
 
 use bytes::{Buf as _, BytesMut};
 
+use crate::door::inbound::addressee::{Addressee, Addresses};
+use crate::door::inbound::data::Data;
 use crate::wire::command::{Command, MailFrom, RcptTo};
-use crate::wire::dot::DotReader;
 use crate::wire::line::{self, Line};
 use crate::wire::reply::Reply;
-use crate::wire::token::{Seal, Token};
 
 /// Octets of a command line.
 const LINE: usize = 2048;
-/// Octets of one message.
-const MESSAGE: usize = 1 << 20;
 /// Addresses of one message.
 const RECIPIENTS: usize = 10;
 /// Errors of one connection, and commands of any kind.
 const ERRORS: usize = 20;
 const COMMANDS: usize = 2000;
+const TOO_LARGE: &str = "no message of ours comes back so large";
 
 /// What the driver does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     Read,
-    /// A whole message for these addresses; [`Session::entered`] answers.
-    Enter(Vec<Token>, Vec<u8>),
+    /// A message for these, its beginning when it is long; [`Session::entered`] answers.
+    Enter(Vec<Addressee>, Vec<u8>),
     /// Write what waits, lay TLS over the connection, and go on with [`Session::secured`].
     StartTls,
     /// Write what waits, and close.
     Close,
 }
 
+/// What is taken, of all connections alike.
+#[derive(Debug)]
+pub struct Terms {
+    /// As this system calls itself.
+    pub hostname: String,
+    pub addresses: Addresses,
+    /// Of one message, at most.
+    pub octets: u64,
+}
+
 /// One connection's conversation.
 #[derive(Debug)]
 pub struct Session {
-    hostname: Arc<str>,
-    seal: Seal,
+    terms: Arc<Terms>,
     inbound: BytesMut,
     outbound: BytesMut,
     offers_tls: bool,
     greeted: bool,
-    transaction: Option<Vec<Token>>,
+    transaction: Option<Vec<Addressee>>,
     data: Option<Data>,
     errors: usize,
     commands: usize,
     closed: bool,
 }
 
-/// A message on its way in.
-#[derive(Debug, Default)]
-struct Data {
-    reader: DotReader,
-    octets: Vec<u8>,
-    too_large: bool,
-}
-
 impl Session {
     /// A session that begins with the greeting.
-    pub fn new(hostname: Arc<str>, seal: Seal, offers_tls: bool) -> Self {
-        let greeting = Reply::new(220, None, format!("{hostname} ESMTP Posthouse; reports only"));
-        let mut session = Self::silent(hostname, seal, offers_tls);
+    pub fn new(terms: Arc<Terms>, offers_tls: bool) -> Self {
+        let greeting = Reply::new(220, None, format!("{} ESMTP Posthouse; reports only", terms.hostname));
+        let mut session = Self::silent(terms, offers_tls);
         greeting.write(&mut session.outbound);
         session
     }
 
-    fn silent(hostname: Arc<str>, seal: Seal, offers_tls: bool) -> Self {
+    fn silent(terms: Arc<Terms>, offers_tls: bool) -> Self {
         Self {
-            hostname,
-            seal,
+            terms,
             inbound: BytesMut::new(),
             outbound: BytesMut::new(),
             offers_tls,
@@ -83,7 +82,7 @@ impl Session {
 
     /// After the handshake of [`Step::StartTls`]: of the conversation in the clear only what it has cost is known (RFC 3207 section 4.2).
     pub fn secured(self) -> Self {
-        Self { errors: self.errors, commands: self.commands, ..Self::silent(self.hostname, self.seal, false) }
+        Self { errors: self.errors, commands: self.commands, ..Self::silent(self.terms, false) }
     }
 
     /// Takes bytes read from the peer.
@@ -186,13 +185,13 @@ impl Session {
         let reply = match extended {
             true => {
                 let reply = Reply::new(250, None, "ENHANCEDSTATUSCODES")
-                    .remark(&*self.hostname)
+                    .remark(self.terms.hostname.clone())
                     .remark("PIPELINING")
-                    .remark(format!("SIZE {MESSAGE}"))
+                    .remark(format!("SIZE {}", self.terms.octets))
                     .remark("8BITMIME");
                 if self.offers_tls { reply.remark("STARTTLS") } else { reply }
             }
-            false => Reply::new(250, None, self.hostname.to_string()),
+            false => Reply::new(250, None, self.terms.hostname.clone()),
         };
         reply.write(&mut self.outbound);
     }
@@ -213,21 +212,21 @@ impl Session {
         if !self.greeted || self.transaction.is_some() {
             return self.fail(503, "5.5.1", "MAIL comes after EHLO, and once");
         }
-        if mail.parameters.size.is_some_and(|size| size > MESSAGE as u64) {
-            return self.fail(552, "5.3.4", "a report is not so large");
+        if mail.parameters.size.is_some_and(|size| size > self.terms.octets) {
+            return self.fail(552, "5.3.4", TOO_LARGE);
         }
         self.transaction = Some(Vec::new());
         self.say(250, "2.1.0", "Ok");
     }
 
     fn rcpt(&mut self, rcpt: &RcptTo) {
-        let token = self.seal.read(rcpt.forward_path.local_part());
-        match (&mut self.transaction, token) {
+        let addressee = self.terms.addresses.addressee(&rcpt.forward_path);
+        match (&mut self.transaction, addressee) {
             (None, _) => self.fail(503, "5.5.1", "MAIL first"),
             (Some(_), None) => self.no_such_address(),
-            (Some(tokens), Some(_)) if tokens.len() == RECIPIENTS => self.fail(452, "4.5.3", "too many recipients"),
-            (Some(tokens), Some(token)) => {
-                tokens.push(token);
+            (Some(known), Some(_)) if known.len() == RECIPIENTS => self.fail(452, "4.5.3", "too many recipients"),
+            (Some(known), Some(addressee)) => {
+                known.push(addressee);
                 self.say(250, "2.1.5", "Ok");
             }
         }
@@ -239,7 +238,7 @@ impl Session {
 
     fn data(&mut self) {
         match &self.transaction {
-            Some(tokens) if !tokens.is_empty() => {
+            Some(addressees) if !addressees.is_empty() => {
                 self.data = Some(Data::default());
                 Reply::new(354, None, "go ahead").write(&mut self.outbound);
             }
@@ -249,24 +248,17 @@ impl Session {
 
     fn read_data(&mut self) -> Option<Step> {
         let data = self.data.as_mut()?;
-        let Data { reader, octets, too_large } = data;
-        let progress = reader.read(&self.inbound, |piece| {
-            *too_large |= octets.len() + piece.len() > MESSAGE;
-            if !*too_large {
-                octets.extend_from_slice(piece);
-            }
-        });
+        let progress = data.read(&self.inbound);
         self.inbound.advance(progress.used);
+        if data.octets() > self.terms.octets {
+            self.end(552, "5.3.4", TOO_LARGE);
+            return None;
+        }
         if !progress.ended {
             return Some(Step::Read);
         }
-        let data = self.data.take()?;
-        let tokens = self.transaction.take().unwrap_or_default();
-        if data.too_large {
-            self.fail(552, "5.3.4", "a report is not so large");
-            return None;
-        }
-        Some(Step::Enter(tokens, data.octets))
+        let message = self.data.take()?.into_kept();
+        Some(Step::Enter(self.transaction.take().unwrap_or_default(), message))
     }
 
     fn say(&mut self, code: u16, enhanced: &'static str, text: &'static str) {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use posthouse::clock::Timestamp;
 use posthouse::model::domain::{DomainStatus, Look};
+use posthouse::model::envelope::DsnRet;
+use posthouse::model::event::EventKind;
 use posthouse::model::message::Message;
+use posthouse::model::status::MessageStatus;
 use posthouse::store::secrets::RETURN_ADDRESSES;
-use posthouse::wire::token::{Purpose, Seal, Token};
+use posthouse::wire::token::{Seal, Token};
 
 use super::*;
-use crate::returns::{Desk, GONE};
+use crate::returns::{ABUSE, Desk, GONE};
 use crate::support::dns::{Dns, Records};
 use crate::support::stores::on_every_engine;
 
@@ -44,8 +47,11 @@ async fn mail_line(store: &Store, sink: &Sink, team: Id, to: &[&str], change: im
 
 /// What the reverse-path of a MAIL line says.
 fn token(seal: &Seal, line: &str) -> Option<Token> {
-    let path = line.strip_prefix("MAIL FROM:<")?.split_once('>')?.0;
-    seal.read(path.strip_suffix("@send.example.test")?)
+    seal.read(reverse_path(line).strip_suffix("@send.example.test")?)
+}
+
+fn reverse_path(line: &str) -> &str {
+    line.strip_prefix("MAIL FROM:<").and_then(|rest| rest.split_once('>')).expect("a path").0
 }
 
 /// Sends to b@example.test by `config`; what is reported to the reverse-path then ends the recipient.
@@ -53,21 +59,24 @@ async fn a_report_ends_the_recipient(store: &Store, sink: &Sink, config: &Config
     let team = team_of(store, "example.test", true).await;
     let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.expect("a secret"));
     let engine = Running::start(store, &heard(config.clone()), clock);
-    let (id, line) = mail_line(store, sink, team, &["b@example.test"], |m| m.envid = Some("E1".to_owned())).await;
-    assert_eq!(token(&seal, &line), Some(Token { purpose: Purpose::Bounce, message: id, recipient: Some(0) }), "{line}");
-    assert!(line.ends_with(" ENVID=E1"), "{line}");
+    let (id, line) = mail_line(store, sink, team, &["b@example.test"], |m| {
+        (m.envid, m.ret) = (Some("E1".to_owned()), Some(DsnRet::Full));
+    })
+    .await;
+    assert_eq!(token(&seal, &line), Some(Token { message: id, recipient: Some(0) }), "{line}");
+    assert!(line.ends_with(" RET=HDRS ENVID=E1"), "what comes to us need not be whole: {line}");
     let asked = sink.received().remove(0).rcpt;
     assert_eq!(asked, [format!("RCPT TO:<b@example.test> NOTIFY={notify}")]);
     until("it has left", || async { !states(store, id).await[0].is_open() }).await;
 
-    let path = line.strip_prefix("MAIL FROM:<").and_then(|rest| rest.split_once('>')).expect("a path").0;
     let desk = Desk::open(store).await;
-    assert!(desk.delivery(path, GONE).await.starts_with("250 "));
+    assert!(desk.delivery(reverse_path(&line), GONE).await.starts_with("250 "));
     assert_eq!(states(store, id).await, [RecipientState::Bounced]);
     desk.shutdown.begin();
 
     let (id, line) = mail_line(store, sink, team, &["c@example.test", "d@example.test"], |_| ()).await;
-    assert_eq!(token(&seal, &line), Some(Token { purpose: Purpose::Bounce, message: id, recipient: None }), "they share it");
+    assert_eq!(token(&seal, &line), Some(Token { message: id, recipient: None }), "they share it");
+    assert!(line.contains(" RET=HDRS"), "nor when nobody said: {line}");
     engine.stop().await;
 }
 
@@ -86,6 +95,34 @@ fn what_goes_directly_returns_to_us() {
         let records = Records::default().mx("example.test", 10, "mx.example.test").address("mx.example.test", direct::here(1));
         let dns = Dns::start(records).await;
         a_report_ends_the_recipient(&book.store, &sink, &direct::config(&dns, &sink), &book.clock, "FAILURE").await;
+    });
+}
+
+#[test]
+fn a_reader_of_what_went_directly_complains_by_way_of_a_feedback_loop() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::willing().await);
+        let records = Records::default().mx("example.test", 10, "mx.example.test").address("mx.example.test", direct::here(1));
+        let dns = Dns::start(records).await;
+        let team = team_of(store, "example.test", true).await;
+        let engine = Running::start(store, &heard(direct::config(&dns, &sink)), &book.clock);
+        let (id, line) = mail_line(store, &sink, team, &["b@example.test"], |_| ()).await;
+        until("it was delivered", || async { states(store, id).await == [RecipientState::Delivered] }).await;
+        engine.stop().await;
+
+        // As the provider keeps it: on top the path it came by, its reader's name taken out.
+        let content = String::from_utf8(sink.received().remove(0).content).expect("text").replace("\r\n", "\n");
+        let kept = format!("Return-Path: <{}>\n{content}", reverse_path(&line));
+        let desk = Desk::open(store).await;
+        assert!(desk.complaint(ABUSE, "Original-Rcpt-To: <redacted@example.test>\n", &kept).await.starts_with("250 "));
+        desk.shutdown.begin();
+        let events = store.events(id).await.expect("read");
+        let last = events.last().expect("an event");
+        assert_eq!((last.kind, last.recipient, &last.detail["complaint"]), (EventKind::Complained, Some(0), &"abuse".into()));
+        let listed = store.message(None, id).await.expect("read").expect("there");
+        assert_eq!(listed.status, Some(MessageStatus::Complained));
+        let suppression = store.suppression(team, "b@example.test").await.expect("read").expect("one");
+        assert_eq!((suppression.reason.as_str(), suppression.message), ("complaint", Some(id)));
     });
 }
 
