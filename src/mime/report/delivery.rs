@@ -6,8 +6,6 @@ use crate::model::outcome::Reply;
 /// What a mail system says became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryReport {
-    /// `Original-Envelope-Id` (RFC 3461 section 4.4), as it came.
-    pub envelope_id: Option<String>,
     /// The name of the system that reports, without its type.
     pub reporting_mta: Option<String>,
     /// At least one.
@@ -61,12 +59,12 @@ impl DeliveryReport {
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let groups = groups::of(bytes);
         let recipients: Vec<_> = groups.iter().filter_map(recipient).collect();
-        let whole = |name: &str| groups.iter().find_map(|group| group.value(name));
-        let reporting_mta = whole("Reporting-MTA").map(|mta| match mta.split_once(';') {
+        let reporter = groups.iter().find_map(|group| group.value("Reporting-MTA"));
+        let reporting_mta = reporter.map(|mta| match mta.split_once(';') {
             Some((_, name)) => name.trim().to_owned(),
             None => mta,
         });
-        (!recipients.is_empty()).then(|| Self { envelope_id: whole("Original-Envelope-Id"), reporting_mta, recipients })
+        (!recipients.is_empty()).then_some(Self { reporting_mta, recipients })
     }
 }
 
