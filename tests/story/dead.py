@@ -1,0 +1,108 @@
+"""Endpoints that never answer beside one that does: it is told in time, the memory stays as it is, and mail goes on as without them."""
+import asyncio
+import datetime
+import re
+import time
+from pathlib import Path
+
+from blackbox.cases import require
+from blackbox.machine import free_port, wait_for
+from blackbox.post import Mail, Post
+from scene import PEOPLE, WITHIN, house
+
+BURST = 300  # mails as fast as they are taken, for the pace
+PER_SECOND = 10  # then, for a while
+STEADY, MORE_FOR_EACH = 10, 0.05  # seconds of it: so many, and so many more for each endpoint
+IN_TIME = 2.0  # seconds from an event to its receipt, of 99 in 100
+GROWS_AT_MOST = 32 << 20  # octets
+PACE_AT_LEAST = 0.5  # of that without endpoints: machines are noisy, and what is measured is printed
+
+
+class Silence:
+    """What came to the endpoints that never answer."""
+
+    def __init__(self):
+        self.came = self.open = self.open_at_most = 0
+
+    async def listen(self, port):
+        await asyncio.get_running_loop().create_server(lambda: Silent(self), "127.0.0.1", port, backlog=1024)
+
+
+class Silent(asyncio.Protocol):
+    """Takes a request and says nothing, until the other end has had enough."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def connection_made(self, _transport):
+        self.seen.came += 1
+        self.seen.open += 1
+        self.seen.open_at_most = max(self.seen.open_at_most, self.seen.open)
+
+    def connection_lost(self, _error):
+        self.seen.open -= 1
+
+
+def dead(store, count, seed):
+    with house("alone", store) as here:
+        alone = pace(here, f"alone-{seed}")
+    with house("dead", store) as here:
+        port, silence = free_port(), Silence()
+        here.at.run(silence.listen(port))
+        for number in range(count):
+            here.webhook(f"http://127.0.0.1:{port}/{number}")
+        here.webhook(here.receiver.endpoint("good"))
+        beside = pace(here, f"beside-{seed}")
+        began, grown = memory(here), steadily(here, f"steady-{seed}", STEADY + count * MORE_FOR_EACH)
+        late = lateness(here.receiver.of("good"))
+        wrong = [f"the 99th of a hundred came after {percentile(late, 99):.2f} s" if percentile(late, 99) > IN_TIME else None,
+                 f"the memory grew by {grown >> 20} MiB" if grown > GROWS_AT_MOST else None,
+                 f"mail went at {beside / alone:.2f} of its pace" if beside < PACE_AT_LEAST * alone else None,
+                 None if silence.came >= count else f"only {silence.came} requests came to {count} endpoints: this proves nothing"]
+        return require(wrong, f"{count} silent endpoints: {len(late)} events came to the other after {percentile(late, 50) * 1000:.0f} ms (p50), "
+                              f"{percentile(late, 99) * 1000:.0f} ms (p99); {silence.came} requests to the silent, {silence.open_at_most} at once; memory "
+                              f"{began >> 20} MiB and {grown / (1 << 20):+.0f}; {beside:.0f} mails/s, {alone:.0f} without endpoints")
+
+
+def pace(here, name):
+    """Mails a second, from the first handed in to the last that arrived."""
+    mails = [Mail(f"{name}-{n}", (f"reader{n}@{PEOPLE}",)) for n in range(BURST)]
+    began = time.monotonic()
+    with Post(here.gateway.port, mails) as post:
+        post.finish()
+    here.at.drain(here.gateway, {copy for mail in mails for copy in mail.copies()}, WITHIN)
+    return BURST / (max(delivery.at for delivery in here.host.book.deliveries) - began)
+
+
+def steadily(here, name, seconds):
+    """Sends at an even pace for so long, and waits for the good endpoint; by how many octets the memory grew."""
+    began = memory(here)
+    mails = [Mail(f"{name}-{n}", (f"reader{n}@{PEOPLE}",)) for n in range(int(PER_SECOND * seconds))]
+    with Post(here.gateway.port, mails, clients=2, per_second=PER_SECOND) as post:
+        post.finish(seconds + WITHIN)
+        ids = len(post.ids)
+    wait_for(lambda: told(here) >= BURST + ids, WITHIN, "the good endpoint to be told of each mail")
+    return memory(here) - began
+
+
+def told(here):
+    return len({receipt.event["data"]["id"] for receipt in here.receiver.of("good")})
+
+
+def memory(here):
+    """Octets that it has now."""
+    status = Path(f"/proc/{here.gateway.process.pid}/status").read_text()
+    return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.M).group(1)) << 10
+
+
+def lateness(receipts):
+    """Seconds from each event to its first receipt."""
+    first = {}
+    for receipt in receipts:
+        first.setdefault(receipt.event["id"], receipt)
+    return [r.at - datetime.datetime.fromisoformat(r.event["created_at"]).timestamp() for r in first.values()]
+
+
+def percentile(values, share):
+    """The smallest that so many of a hundred do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
