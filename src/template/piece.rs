@@ -92,7 +92,7 @@ mod tests {
             let text = flood.repeat((1 << 20) / flood.len());
             let began = std::time::Instant::now();
             let pieces = of(&text).count();
-            assert!(pieces <= 1 && began.elapsed() < std::time::Duration::from_secs(2), "{flood}: {pieces}");
+            assert!(pieces <= 1 && began.elapsed() < std::time::Duration::from_secs(10), "{flood}: {pieces}");
         }
     }
 

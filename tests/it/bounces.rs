@@ -15,8 +15,8 @@ use posthouse::model::outcome::{RecipientState, Reply};
 use posthouse::store::suppressions;
 
 use crate::support::door::House;
-use crate::support::nouns;
 use crate::support::sink::{Act, Script, Sink, Turn};
+use crate::support::{IN_TIME, nouns};
 
 const REPLIES: &str = include_str!("../corpus/replies.tsv");
 
@@ -104,7 +104,7 @@ async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
             let listed = house.store.message(None, id).await.unwrap().unwrap();
             listed.recipients[0].state == RecipientState::Bounced
         };
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + IN_TIME;
         while !bounced().await {
             assert!(std::time::Instant::now() < deadline, "{to} does not bounce");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -119,7 +119,7 @@ async fn a_bounce_in_the_dialogue_is_the_next_submissions_verdict_at_the_dot() {
         Some("550 5.1.1 <gone@example.test>: Recipient address rejected: User unknown")
     );
     house.shutdown.begin();
-    house.shutdown.finished(Duration::from_secs(10)).await;
+    house.shutdown.finished(IN_TIME).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,7 +130,7 @@ async fn what_is_only_acted_out_suppresses_nobody() {
     let acceptance = nouns::acceptance(house.team, &["bounced@sandbox.test"]);
     let id = acceptance.message.id;
     house.store.accept(acceptance).await.unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + IN_TIME;
     while house.store.message(None, id).await.unwrap().unwrap().recipients[0].state != RecipientState::Bounced {
         assert!(std::time::Instant::now() < deadline, "it does not bounce");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -138,5 +138,5 @@ async fn what_is_only_acted_out_suppresses_nobody() {
     assert_eq!(house.store.events(id).await.unwrap()[0].detail["class"], "bad_mailbox");
     assert_eq!(house.store.suppressions(house.team, &suppressions::Filter::default(), "", 0, 10).await.unwrap(), []);
     house.shutdown.begin();
-    house.shutdown.finished(Duration::from_secs(10)).await;
+    house.shutdown.finished(IN_TIME).await;
 }

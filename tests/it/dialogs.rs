@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,13 +14,11 @@ use posthouse::store::{Location, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use crate::support::IN_TIME;
 use crate::support::dialog::{Dialog, Piece, Step, matches, unescape};
 use crate::support::dialog_house::House;
 use crate::support::dialog_talk::{Behind, Talk};
 use crate::support::postgres::Cluster;
-
-/// How long a server may take to end after its last connection.
-const END: Duration = Duration::from_secs(20);
 
 fn dialogs() -> Vec<Dialog> {
     let dialogs = Dialog::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogs"));
@@ -116,7 +113,7 @@ async fn over_a_pipe(dialog: &Dialog, house: &House) -> Result<(), String> {
     let served = tokio::spawn(connection::serve(Arc::new(house.door()), theirs, house.peer(), shutdown.clone()));
     let server = Behind { shutdown, connector: house.connector(), address: None };
     let held = hold(dialog, house, Talk::over(ours, server)).await;
-    timeout(END, served)
+    timeout(IN_TIME, served)
         .await
         .map_err(|_| format!("{}: the connection does not end", dialog.name))?
         .expect("the driver does not panic");
@@ -133,7 +130,7 @@ async fn with_a_server(dialog: &Dialog, house: &House) -> Result<(), String> {
     let behind = Behind { shutdown: shutdown.clone(), connector: house.connector(), address: Some(address) };
     let held = hold(dialog, house, Talk::over(stream, behind)).await;
     shutdown.begin();
-    timeout(END, server)
+    timeout(IN_TIME, server)
         .await
         .map_err(|_| format!("{}: the server does not end", dialog.name))?
         .expect("the server does not panic");

@@ -13,6 +13,7 @@ use posthouse::model::domain::{Domain, DomainStanding, DomainStatus, ReturnLabel
 use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 
+use crate::support::IN_TIME;
 use crate::support::dns::{Dns, Fault, Records};
 use crate::support::program::Program;
 use crate::support::stores::on_every_engine;
@@ -135,7 +136,7 @@ fn the_watch_finds_what_is_due_and_gives_a_domain_up_only_after_days() {
         let dns = Dns::start(zone.clone()).await;
         let (watch, shutdown) = (watch(store, &dns, &clock), Shutdown::default());
         let task = shutdown.spawn(watch.clone().run(shutdown.clone()));
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + IN_TIME;
         while now(store, &domain).await.status != DomainStatus::Verified {
             assert!(tokio::time::Instant::now() < deadline, "waited in vain for the watch");
             tokio::time::sleep(Duration::from_millis(5)).await;

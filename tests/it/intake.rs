@@ -22,6 +22,7 @@ use posthouse::store::Store;
 use posthouse::store::keys::NewKey;
 use posthouse::store::read::{Filter, Listed};
 
+use crate::support::IN_TIME;
 use crate::support::nouns::address;
 use crate::support::stores::{Book, on_every_engine};
 
@@ -176,7 +177,7 @@ fn a_refusal_is_on_record_for_the_owner_of_the_key() {
         assert_eq!(house.offer(&["r@c.test"], &format!("X-Krafter-Foo: 1\n{PLAIN}")).await, Err(Code::ForbiddenHeader));
         // Its write shares the next commit.
         house.offer(&["r@c.test"], PLAIN).await.unwrap();
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + IN_TIME;
         let on_record = loop {
             let found = house.store.refusals(house.key.team, 10).await.unwrap();
             if !found.is_empty() || tokio::time::Instant::now() > deadline {

@@ -34,9 +34,9 @@ use crate::support::mutate::{Chance, mutated};
 /// Inputs for each target when nothing else is asked for.
 const DOSE: u64 = 2_000;
 /// What one input may take, in a build without optimisation on a busy machine.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_secs(10);
 /// What is taken for a loop without an end.
-const FOR_EVER: Duration = Duration::from_secs(10);
+const FOR_EVER: Duration = Duration::from_secs(60);
 const REACH: Reach = Reach { depth: 100, parts: 10_000 };
 
 /// Feeds `target` the seeds as they are, then mutated.

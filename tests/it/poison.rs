@@ -9,6 +9,7 @@ use posthouse::store::operate::QueueAction;
 use posthouse::store::{Location, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::IN_TIME;
 use crate::support::nouns::acceptance;
 use crate::support::program::Program;
 use crate::support::server::Server;
@@ -40,7 +41,7 @@ async fn killed(server: &mut Server, done: impl AsyncFn() -> bool) -> bool {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await.expect("something happens")
+    tokio::time::timeout(IN_TIME, waiting).await.expect("something happens")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
+use crate::support::IN_TIME;
 use crate::support::postgres::Cluster;
 use crate::support::program::{Program, Ran};
 use crate::support::server::Server;
@@ -227,7 +228,7 @@ fn certificates_are_read_again_on_sighup() {
     let loaded = || server.log().matches("certificate loaded").count();
     assert_eq!(loaded(), 1, "{}", server.log());
     server.signal(Signal::HUP);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + IN_TIME;
     while loaded() < 2 {
         assert!(Instant::now() < deadline, "{}", server.log());
         program.run(&["ready", "--set", &address]).answer();
@@ -252,7 +253,7 @@ fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
     let program = Program::new();
     let path = program.dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+    socket.set_read_timeout(Some(IN_TIME)).expect("a deadline");
     let told = || {
         let mut buffer = [0u8; 64];
         let octets = socket.recv(&mut buffer).expect("a word in time");

@@ -10,9 +10,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::returns::Desk;
+use crate::support::IN_TIME;
 use crate::support::door::{House, rules, until};
 use crate::support::smtp::{Client, auth_plain};
 use crate::support::tls::{secure, shown, trusting};
+
+/// Whoever waits for a handshake waits for ten seconds.
+const BEFORE_A_HANDSHAKE_ENDS: Duration = Duration::from_secs(9);
 
 /// A client that has said STARTTLS and is under TLS.
 async fn start_tls(mut client: Client<TcpStream>, connector: &TlsConnector) -> Client<TlsStream<TcpStream>> {
@@ -136,7 +140,7 @@ async fn plain_text_at_the_implicit_port_is_closed_at_once() {
     let address = house.listen(&door, rules(ListenerTls::Implicit)).await;
     let mut client = Client::connect(address).await;
     client.send("EHLO client.test\r\n").await;
-    let rest = tokio::time::timeout(Duration::from_secs(5), client.rest()).await.expect("closed within 5 seconds");
+    let rest = tokio::time::timeout(BEFORE_A_HANDSHAKE_ENDS, client.rest()).await.expect("closed at once");
     assert!(!rest.contains("250"), "{rest}");
 }
 
@@ -175,7 +179,7 @@ async fn who_is_turned_away_under_tls_and_does_not_shake_hands_is_closed_soon() 
             assert_eq!(client.rest().await, "");
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), all).await.expect("closed within 5 seconds");
+    tokio::time::timeout(BEFORE_A_HANDSHAKE_ENDS, all).await.expect("closed soon");
     assert!(door.limits.farewell().is_some(), "turns are given back");
 }
 
@@ -189,7 +193,7 @@ async fn a_new_pair_is_taken_under_handshakes_and_a_broken_one_is_not() {
     let second = pair.renew();
     let both = [first.clone(), second.clone()];
     let (mut seen, mut handshakes) = (first.clone(), 0);
-    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let end = std::time::Instant::now() + IN_TIME;
     while seen != second {
         assert!(std::time::Instant::now() < end, "the new pair is not in use after {handshakes} handshakes");
         // A client of its own each time: one that resumes its session is not shown the certificate again.
@@ -254,7 +258,7 @@ async fn a_handshake_that_drips_is_given_up() {
         if stream.write_all(&[octet]).await.is_err() {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "still open");
+        assert!(begun.elapsed() < IN_TIME, "still open");
         let mut end = [0; 1];
         let closed = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut end)).await;
         if closed.is_ok() {

@@ -27,8 +27,8 @@ use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 use posthouse::store::accept::Acceptance;
 
-use crate::support::nouns;
 use crate::support::sink::Sink;
+use crate::support::{IN_TIME, nouns};
 
 fn config(sink: &Sink) -> Config {
     let mut config = Config::defaults();
@@ -63,7 +63,7 @@ impl Running {
     /// As SIGTERM does it.
     async fn stop(self) {
         self.shutdown.begin();
-        self.shutdown.finished(Duration::from_secs(20)).await;
+        self.shutdown.finished(IN_TIME).await;
         self.task.await.expect("the engine ends in order");
     }
 }
@@ -103,14 +103,14 @@ async fn states(store: &Store, id: Id) -> Vec<RecipientState> {
     recipients(store, id).await.into_iter().map(|r| r.state).collect()
 }
 
-/// Waits until `holds`, looking again and again, for at most 20 seconds.
+/// Waits until `holds`, looking again and again.
 async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let waiting = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), waiting).await.is_ok(), "waited in vain: {what}");
+    assert!(tokio::time::timeout(IN_TIME, waiting).await.is_ok(), "waited in vain: {what}");
 }
 
 async fn until_all(store: &Store, ids: &[Id], state: RecipientState) {

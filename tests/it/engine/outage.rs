@@ -28,7 +28,7 @@ fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
     let location = Location::Postgres(cluster.database());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let slow = Script::on(|turn| (turn.verb() == ".").then(|| Act::Delay(Duration::from_millis(100))));
+        let slow = Script::on(|turn| (turn.verb() == ".").then(|| Act::Delay(Duration::from_millis(300))));
         let sink = Sink::start(slow).await;
         let one = Store::open(&location, Clock::System).await.expect("the book opens");
         let other = Store::open(&location, Clock::System).await.expect("the book opens");
@@ -48,6 +48,7 @@ fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
         tokio::time::sleep(AWAY).await;
         let meanwhile = sink.received().len() - before;
         cluster.restart();
+        // The sluggish one asks for its epoch every 12 s, in vain while the database recovers: only then its part of the mail goes out.
         until_all(&one, &ids, RecipientState::Sent).await;
         // Both live on, under the epochs that they had.
         assert_eq!((one.renew_epoch(1).await, other.renew_epoch(2).await), (Ok(true), Ok(true)));

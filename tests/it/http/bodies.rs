@@ -10,9 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::House;
-
-/// A deadline for what should happen at once, on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::IN_TIME;
 
 /// A house that listens.
 struct Listening {
@@ -52,7 +50,7 @@ impl Drop for Listening {
 /// Everything until the peer ends the connection.
 async fn rest_of(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.expect("the connection ends").expect("an orderly end");
+    tokio::time::timeout(IN_TIME, stream.read_to_end(&mut answer)).await.expect("the connection ends").expect("an orderly end");
     String::from_utf8(answer).unwrap()
 }
 

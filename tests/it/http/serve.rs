@@ -10,9 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::{ELSEWHERE, House};
-
-/// A deadline for what should happen at once.
-const SOON: Duration = Duration::from_secs(10);
+use crate::support::IN_TIME;
 
 async fn start(house: &House) -> (TcpStream, Shutdown, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,7 +25,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut seen = String::new();
     while !seen.ends_with(end) {
         let mut buffer = [0; 4096];
-        let count = tokio::time::timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
+        let count = tokio::time::timeout(IN_TIME, stream.read(&mut buffer)).await.unwrap().unwrap();
         assert_ne!(count, 0, "closed after {seen:?}");
         seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
     }
@@ -77,7 +75,7 @@ async fn a_header_that_is_too_large_is_refused() {
     // The peer may close before it has read it all.
     let _ = stream.write_all(large.as_bytes()).await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.expect("closed");
+    let _ = tokio::time::timeout(IN_TIME, stream.read_to_end(&mut answer)).await.expect("closed");
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
@@ -89,8 +87,8 @@ async fn closing_ends_idle_connections_and_the_readiness() {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     read_until(&mut stream, "ok\n").await;
     shutdown.begin();
-    tokio::time::timeout(SOON, running).await.unwrap().unwrap();
+    tokio::time::timeout(IN_TIME, running).await.unwrap().unwrap();
     assert!(!house.context.readiness.is_announced());
-    assert_eq!(tokio::time::timeout(SOON, stream.read(&mut [0; 64])).await.unwrap().unwrap(), 0);
-    tokio::time::timeout(SOON, shutdown.finished(SOON)).await.unwrap();
+    assert_eq!(tokio::time::timeout(IN_TIME, stream.read(&mut [0; 64])).await.unwrap().unwrap(), 0);
+    tokio::time::timeout(IN_TIME, shutdown.finished(IN_TIME)).await.unwrap();
 }

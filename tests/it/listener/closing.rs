@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthouse::config::ListenerTls;
 
+use crate::support::IN_TIME;
 use crate::support::door::{House, rules, until};
 use crate::support::smtp::Client;
 
@@ -28,7 +29,7 @@ async fn closing_lets_a_message_finish_and_tells_the_others() {
     let rest = busy.rest().await;
     assert!(rest.starts_with("421 4.3.2 "), "{rest}");
     drop((idle, busy));
-    tokio::time::timeout(Duration::from_secs(10), house.shutdown.finished(Duration::from_secs(9))).await.expect("all is over");
+    tokio::time::timeout(IN_TIME, house.shutdown.finished(IN_TIME)).await.expect("all is over");
     assert_eq!(door.limits.open(), 0);
     until("the port is closed", || std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err()).await;
     assert_eq!(house.accepted().await, 1);

@@ -24,10 +24,8 @@ use posthouse::model::message::{Body, Recipient};
 use posthouse::model::outcome::{RecipientState, Reply};
 use posthouse::store::handover::Claim;
 
-use crate::support::nouns;
 use crate::support::sink::Sink;
-
-const PATIENCE: Duration = Duration::from_millis(300);
+use crate::support::{IN_TIME, nouns};
 
 fn config(sink: &Sink) -> Config {
     let mut config = Config::defaults();
@@ -37,21 +35,15 @@ fn config(sink: &Sink) -> Config {
     config
 }
 
-fn hasty() -> Deadlines {
-    Deadlines {
-        connect: PATIENCE,
-        command: PATIENCE,
-        handshake: PATIENCE,
-        data: PATIENCE,
-        block: Duration::from_secs(5),
-        dot: PATIENCE,
-        quit: PATIENCE,
-    }
+/// A courier that waits for no reply longer than `patience`.
+fn courier_with_patience(config: &Config, patience: Duration) -> Courier {
+    let deadlines = Deadlines { command: patience, data: patience, dot: patience, ..Deadlines::default() };
+    let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(deadlines), &Pace::default());
+    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64))
 }
 
 fn courier_with(config: &Config) -> Courier {
-    let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(hasty()), &Pace::default());
-    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64))
+    courier_with_patience(config, IN_TIME)
 }
 
 fn courier(sink: &Sink) -> Courier {

@@ -10,11 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::IN_TIME;
 use super::dialog_house::{BUDGET, House};
 use super::tls::secure;
-
-/// How long a server may take for one reply.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longer than a client may be silent after AUTH, and than a whole message may take.
 const IDLE: Duration = Duration::from_secs(301);
@@ -53,7 +51,7 @@ impl Wire<'_> {
     async fn send(&mut self, octets: &[u8]) {
         self.starts_tls = octets.starts_with(b"STARTTLS\r\n");
         // The server may have closed; what it said before that is still read.
-        let _ = timeout(PATIENCE, self.stream.write_all(octets)).await;
+        let _ = timeout(IN_TIME, self.stream.write_all(octets)).await;
         let _ = self.stream.flush().await;
     }
 
@@ -61,7 +59,7 @@ impl Wire<'_> {
     async fn secure(&mut self) -> Result<(), String> {
         let connector = self.server.connector.as_ref().ok_or("nobody here knows the server's certificate")?;
         let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        let secured = timeout(PATIENCE, secure(connector, stream)).await.map_err(|_| "the handshake takes too long")?;
+        let secured = timeout(IN_TIME, secure(connector, stream)).await.map_err(|_| "the handshake takes too long")?;
         self.stream = Box::new(secured.map_err(|why| format!("the handshake failed: {why}"))?);
         self.starts_tls = false;
         Ok(())
@@ -115,7 +113,7 @@ impl<'a> Talk<'a> {
             Self::Bytes(bytes) => &mut bytes.said,
             Self::Stream(Wire { stream, said, .. }) => {
                 while !said.windows(2).any(|pair| pair == b"\r\n") {
-                    match timeout(PATIENCE, stream.read_buf(said)).await {
+                    match timeout(IN_TIME, stream.read_buf(said)).await {
                         Err(_) => return Err("no reply came in time".into()),
                         Ok(Ok(0) | Err(_)) => break,
                         Ok(Ok(_)) => {}

@@ -23,6 +23,7 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::support::IN_TIME;
 use crate::support::smtp::Client;
 use crate::support::tls::Pair;
 
@@ -130,12 +131,12 @@ async fn make_key(store: &Store, team: Id, name: &str, rights: KeyRights) -> (Ap
     (store.create_key(new).await.expect("a key"), secret)
 }
 
-/// Waits until `holds`; fails the test after 20 seconds.
+/// Waits until `holds`; fails the test when it does not come to that.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + IN_TIME;
         while !holds() {
             assert!(Instant::now() < end, "{caller}: {what}");
             tokio::task::yield_now().await;

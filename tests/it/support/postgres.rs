@@ -91,7 +91,7 @@ impl Cluster {
     }
 
     fn wait_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let port = self.own.as_ref().map_or(5432, |o| o.port).to_string();
         let ready = || {
             let probe = ["-h", "127.0.0.1", "-p", &port, "-t", "1", "-q"];

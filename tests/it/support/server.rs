@@ -5,14 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::IN_TIME;
 use super::program::Program;
-
-/// How long anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -48,7 +46,7 @@ impl Server {
         let lines = lines_of(child.stdout.take().expect("standard output"));
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
         let mut server = Self { child: Some(child), pid, log, banner: String::new() };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + IN_TIME;
         while !server.banner.lines().any(|line| line.starts_with("swaks ") || line.contains("keys create")) {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => server.banner.push_str(&line),
@@ -106,7 +104,7 @@ impl Server {
         let mut child = self.child.take().expect("it runs");
         let (tell, ended) = mpsc::channel();
         std::thread::spawn(move || tell.send(child.wait()));
-        let status = ended.recv_timeout(PATIENCE).expect("the server ends in time").expect("our own child");
+        let status = ended.recv_timeout(IN_TIME).expect("the server ends in time").expect("our own child");
         Ended { status: status.code(), stderr: self.log() }
     }
 }

@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use super::IN_TIME;
+
 /// What the sink does instead of the ordinary.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -193,7 +195,7 @@ impl Sink {
         self.received()
     }
 
-    /// Waits until `holds`, for at most 20 seconds.
+    /// Waits until `holds`.
     pub async fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let waiting = async {
             loop {
@@ -204,7 +206,7 @@ impl Sink {
                 changed.await;
             }
         };
-        let in_time = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        let in_time = tokio::time::timeout(IN_TIME, waiting).await;
         assert!(in_time.is_ok(), "the sink waited for {what} in vain: {:?}", self.lines());
     }
 }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::IN_TIME;
+
 /// One connection, and what came over it and was not yet asked for.
 pub struct Client<S> {
     pub stream: S,
@@ -35,7 +37,7 @@ impl Client<TcpStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Speaks over `stream`. A reply that takes longer than 20 seconds fails the test.
     pub fn over(stream: S) -> Self {
-        Self { stream, unread: Vec::new(), deadline: Duration::from_secs(20) }
+        Self { stream, unread: Vec::new(), deadline: IN_TIME }
     }
 
     /// Has the patience that paused time asks for.
