@@ -17,6 +17,7 @@ pub mod submit;
 pub mod suppressions;
 pub mod teams;
 pub mod tls_report;
+pub mod unsubscribes;
 pub mod when;
 
 use std::ffi::{OsStr, OsString};
@@ -54,6 +55,9 @@ enum Verb {
     /// Addresses that mail is kept from: add, remove, list.
     #[command(subcommand)]
     Suppressions(suppressions::Verb),
+    /// Readers who wish no more broadcast mail: add, remove, list.
+    #[command(subcommand)]
+    Unsubscribes(unsubscribes::Verb),
     /// The queue: look at it, and lay hands on it.
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -119,6 +123,7 @@ impl Arguments {
             Verb::Teams(verb) => verb.run(&global),
             Verb::Domains(verb) => verb.run(&global),
             Verb::Suppressions(verb) => verb.run(&global),
+            Verb::Unsubscribes(verb) => verb.run(&global),
             Verb::Queue(verb) => verb.run(&global),
             Verb::TlsReport(report) => report.run(&global),
             Verb::Config(verb) => verb.run(&global),

@@ -30,6 +30,7 @@ use crate::delivery::route::direct::{Direct, Service};
 use crate::delivery::route::{Destination, Routes};
 use crate::delivery::runner::Runner;
 use crate::delivery::trial::Trials;
+use crate::delivery::wishes;
 use crate::model::hop::Hop;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Bounce, Outcome, Reply};
@@ -242,7 +243,18 @@ impl Dispatch {
         }
     }
 
-    fn conclude_all(&self, parcel: Parcel, fate: Fate, hop: Hop) {
+    /// Takes out of the parcel whose readers unsubscribed since it was accepted, and has them written down as rejected. An error is the fate
+    /// of all.
+    pub(super) async fn heed_wishes(&self, parcel: &mut Parcel) -> Result<(), Fate> {
+        if let Some(gone) = wishes::take_out(self.ledger.store(), &mut parcel.claim).await? {
+            let outcomes = vec![Outcome::Rejected(Reply::fault("unsubscribed")); gone.recipients.len()];
+            let settlement = settlement(&gone, outcomes);
+            self.settle(gone, settlement, false, parcel.place.clone(), None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn conclude_all(&self, parcel: Parcel, fate: Fate, hop: Hop) {
         let fates = vec![fate; parcel.claim.recipients.len()];
         self.conclude(parcel, fates.into(), hop);
     }

@@ -42,5 +42,6 @@ pub mod tenure;
 pub mod trial;
 pub mod turns;
 pub mod verp;
+mod wishes;
 
 pub use engine::Engine;

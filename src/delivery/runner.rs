@@ -53,8 +53,18 @@ impl Runner {
     }
 
     /// One attempt at a parcel. False: this runner has left the queue, and goes.
-    async fn attempt(&mut self, parcel: Parcel) -> bool {
+    async fn attempt(&mut self, mut parcel: Parcel) -> bool {
         let began = Instant::now();
+        if let Err(fate) = self.dispatch.heed_wishes(&mut parcel).await {
+            self.call(self.queue.done(&parcel, None, began));
+            let hop = parcel.hop(None, began.elapsed());
+            self.dispatch.conclude_all(parcel, fate, hop);
+            return true;
+        }
+        if parcel.claim.recipients.is_empty() {
+            self.call(self.queue.done(&parcel, None, began));
+            return true;
+        }
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
             false => {

@@ -7,7 +7,7 @@ use super::room::Taken;
 use super::{Inner, unwell};
 use crate::id::Id;
 use crate::model::refusal::{Code, Refusal};
-use crate::model::submission::{Receipt, Replay};
+use crate::model::submission::{LeftOut, Receipt, Replay};
 use crate::store::StoreError;
 use crate::store::accept::{Acceptance, Accepted};
 
@@ -70,5 +70,5 @@ impl Promise<'_> {
 /// The answer to a repeat: the first one's id.
 pub fn replay(id: Id, of: Replay, recipients: usize) -> Receipt {
     info!(message = %id, automatic = of.automatic, "a repeat of this message was not queued again");
-    Receipt { id, replay_of: Some(of), suppressed: Vec::new(), recipients, record: None }
+    Receipt { id, replay_of: Some(of), left_out: LeftOut::default(), recipients, record: None }
 }

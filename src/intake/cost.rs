@@ -32,6 +32,7 @@ fn four_kibibytes_are_read_judged_and_edited_within_the_budget() {
             limits: &case.limits,
             standing: case.standing,
             suppressed: Vec::new(),
+            unsubscribed: Vec::new(),
             template: None,
             usage: policy::Usage::default(),
         };

@@ -28,7 +28,9 @@ use crate::model::message::{Message, Source};
 use crate::model::refusal::{Code, Refusal};
 use crate::model::submission::{Receipt, Submission};
 use crate::model::template::StoredTemplate;
-use crate::policy::{self, Draft, Facts, Limits, domain, quota, sandbox, scope, size, suppression};
+use crate::model::unsubscribe::SCOPE;
+use crate::policy::{self, Barrier, Draft, Facts, Limits, barrier, domain, quota, sandbox, scope, size};
+use crate::store::barriers::Barriers;
 use crate::store::refusals::RefusalRecord;
 use crate::store::{Store, StoreError};
 use commit::{Fit, Promise};
@@ -145,7 +147,7 @@ impl Intake {
         verdict
     }
 
-    /// What can be said at RCPT to a strict key: suppressed, or not on the sandbox list. Other keys hear of it at the dot.
+    /// What can be said at RCPT to a strict key: suppressed, unsubscribed from all that the key sends, or not on the sandbox list. Other keys hear of it at the dot.
     pub async fn may_address(&self, key: &ApiKey, recipient: &Address) -> Result<(), Refusal> {
         if !key.rights.strict {
             return Ok(());
@@ -192,14 +194,14 @@ impl Inner {
         let place = self.counts.take(&submission.key, &self.limits, now);
         let facts = self.facts(&draft, &place, now).await?;
         let write_up = |ruling| heavy::run(submission.mime.len(), || self.write_up(submission, &draft, &facts, ruling));
-        let (acceptance, suppressed) = match policy::judge(&draft, &facts).and_then(write_up) {
+        let (acceptance, left_out) = match policy::judge(&draft, &facts).and_then(write_up) {
             Ok(written_up) => written_up,
             Err(refusal) => return self.repeated(submission, &draft, &facts, refusal).await.map(Judged::Repeat),
         };
         let receipt = Receipt {
             id: acceptance.message.id,
             replay_of: None,
-            suppressed,
+            left_out,
             recipients: submission.envelope.recipients.len(),
             record: Some(acceptance.message.clone()),
         };
@@ -221,8 +223,12 @@ impl Inner {
 
     async fn may_address(&self, key: &ApiKey, recipient: &Address) -> Result<(), Refusal> {
         sandbox::check(key, recipient, &self.limits)?;
-        let found = self.store.suppressed(key.team, vec![recipient.key()]).await.map_err(|fault| unwell(&fault))?;
-        found.first().map_or(Ok(()), |(_, reason)| Err(suppression::refusal(recipient, reason, 1)))
+        let found = self.store.barriers(key.team, vec![recipient.key()]).await.map_err(|fault| unwell(&fault))?;
+        let suppressed = found.suppressed.into_iter().next().map(|(_, reason)| Barrier::Suppressed(reason));
+        // Of a wish it is known here whether it counts only where all that the key sends is broadcast, and heeds wishes.
+        let heeds = key.only_stream() == Some(SCOPE) && !key.rights.may_ignore_unsubscribe;
+        let wish = found.unsubscribed.first().filter(|_| heeds).map(|_| Barrier::Unsubscribed);
+        suppressed.or(wish).map_or(Ok(()), |found| Err(barrier::refusal(recipient, &found, 1)))
     }
 
     /// Reads from the store what counts can't know by themselves; nothing where no limit is set.
@@ -247,9 +253,10 @@ impl Inner {
                 false => Ok(None),
             }
         };
-        let (standing, suppressed, template) =
-            tokio::try_join!(standing, self.store.suppressed(team, addresses), self.template(draft)).map_err(|f| unwell(&f))?;
-        Ok(Facts { now, limits: &self.limits, standing, suppressed, template, usage: place.usage })
+        let (standing, barriers, template) =
+            tokio::try_join!(standing, self.store.barriers(team, addresses), self.template(draft)).map_err(|f| unwell(&f))?;
+        let Barriers { suppressed, unsubscribed } = barriers;
+        Ok(Facts { now, limits: &self.limits, standing, suppressed, unsubscribed, template, usage: place.usage })
     }
 
     /// The template that the draft asks for; another team's is none.

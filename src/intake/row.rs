@@ -12,8 +12,10 @@ use crate::mime::edit::Edit;
 use crate::mime::text::{clipped, decode, printable};
 use crate::model::message::{Body, Message};
 use crate::model::refusal::Refusal;
-use crate::model::submission::Submission;
-use crate::policy::{Draft, Facts, Ruling, reserved};
+use crate::model::stream::Stream;
+use crate::model::submission::{LeftOut, Submission};
+use crate::model::unsubscribe::SCOPE;
+use crate::policy::{Barrier, Draft, Facts, Ruling, reserved};
 use crate::store::accept::{Acceptance, NewRecipient};
 
 /// Octets of a header value that the row keeps; the bytes keep all of it. To and Cc are kept whole, as they tell whom a message names.
@@ -27,7 +29,7 @@ impl Inner {
         draft: &Draft<'_>,
         facts: &Facts<'_>,
         ruling: Ruling,
-    ) -> Result<(Acceptance, Vec<String>), Refusal> {
+    ) -> Result<(Acceptance, LeftOut), Refusal> {
         let (id, now) = (self.ids.next(), facts.now);
         let message_id = match trace::said(&draft.fields, "Message-ID") {
             Some(field) => field.text(),
@@ -35,7 +37,7 @@ impl Inner {
         };
         // First, since it may decode the whole message: the edited copy is not there yet.
         let idempotency = self.idempotency(submission, draft, ruling.stream);
-        let edited = self.edited(submission, draft, id, &message_id, now);
+        let edited = self.edited(submission, draft, ruling.stream, id, &message_id, now);
         let Filled { body, subject } = match &facts.template {
             Some(template) => fill::filled(&submission.mime.replaced(edited), template, &draft.controls, &self.limits)?,
             None => Filled { body: submission.mime.replaced(edited), subject: draft.fields.text("Subject") },
@@ -44,16 +46,28 @@ impl Inner {
         let kept = Kept { id, message_id, subject, template, body: &body, at: now };
         let message = row(submission, draft, &ruling, kept);
         let recipients = recipients(submission, &ruling);
-        let out = recipients.iter().filter(|r| r.rejected.is_some()).map(|r| r.path.address.to_string()).collect();
+        let left_out = left_out(submission, &ruling);
         let quirks = quirks::of(submission, &draft.fields);
-        Ok((Acceptance { message: Arc::new(message), body, recipients, idempotency, quirks }, out))
+        Ok((Acceptance { message: Arc::new(message), body, recipients, idempotency, quirks }, left_out))
     }
 
     /// The bytes with our fields on top and what must go gone; every other byte as it came.
-    fn edited(&self, submission: &Submission, draft: &Draft<'_>, id: Id, message_id: &str, now: Timestamp) -> Vec<u8> {
+    fn edited(
+        &self,
+        submission: &Submission,
+        draft: &Draft<'_>,
+        stream: Stream,
+        id: Id,
+        message_id: &str,
+        now: Timestamp,
+    ) -> Vec<u8> {
         let fields = &draft.fields;
         let mut top = trace::received(&self.hostname, &submission.transport, id, now);
         let mut remove = reserved::removed(fields);
+        // Broadcast gets ours when it leaves, unless it keeps its own.
+        if stream == SCOPE && !draft.key.rights.own_unsubscribe {
+            remove.extend(reserved::ways_out(fields));
+        }
         if trace::said(fields, "Date").is_none() {
             top.push_str(&trace::date(now));
             remove.extend(trace::blank(fields, "Date"));
@@ -116,8 +130,7 @@ fn row(submission: &Submission, draft: &Draft<'_>, ruling: &Ruling, kept: Kept<'
 }
 
 fn recipients(submission: &Submission, ruling: &Ruling) -> Vec<NewRecipient> {
-    let reason =
-        |place: usize| ruling.without.iter().find(|(out, _)| *out == place).map(|(_, reason)| format!("suppressed: {reason}"));
+    let reason = |place: usize| ruling.without.iter().find(|(out, _)| *out == place).map(|(_, barrier)| barrier.to_string());
     let paths = submission.envelope.recipients.iter().enumerate();
     paths
         .map(|(place, path)| {
@@ -127,4 +140,16 @@ fn recipients(submission: &Submission, ruling: &Ruling) -> Vec<NewRecipient> {
             NewRecipient { path, rejected: reason(place) }
         })
         .collect()
+}
+
+fn left_out(submission: &Submission, ruling: &Ruling) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    for (place, barrier) in &ruling.without {
+        let list = match barrier {
+            Barrier::Suppressed(_) => &mut left_out.suppressed,
+            Barrier::Unsubscribed => &mut left_out.unsubscribed,
+        };
+        list.push(submission.envelope.recipients[*place].address.to_string());
+    }
+    left_out
 }

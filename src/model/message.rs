@@ -8,6 +8,7 @@ use crate::model::envelope::{DsnRet, ForwardPath};
 use crate::model::outcome::RecipientState;
 use crate::model::statistics::Day;
 use crate::model::stream::Stream;
+use crate::model::unsubscribe::SCOPE;
 
 /// The way a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +126,11 @@ impl Message {
     /// When it may be attempted first.
     pub fn due_from(&self) -> Timestamp {
         self.send_at.map_or(self.created_at, |at| at.max(self.created_at))
+    }
+
+    /// Whether it is kept from readers who unsubscribed.
+    pub fn heeds_wishes(&self) -> bool {
+        self.stream == SCOPE && !self.ignore_unsubscribe
     }
 
     /// The domain of the From mailbox: A-labels, lower case; empty when there is none.

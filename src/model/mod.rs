@@ -21,5 +21,6 @@ pub mod submission;
 pub mod suppression;
 pub mod team;
 pub mod template;
+pub mod unsubscribe;
 pub mod wait;
 pub mod webhook;

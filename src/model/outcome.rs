@@ -16,7 +16,7 @@ pub enum RecipientState {
     Delivered,
     Bounced,
     Failed,
-    /// Turned away at acceptance: suppressed, while others of the same message went.
+    /// Not sent, as mail is kept from it: found at acceptance, while others of the same message went, or before an attempt.
     Rejected,
     Cancelled,
 }
@@ -122,6 +122,8 @@ pub enum Outcome {
     Bounced(Bounce),
     /// Given up, with the last reply.
     Failed(Reply),
+    /// Not sent: mail is kept from it now, for the reason given.
+    Rejected(Reply),
     /// Not tried again before an operator releases it.
     Held(Reply),
     /// Not attempted after all: back into the queue as it was, no attempt counted.
@@ -140,13 +142,14 @@ impl Outcome {
             Self::Deferred { .. } | Self::Released | Self::PutOff { .. } => RecipientState::Queued,
             Self::Bounced(_) => RecipientState::Bounced,
             Self::Failed(_) => RecipientState::Failed,
+            Self::Rejected(_) => RecipientState::Rejected,
             Self::Held(_) => RecipientState::Held,
         }
     }
 
     /// Whether an attempt was made.
     pub fn is_attempt(&self) -> bool {
-        !matches!(self, Self::Released | Self::PutOff { .. })
+        !matches!(self, Self::Rejected(_) | Self::Released | Self::PutOff { .. })
     }
 
     /// When it is to be attempted next, when that has changed.
@@ -170,6 +173,7 @@ impl Outcome {
             Self::Deferred { .. } | Self::Held(_) => Some(EventKind::Deferred),
             Self::Bounced(_) => Some(EventKind::Bounced),
             Self::Failed(_) => Some(EventKind::Failed),
+            Self::Rejected(_) => Some(EventKind::Rejected),
             Self::Released | Self::PutOff { .. } => None,
         }
     }
@@ -177,7 +181,7 @@ impl Outcome {
     /// The reply that decided it.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Sent(r) | Self::Delivered(r) | Self::Failed(r) | Self::Held(r) => Some(r),
+            Self::Sent(r) | Self::Delivered(r) | Self::Failed(r) | Self::Rejected(r) | Self::Held(r) => Some(r),
             Self::Bounced(bounce) => Some(&bounce.reply),
             Self::Deferred { reply, .. } => Some(reply),
             Self::Released | Self::PutOff { .. } => None,

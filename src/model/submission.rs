@@ -44,12 +44,27 @@ pub struct Receipt {
     pub id: Id,
     /// Set when this repeats an earlier submission: nothing new was queued, and `id` is the first one's.
     pub replay_of: Option<Replay>,
-    /// Recipients left out because they are suppressed; each has a `rejected` event.
-    pub suppressed: Vec<String>,
-    /// Forward-paths offered, the suppressed ones included.
+    /// Recipients that mail is kept from; each has a `rejected` event.
+    pub left_out: LeftOut,
+    /// Forward-paths offered, those left out included.
     pub recipients: usize,
     /// The row as it was accepted now; a repeat has none, since the first one's may have changed.
     pub record: Option<Arc<Message>>,
+}
+
+/// Addresses as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    pub suppressed: Vec<String>,
+    /// From what was sent.
+    pub unsubscribed: Vec<String>,
+}
+
+impl LeftOut {
+    /// Whether it holds this address.
+    pub fn holds(&self, address: &str) -> bool {
+        self.suppressed.iter().chain(&self.unsubscribed).any(|other| other == address)
+    }
 }
 
 /// The earlier submission that this one repeats.

@@ -49,7 +49,7 @@ impl News<'_> {
     pub fn due(&self, patience: Patience) -> Option<Action> {
         let notify = self.recipient.path.notify?;
         match self.outcome {
-            Outcome::Bounced(_) | Outcome::Failed(_) => notify.failure.then_some(Action::Failed),
+            Outcome::Bounced(_) | Outcome::Failed(_) | Outcome::Rejected(_) => notify.failure.then_some(Action::Failed),
             Outcome::Sent(_) => (notify.success && !self.passed_on).then_some(Action::Relayed),
             Outcome::Delivered(_) => (notify.success && !self.passed_on).then_some(Action::Delivered),
             Outcome::Deferred { .. } | Outcome::PutOff { .. } => {

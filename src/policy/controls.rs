@@ -1,5 +1,6 @@
 //! The control fields, `X-Krafter-*`: read, checked, obeyed, and removed from the message.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::fmt::rfc2822;
@@ -49,7 +50,9 @@ fn suffix<'a>(field: &Field<'a>) -> Option<&'a str> {
 /// Refuses a control that this key may not use, and a template that the team has not.
 pub fn judge(draft: &Draft<'_>, facts: &Facts<'_>) -> Verdict {
     if draft.controls.ignore_unsubscribe && !draft.key.rights.may_ignore_unsubscribe {
-        let text = "X-Krafter-Ignore-Unsubscribe is not for this key; remove it, or use one made with --may-ignore-unsubscribe";
+        // Controls given apart are fields of a request.
+        let name = if matches!(draft.controls, Cow::Owned(_)) { "X-Krafter-Ignore-Unsubscribe" } else { "ignore_unsubscribe" };
+        let text = format!("{name} is not for this key; remove it, or use one made with may_ignore_unsubscribe");
         return Refusal::new(Code::ForbiddenHeader, text).into();
     }
     if let Some(template) = &draft.controls.template

@@ -62,6 +62,8 @@ pub struct Facts<'a> {
     pub standing: Option<DomainStanding>,
     /// Suppressed recipients: the address's comparable form, and the reason.
     pub suppressed: Vec<(String, String)>,
+    /// Recipients that wish no broadcast mail, in their comparable form.
+    pub unsubscribed: Vec<String>,
     /// The team's template that the message is to be made from; `None` when it asks for none, or there is none.
     pub template: Option<StoredTemplate>,
     pub usage: Usage,

@@ -2,6 +2,7 @@
 //!
 //! Reading a draft already refuses what can't be told apart (see [`draft`]); the rules then see typed values only.
 
+pub mod barrier;
 pub mod controls;
 pub mod domain;
 pub mod draft;
@@ -13,8 +14,8 @@ pub mod scope;
 pub mod sender;
 pub mod size;
 pub mod stream;
-pub mod suppression;
 
+pub use barrier::Barrier;
 pub use draft::Draft;
 pub use facts::{Facts, Limits, Usage};
 
@@ -28,8 +29,8 @@ pub enum Verdict {
     Pass,
     /// It travels on this stream.
     Travel(Stream),
-    /// It goes, but without these recipients: their places in the envelope, each with the reason.
-    Without(Vec<(usize, String)>),
+    /// It goes, but without these recipients: their places in the envelope, each with what keeps it from them.
+    Without(Vec<(usize, Barrier)>),
     Refuse(Refusal),
 }
 
@@ -43,8 +44,8 @@ impl From<Refusal> for Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruling {
     pub stream: Stream,
-    /// Places of recipients that are left out, each with the reason.
-    pub without: Vec<(usize, String)>,
+    /// Places of recipients that are left out, each with what keeps the message from them.
+    pub without: Vec<(usize, Barrier)>,
 }
 
 /// A rule: pure, so that it can be read and tested alone.
@@ -59,7 +60,7 @@ const RULES: [Rule; 9] = [
     stream::judge,
     sandbox::judge,
     domain::judge,
-    suppression::judge,
+    barrier::judge,
     quota::judge,
 ];
 

@@ -79,6 +79,12 @@ pub fn removed(fields: &Fields<'_>) -> Vec<usize> {
     fields.list.iter().enumerate().filter(|(place, field)| goes(*place, field)).map(|(place, _)| place).collect()
 }
 
+/// The places of fields by which a reader unsubscribes (RFC 2369 section 3.2, RFC 8058 section 3.1).
+pub fn ways_out<'f>(fields: &'f Fields<'_>) -> impl Iterator<Item = usize> + 'f {
+    let leads_out = |field: &Field<'_>| field.is("List-Unsubscribe") || field.is("List-Unsubscribe-Post");
+    fields.list.iter().enumerate().filter(move |(_, field)| leads_out(field)).map(|(place, _)| place)
+}
+
 fn is_single(field: &Field<'_>) -> bool {
     SINGLE.iter().any(|name| field.is(name))
 }

@@ -2,12 +2,17 @@
 
 use crate::model::message::Source;
 use crate::model::refusal::{Code, Refusal};
+use crate::model::stream::Stream;
 use crate::policy::{Draft, Facts, Verdict};
+
+/// The stream that is asked for, when one is.
+pub fn chosen(draft: &Draft<'_>) -> Option<Stream> {
+    draft.controls.stream.or(draft.login_stream).or(draft.key.only_stream())
+}
 
 /// Chooses the stream, and refuses one that the key may not use.
 pub fn judge(draft: &Draft<'_>, _facts: &Facts<'_>) -> Verdict {
-    let chosen = draft.controls.stream.or(draft.login_stream).or(draft.key.only_stream());
-    let Some(stream) = chosen else {
+    let Some(stream) = chosen(draft) else {
         let text = match draft.source {
             Source::Smtp => {
                 "say which stream: header X-Krafter-Stream: transactional (or broadcast), or user name apikey+transactional"

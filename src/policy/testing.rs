@@ -28,6 +28,7 @@ pub struct Case {
     pub limits: Limits,
     pub standing: Option<DomainStanding>,
     pub suppressed: Vec<(String, String)>,
+    pub unsubscribed: Vec<String>,
     pub usage: Usage,
 }
 
@@ -43,6 +44,7 @@ impl Case {
             limits: Limits { verified_domain: true, ..Limits::new(&Config::defaults()) },
             standing: Some(DomainStanding::Verified),
             suppressed: Vec::new(),
+            unsubscribed: Vec::new(),
             usage: Usage::default(),
         }
     }
@@ -95,6 +97,7 @@ impl Case {
             limits: &self.limits,
             standing: self.standing,
             suppressed: self.suppressed.clone(),
+            unsubscribed: self.unsubscribed.clone(),
             template: None,
             usage: self.usage,
         };

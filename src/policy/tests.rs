@@ -129,11 +129,34 @@ fn suppressed_recipients_are_left_out_while_others_remain() {
     let mut case = Case::new();
     case.recipients = vec!["r@c.test", "Gone@C.test", "s@c.test"];
     case.suppressed = vec![("gone@c.test".to_owned(), "bounce".to_owned())];
-    assert_eq!(case.judge("Subject: x").map(|r| r.without), Ok(vec![(1, "bounce".to_owned())]));
+    assert_eq!(case.judge("Subject: x").map(|r| r.without), Ok(vec![(1, Barrier::Suppressed("bounce".to_owned()))]));
     case.recipients = vec!["gone@c.test"];
     assert_eq!(case.refused("Subject: x"), Some(Code::RecipientSuppressed));
     case.suppressed = vec![("x@y.test".to_owned(), "manual".to_owned())];
     assert_eq!(case.judge("Subject: x").map(|r| r.without), Ok(Vec::new()));
+}
+
+#[test]
+fn a_wish_keeps_broadcast_away_and_nothing_else() {
+    let mut case = Case::new();
+    case.rights = KeyRights { may_ignore_unsubscribe: true, ..KeyRights::default() };
+    case.recipients = vec!["r@c.test", "Done@C.test", "gone@c.test"];
+    case.unsubscribed = vec!["done@c.test".to_owned(), "gone@c.test".to_owned()];
+    case.suppressed = vec![("gone@c.test".to_owned(), "bounce".to_owned())];
+    let suppressed = (2, Barrier::Suppressed("bounce".to_owned()));
+    let without = |case: &Case, header: &str| case.judge(header).map(|ruling| ruling.without);
+    let (broadcast, transactional) = ("X-Krafter-Stream: broadcast", "X-Krafter-Stream: transactional");
+    assert_eq!(without(&case, broadcast), Ok(vec![(1, Barrier::Unsubscribed), suppressed.clone()]));
+    assert_eq!(without(&case, transactional), Ok(vec![suppressed.clone()]));
+    let insistent = format!("{broadcast}\nX-Krafter-Ignore-Unsubscribe: yes");
+    assert_eq!(without(&case, &insistent), Ok(vec![suppressed]), "it overrides no suppression");
+
+    case.recipients = vec!["Done@C.test"];
+    assert_eq!(case.refused(broadcast), Some(Code::RecipientSuppressed));
+    assert!(case.judge(broadcast).is_err_and(|refusal| refusal.text.contains("has unsubscribed from broadcast")));
+    assert_eq!((case.refused(transactional), case.refused(&insistent)), (None, None));
+    case.recipients = vec!["gone@c.test", "done@c.test"];
+    assert_eq!(case.refused(broadcast), Some(Code::RecipientSuppressed), "both reasons together leave nobody");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The book: the only module that names sqlx. One set of SQL texts serves SQLite and PostgreSQL.
 
 pub mod accept;
+pub mod barriers;
 mod bodies;
 mod budgets;
 pub mod cancel;
@@ -49,6 +50,8 @@ mod sweep;
 pub mod teams;
 mod templates;
 pub mod tls_sessions;
+
+pub mod unsubscribes;
 pub mod webhooks;
 
 use std::collections::BTreeSet;
@@ -106,7 +109,7 @@ pub struct Store {
 struct Inner {
     desk: Desk,
     work: Gather<Work>,
-    look_ups: Gather<suppressions::LookUp>,
+    look_ups: Gather<barriers::LookUp>,
     standings: domains::Standings,
     tally: refusals::Tally,
     bells: listen::Bells,
@@ -130,7 +133,7 @@ impl Store {
         let desk = Desk::new(db.clone(), clock);
         let (work, look_ups) = (Gather::new(WORK_ROOM, commit::CROWD), Gather::new(WORK_ROOM, 1));
         let mut workers = commit::start(&desk, &work);
-        workers.push(suppressions::start(&db, &look_ups));
+        workers.push(barriers::start(&db, &look_ups));
         let bells = listen::Bells::start(&db, desk.rope());
         let inner = Inner {
             desk,
@@ -189,7 +192,7 @@ impl Store {
         &self.inner.work
     }
 
-    fn look_ups(&self) -> &Gather<suppressions::LookUp> {
+    fn look_ups(&self) -> &Gather<barriers::LookUp> {
         &self.inner.look_ups
     }
 

@@ -7,12 +7,16 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::sql::Sql;
 use super::{
-    Location, Store, cancel, counters, email, emails, events, listing, operate, search, statistics, status, templates, webhooks,
+    Location, Store, barriers, cancel, counters, email, emails, events, listing, operate, search, statistics, status, templates,
+    unsubscribes, webhooks,
 };
 use crate::clock::Clock;
 
 /// Those behind the HTTP door, and those that keep what it reads.
-static STATEMENTS: [&Sql; 29] = [
+static STATEMENTS: &[&Sql] = &[
+    &barriers::LOOK_UP,
+    &unsubscribes::PAGE,
+    &unsubscribes::COUNT,
     &emails::IDS,
     &emails::IDS_BY_STATUS,
     &emails::COUNT,

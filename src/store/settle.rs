@@ -207,6 +207,9 @@ fn follow(settlement: &Settlement, settled: &Settled, desk: &Desk, now: Timestam
         if let Some(hop) = &settlement.hop {
             hop.tell(&mut detail);
         }
+        if matches!(settled.outcome, Outcome::Rejected(_)) {
+            detail = serde_json::json!({ "reason": reply });
+        }
         if let Outcome::Bounced(bounce) = &settled.outcome {
             detail["class"] = bounce.class.as_str().into();
             sheet.suppressions.extend(bad_address(settlement.team, settlement.message, bounce, now));

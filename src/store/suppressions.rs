@@ -1,14 +1,8 @@
-//! Suppressions. Read for each message, never cached; look-ups of many sessions share one read.
-
-use std::collections::HashMap;
-
-use tokio::sync::oneshot;
+//! Suppressions, as lists of them are kept; what each message asks is in [`super::barriers`].
 
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::suppression::Suppression;
-use crate::store::db::Db;
-use crate::store::gather::{Bounds, Gather};
 use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
@@ -43,11 +37,6 @@ static PAGE_BY_REASON: Sql = select!("AND address > $2 AND reason = $5 ORDER BY 
 static COUNT: Sql = Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM suppressions WHERE team_id = $1 LIMIT $2) AS q");
 static COUNT_BY_REASON: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM suppressions WHERE team_id = $1 AND reason = $3 LIMIT $2) AS q");
-static LOOK_UP: Sql = Sql::rows(
-    "SELECT v.asker AS asker, s.address AS address, s.reason AS reason
-     FROM {rows} JOIN suppressions s ON s.team_id = v.team AND s.address = v.wanted",
-    &[("asker", Kind::Int), ("team", Kind::Bytes), ("wanted", Kind::Text)],
-);
 
 record!(SuppressionRow {
     team_id: Vec<u8>,
@@ -58,15 +47,9 @@ record!(SuppressionRow {
     created_at: i64,
 });
 record!(NumberRow { number: i64 });
-record!(Found { asker: i64, address: String, reason: String });
 
 /// Rows written in one transaction, so that a long import does not keep others waiting.
 pub const AT_ONCE: usize = 500;
-/// Look-ups that share one read.
-const LOOK_UPS: Bounds = Bounds { items: 128, octets: 4096 };
-
-/// Addresses and reasons.
-type Hits = Vec<(String, String)>;
 
 /// Which suppressions of a team. The default is all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,13 +57,6 @@ pub struct Filter {
     pub reason: Option<String>,
     /// In its comparable form.
     pub address: Option<String>,
-}
-
-/// One session's question.
-pub(super) struct LookUp {
-    team: Id,
-    addresses: Vec<String>,
-    reply: oneshot::Sender<Result<Hits, StoreError>>,
 }
 
 impl Store {
@@ -137,16 +113,6 @@ impl Store {
         let found = self.db().fetch_one::<NumberRow>(sql, scalars).await?;
         Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
-
-    /// Which of the addresses (comparable forms) are suppressed, with the reason.
-    pub async fn suppressed(&self, team: Id, addresses: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let size = addresses.len();
-        if !self.look_ups().add(size, LookUp { team, addresses, reply }).await {
-            return Err(StoreError::Unavailable("it is being closed".to_owned()));
-        }
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it is being closed".to_owned())))
-    }
 }
 
 impl Filter {
@@ -170,33 +136,4 @@ fn suppression(row: SuppressionRow) -> Result<Suppression, StoreError> {
         evidence: row.evidence,
         created_at: Timestamp(row.created_at),
     })
-}
-
-/// Starts the reader that answers look-ups; it ends when the queue is closed and empty. One: two would answer the same with more reads.
-pub(super) fn start(db: &Db, look_ups: &Gather<LookUp>) -> tokio::task::JoinHandle<()> {
-    let (db, mut worker) = (db.clone(), look_ups.worker());
-    tokio::spawn(async move {
-        while let Some(batch) = worker.batch(LOOK_UPS).await {
-            answer(&db, batch).await;
-        }
-    })
-}
-
-async fn answer(db: &Db, batch: Vec<LookUp>) {
-    let asked =
-        batch.iter().zip(0i64..).flat_map(|(l, asker)| l.addresses.iter().map(move |a| values![asker, l.team, a.as_str()]));
-    let asked: Vec<_> = asked.collect();
-    let mut found: HashMap<i64, Hits> = HashMap::new();
-    let outcome = db.ask::<Found>(&LOOK_UP, &asked).await;
-    let error = match outcome {
-        Ok(hits) => {
-            hits.into_iter().for_each(|hit| found.entry(hit.asker).or_default().push((hit.address, hit.reason)));
-            None
-        }
-        Err(error) => Some(error),
-    };
-    for (look_up, asker) in batch.into_iter().zip(0i64..) {
-        let hits = found.remove(&asker).unwrap_or_default();
-        let _ = look_up.reply.send(error.clone().map_or(Ok(hits), Err));
-    }
 }

@@ -182,6 +182,20 @@ fn a_suppression_is_known_by_any_spelling() {
 }
 
 #[test]
+fn a_wish_is_known_by_any_spelling() {
+    let program = Program::new();
+    program.run(&["unsubscribes", "add", "Some.One@Example.COM", "--reason", "by phone"]).answer();
+    assert!(program.run(&["unsubscribes", "add", "some.one@example.com"]).answer().contains("already"));
+    let listed = records(&program.run(&["unsubscribes", "list", "--json"]));
+    let told = ["address", "how", "reason"].map(|name| listed[0][name].as_str().expect("a text"));
+    assert_eq!((listed.len(), told), (1, ["some.one@example.com", "cli", "by phone"]));
+    assert!(program.run(&["unsubscribes", "list"]).answer().contains("some.one@example.com"));
+    program.run(&["unsubscribes", "remove", "some.one@EXAMPLE.com"]).answer();
+    assert_eq!(program.run(&["unsubscribes", "remove", "some.one@example.com"]).status, 1);
+    assert_eq!(program.run(&["unsubscribes", "add", "a@b.test", "--reason", "\u{1b}[31m"]).status, 1);
+}
+
+#[test]
 fn a_list_of_suppressions_goes_in_and_out() {
     let program = Program::new();
     let list = program.dir.path().join("list.csv");

@@ -170,6 +170,10 @@ async fn act(step: &Step, house: &House, talk: &mut Talk<'_>) -> Result<(), Stri
                 house.suppress(rest).await;
                 Ok(())
             }
+            "unsubscribe" => {
+                house.unsubscribe(rest).await;
+                Ok(())
+            }
             "revoke" => {
                 house.revoke(rest).await;
                 Ok(())

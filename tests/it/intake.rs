@@ -161,12 +161,35 @@ fn suppressed_recipients_are_named_or_the_message_refused() {
         let house = House::new(&book, |_, _| ()).await;
         house.suppress("gone@c.test", "bounce").await;
         let receipt = house.offer(&["r@c.test", "Gone@C.test"], PLAIN).await.unwrap();
-        assert_eq!((receipt.suppressed, receipt.recipients), (vec!["Gone@C.test".to_owned()], 2));
+        assert_eq!((receipt.left_out.suppressed, receipt.recipients), (vec!["Gone@C.test".to_owned()], 2));
         let (listed, _) = house.kept(receipt.id).await;
         let states: Vec<RecipientState> = listed.recipients.iter().map(|recipient| recipient.state).collect();
         assert_eq!(states, [RecipientState::Queued, RecipientState::Rejected]);
         assert_eq!(house.offer(&["gone@c.test"], PLAIN).await, Err(Code::RecipientSuppressed));
         assert_eq!(house.count().await, 1);
+    });
+}
+
+#[test]
+fn a_clients_own_way_out_leaves_broadcast_unless_the_key_keeps_it() {
+    const FIELDS: &str =
+        "list-UNSUBSCRIBE: <https://b.test/u>,\n <mailto:u@b.test>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n";
+    on_every_engine(|book| async move {
+        for (stream, own, stays) in
+            [(Stream::Broadcast, false, false), (Stream::Broadcast, true, true), (Stream::Transactional, false, true)]
+        {
+            let rights = |_: &mut Config, rights: &mut KeyRights| {
+                rights.streams = vec![StreamWord(stream)];
+                rights.own_unsubscribe = own;
+            };
+            let house = House::new(&book, rights).await;
+            let text = PLAIN.replace("Subject:", &format!("{FIELDS}Subject:"));
+            let id = house.offer(&["r@c.test"], &text).await.unwrap().id;
+            let (_, body) = house.kept(id).await;
+            let expected = if stays { text } else { PLAIN.to_owned() }.replace('\n', "\r\n");
+            let kept = String::from_utf8_lossy(&body);
+            assert!(kept.ends_with(&format!("\r\n{expected}")), "{stream} {own}: {kept}");
+        }
     });
 }
 

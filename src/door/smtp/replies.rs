@@ -5,7 +5,7 @@ use crate::door::smtp::session::Busy;
 use crate::door::smtp::settings::Settings;
 use crate::model::address::AddressError;
 use crate::model::refusal::{Code, Refusal};
-use crate::model::submission::Receipt;
+use crate::model::submission::{LeftOut, Receipt};
 use crate::wire::command::CommandError;
 use crate::wire::parameter::ParameterError;
 use crate::wire::reply::Reply;
@@ -257,9 +257,12 @@ pub fn queued(receipt: &Receipt) -> Reply {
         let time = at.get(11..19).unwrap_or(&at);
         queued = queued.remark(format!("already accepted at {time}Z, not sent again"));
     }
-    if !receipt.suppressed.is_empty() {
-        let (some, all) = (receipt.suppressed.len(), receipt.recipients);
-        queued = queued.remark(format!("{some} of {all} recipients suppressed: {}", receipt.suppressed.join(", ")));
+    let LeftOut { suppressed, unsubscribed } = &receipt.left_out;
+    for (addresses, why) in [(suppressed, "suppressed"), (unsubscribed, "unsubscribed")] {
+        if !addresses.is_empty() {
+            let (some, all) = (addresses.len(), receipt.recipients);
+            queued = queued.remark(format!("{some} of {all} recipients {why}: {}", addresses.join(", ")));
+        }
     }
     queued
 }

@@ -11,6 +11,7 @@ mod signing;
 mod sources;
 mod telling;
 mod wake;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod streams;
 mod suppression_lists;
 mod suppressions;
 mod templates;
+mod unsubscribes;
 
 use serde_json::{Value, json};
 

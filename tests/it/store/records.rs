@@ -6,12 +6,13 @@ use posthouse::model::domain::{DomainStanding, ReturnLabel};
 use posthouse::model::key::{KeyRights, Secret};
 use posthouse::model::suppression::Suppression;
 use posthouse::store::StoreError;
+use posthouse::store::barriers::Barriers;
 use posthouse::store::keys::NewKey;
 use posthouse::store::read::Filter;
 use posthouse::store::refusals::RefusalRecord;
 use posthouse::store::suppressions;
 
-use crate::support::nouns::acceptance;
+use crate::support::nouns::{self, acceptance};
 use crate::support::stores::on_every_engine;
 
 #[test]
@@ -50,8 +51,21 @@ fn keys_domains_and_suppressions_are_kept_by_team() {
         };
         assert_eq!(store.suppress(&[suppression("b@example.test"), suppression("a@example.test")]).await, Ok(2));
         let asked = vec!["x@example.test".to_owned(), "b@example.test".to_owned()];
-        assert_eq!(store.suppressed(us, asked.clone()).await, Ok(vec![("b@example.test".into(), "manual".into())]));
-        assert_eq!(store.suppressed(them, asked).await, Ok(vec![]));
+        let suppressed = vec![("b@example.test".into(), "manual".into())];
+        let barriers = |unsubscribed: &[&str]| Barriers {
+            suppressed: suppressed.clone(),
+            unsubscribed: unsubscribed.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(store.barriers(us, asked.clone()).await, Ok(barriers(&[])));
+        for address in ["x@example.test", "y@example.test"] {
+            assert_eq!(store.unsubscribe(&nouns::unsubscribe(us, address)).await, Ok(true));
+        }
+        assert_eq!(store.unsubscribe(&nouns::unsubscribe(us, "x@example.test")).await, Ok(false));
+        assert_eq!(store.barriers(us, asked.clone()).await, Ok(barriers(&["x@example.test"])));
+        assert_eq!(store.barriers(them, asked.clone()).await, Ok(Barriers::default()));
+        assert_eq!(store.unsubscribe(&nouns::unsubscribe(us, "b@example.test")).await, Ok(true));
+        assert_eq!(store.resubscribe(us, "x@example.test").await, Ok(true));
+        assert_eq!(store.barriers(us, asked).await, Ok(barriers(&["b@example.test"])), "one address may be both");
         assert_eq!(store.unsuppress(us, "b@example.test").await, Ok(true));
         assert_eq!(store.suppressions(us, &suppressions::Filter::default(), "", 0, 10).await.unwrap().len(), 1);
     });

@@ -28,6 +28,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use super::dialog::Scene;
+use super::nouns;
 use super::tls::{Pair, trusting};
 
 /// Octets that all sessions of a dialogue may hold.
@@ -208,6 +209,12 @@ impl House {
             created_at: Clock::System.now(),
         };
         self.store.suppress(&[suppression]).await.expect("suppressed");
+    }
+
+    /// A reader wishes no more broadcast mail of this team.
+    pub async fn unsubscribe(&self, address: &str) {
+        let wish = nouns::unsubscribe(self.team, address);
+        self.store.unsubscribe(&wish).await.expect("noted");
     }
 
     /// Revokes a key.

@@ -7,6 +7,7 @@ use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
 use posthouse::model::key::{ApiKey, KeyRights};
 use posthouse::model::message::{Body, Message};
+use posthouse::model::unsubscribe::{Evidence, How, Unsubscribe};
 use posthouse::store::accept::{Acceptance, NewRecipient};
 
 /// An address that is right by construction.
@@ -29,6 +30,12 @@ pub fn key() -> ApiKey {
         last_used_at: None,
         requests_per_minute: None,
     }
+}
+
+/// The wish of a reader (comparable form) that an operator noted.
+pub fn unsubscribe(team: Id, address: &str) -> Unsubscribe {
+    let (address, created_at) = (address.to_owned(), Clock::System.now());
+    Unsubscribe { team, address, how: How::Cli, message: None, evidence: Evidence::default(), created_at }
 }
 
 /// An acceptance of a small transactional message to `recipients`.

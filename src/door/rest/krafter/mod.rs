@@ -27,6 +27,7 @@ mod submission;
 mod suppressions;
 mod template;
 mod templates;
+mod unsubscribes;
 
 use std::sync::Arc;
 
@@ -58,8 +59,12 @@ pub fn router(door: &Arc<Door>) -> Router {
 
 fn resources() -> Resources {
     // These are served both with `/mail` before them and without; one of the two is described.
-    let either =
-        Resources::new().merge(domains::routes()).merge(templates::routes()).merge(suppressions::routes()).merge(stats::routes());
+    let either = Resources::new()
+        .merge(domains::routes())
+        .merge(templates::routes())
+        .merge(suppressions::routes())
+        .merge(unsubscribes::routes())
+        .merge(stats::routes());
     Resources::new()
         .merge(send::routes())
         .merge(batch::routes())

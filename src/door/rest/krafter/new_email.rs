@@ -51,6 +51,8 @@ pub struct NewEmail {
     pub stream: Option<StreamName>,
     /// Whether opens and clicks are tracked; the stream decides where it is left out.
     pub tracking_enabled: Option<bool>,
+    /// Sent on broadcast to those who unsubscribed, too: for keys that may.
+    pub ignore_unsubscribe: Option<bool>,
     /// More header fields.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub headers: Option<Texts>,

@@ -63,7 +63,7 @@ pub async fn hand_in(door: &Door, submission: Submission) -> Result<Sent, Proble
 pub async fn tell(door: &Door, team: Id, receipt: Receipt, paths: &[ForwardPath]) -> Result<Sent, Problem> {
     let replayed = receipt.replay_of.is_some();
     if let Some(record) = &receipt.record {
-        let is_out = |path: &ForwardPath| receipt.suppressed.iter().any(|address| address == path.address.as_str());
+        let is_out = |path: &ForwardPath| receipt.left_out.holds(path.address.as_str());
         let email = Email::accepted(record, paths.iter().map(|path| (&path.address, is_out(path))));
         return Ok(Sent { email, replayed });
     }

@@ -77,7 +77,7 @@ impl Conversation {
                     self.accepted.push(submission.mime.bytes().clone());
                     let recipients = submission.envelope.recipients.len();
                     let receipt =
-                        Receipt { id: self.ids.next(), replay_of: None, suppressed: Vec::new(), recipients, record: None };
+                        Receipt { id: self.ids.next(), replay_of: None, left_out: Default::default(), recipients, record: None };
                     self.session.submitted(Ok(receipt));
                 }
             }

@@ -17,6 +17,7 @@ pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp
         tracking: email.tracking_enabled.filter(|_| !key.is_sandbox()).map(both).unwrap_or_default(),
         template: email.template_id.clone(),
         variables: email.variables.as_ref().and_then(|object| variables(faults, &object.0)),
+        ignore_unsubscribe: email.ignore_unsubscribe.unwrap_or_default(),
         send_at: email.scheduled_at.as_deref().and_then(|text| later(faults, text, now)),
         ..Controls::default()
     };

@@ -65,7 +65,7 @@ pub fn routes() -> Resources {
 }
 
 /// The team whose list a key may change: what a sandbox key tries out changes nothing for real mail.
-fn changeable(caller: &Caller<MailSend>) -> Result<Id, Problem> {
+pub(super) fn changeable(caller: &Caller<MailSend>) -> Result<Id, Problem> {
     if caller.key.is_sandbox() { Err(Problem::ScopeMissing) } else { Ok(caller.team()) }
 }
 
@@ -160,7 +160,7 @@ async fn remove_suppression(
 }
 
 /// The comparable form of a path's address. What is no address is on no list.
-fn named(text: &str) -> Result<String, Problem> {
+pub(super) fn named(text: &str) -> Result<String, Problem> {
     Address::parse(text).map(|address| address.key()).map_err(|_| Problem::NotFound)
 }
 

@@ -1,0 +1,96 @@
+//! Unsubscribes, as lists of them are kept; what each message asks is in [`super::barriers`].
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::unsubscribe::{How, SCOPE, Unsubscribe};
+use crate::store::search::FOUND_MAX;
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::{Store, StoreError, rows};
+
+pub(super) static INSERT: Sql = Sql::rows(
+    "INSERT INTO unsubscribes (team_id, scope, address, how, message_id, evidence, created_at)
+     SELECT team_id, scope, address, how, message_id, evidence, created_at FROM {rows} WHERE TRUE ORDER BY team_id, scope, address
+     ON CONFLICT (team_id, scope, address) DO NOTHING",
+    &[
+        ("team_id", Kind::Bytes),
+        ("scope", Kind::Text),
+        ("address", Kind::Text),
+        ("how", Kind::Text),
+        ("message_id", Kind::Bytes),
+        ("evidence", Kind::Text),
+        ("created_at", Kind::Int),
+    ],
+);
+static DELETE: Sql = Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3");
+static ONE: Sql = Sql::new(
+    "SELECT team_id, address, how, message_id, evidence, created_at FROM unsubscribes
+     WHERE team_id = $1 AND scope = $2 AND address = $3",
+);
+pub(super) static PAGE: Sql = Sql::new(
+    "SELECT team_id, address, how, message_id, evidence, created_at FROM unsubscribes
+     WHERE team_id = $1 AND scope = $2 AND address > $3 ORDER BY address LIMIT $4 OFFSET $5",
+);
+pub(super) static COUNT: Sql =
+    Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM unsubscribes WHERE team_id = $1 AND scope = $2 LIMIT $3) AS q");
+
+record!(UnsubscribeRow {
+    team_id: Vec<u8>,
+    address: String,
+    how: String,
+    message_id: Option<Vec<u8>>,
+    evidence: String,
+    created_at: i64,
+});
+record!(NumberRow { number: i64 });
+
+impl Store {
+    /// Notes that a reader wishes no more broadcast mail. False: it is known, and the first evidence stays.
+    pub async fn unsubscribe(&self, wish: &Unsubscribe) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let added = tx.run(&INSERT, &[], &[row(wish)]).await?;
+        tx.commit().await?;
+        Ok(added == 1)
+    }
+
+    /// Takes a wish back. False: there was none.
+    pub async fn resubscribe(&self, team: Id, address: &str) -> Result<bool, StoreError> {
+        Ok(self.db().write(&DELETE, values![team, SCOPE.as_str(), address]).await? == 1)
+    }
+
+    /// What an address (comparable form) wished.
+    pub async fn unsubscribed(&self, team: Id, address: &str) -> Result<Option<Unsubscribe>, StoreError> {
+        let found = self.db().fetch_one::<UnsubscribeRow>(&ONE, values![team, SCOPE.as_str(), address]).await?;
+        found.map(unsubscribe).transpose()
+    }
+
+    /// A page of a team's unsubscribes, by address: `limit` of those behind `after` (an address; empty: from the start), after the
+    /// first `offset`.
+    pub async fn unsubscribes(&self, team: Id, after: &str, offset: usize, limit: usize) -> Result<Vec<Unsubscribe>, StoreError> {
+        let scalars = values![team, SCOPE.as_str(), after, limit, offset];
+        self.db().fetch::<UnsubscribeRow>(&PAGE, scalars).await?.into_iter().map(unsubscribe).collect()
+    }
+
+    /// How many there are; at most [`FOUND_MAX`].
+    pub async fn count_unsubscribes(&self, team: Id) -> Result<u64, StoreError> {
+        let found = self.db().fetch_one::<NumberRow>(&COUNT, values![team, SCOPE.as_str(), FOUND_MAX]).await?;
+        Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
+    }
+}
+
+/// A row to be inserted.
+pub(super) fn row(wish: &Unsubscribe) -> Vec<Value> {
+    // Texts alone: there is nothing that could fail to be JSON.
+    let evidence = serde_json::to_string(&wish.evidence).unwrap_or_else(|_| "{}".to_owned());
+    values![wish.team, SCOPE.as_str(), wish.address.as_str(), wish.how.as_str(), wish.message, evidence, wish.created_at]
+}
+
+fn unsubscribe(row: UnsubscribeRow) -> Result<Unsubscribe, StoreError> {
+    Ok(Unsubscribe {
+        team: rows::id(&row.team_id)?,
+        address: row.address,
+        how: How::from_word(&row.how).ok_or_else(|| rows::broken("unsubscribes.how", &row.how))?,
+        message: row.message_id.as_deref().map(rows::id).transpose()?,
+        evidence: serde_json::from_str(&row.evidence).map_err(|e| rows::broken("unsubscribes.evidence", &e))?,
+        created_at: Timestamp(row.created_at),
+    })
+}
