@@ -30,6 +30,7 @@ use crate::intake::Intake;
 use crate::lock::{self, Lock};
 use crate::model::outcome::Reply;
 use crate::notices::Postmaster;
+use crate::retention::Retention;
 use crate::shutdown::Shutdown;
 use crate::store::{Location, Store, StoreError};
 use bound::Bound;
@@ -112,6 +113,8 @@ impl House {
         shutdown.spawn(forget(store.clone(), shutdown.clone()));
         if config.has(Role::Events) {
             shutdown.spawn(index(store.clone(), shutdown.clone()));
+            let retention = Retention::new(store.clone(), &config.retention, Clock::System);
+            shutdown.spawn(retention.run(shutdown.clone()));
         }
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 

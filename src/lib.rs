@@ -2,7 +2,7 @@
 //!
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `tracking`, `policy` and `store` know the model, and policies read `mime`;
-//! `intake` folds them; `notices` know store and mime; `suppressions` know store; doors know intake and all of these;
+//! `intake` folds them; `notices` know store and mime; `suppressions` and `retention` know store; doors know intake and all of these;
 //! delivery knows wire, store, mime and notices; `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
 
@@ -44,6 +44,9 @@ pub mod domains;
 
 // What lists of addresses come in and go out as.
 pub mod suppressions;
+
+// How long all this is kept.
+pub mod retention;
 
 // The house as a whole.
 pub mod app;

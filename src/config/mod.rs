@@ -26,7 +26,7 @@ pub use hidden::Hidden;
 pub use smtp::{BareNewlines, CleartextAuth, Listener, ListenerTls, Smtp, SmtpLimits, Trusted};
 
 use crate::model::key::Secret;
-use units::ByteSize;
+use units::{ByteSize, Span};
 
 /// The file that documents every key with its default.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -49,6 +49,7 @@ pub struct Config {
     pub inbound: Inbound,
     pub delivery: Delivery,
     pub limits: Limits,
+    pub retention: Retention,
     pub sandbox: Sandbox,
     pub sendmail: Sendmail,
     pub log: Log,
@@ -99,6 +100,16 @@ pub struct Limits {
     pub queued: u64,
     /// Free space below which accepting stops.
     pub min_free: ByteSize,
+}
+
+/// How long what belongs to finished messages is kept; zero: for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// From acceptance, or from when it was to leave.
+    pub bodies: Span,
+    /// From each event.
+    pub events: Span,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

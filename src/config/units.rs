@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(pub u64);
 
-/// A span of time: `250ms`, `30s`, `10m`, `4h`, `3d`.
+/// A span of time: `250ms`, `30s`, `10m`, `4h`, `3d`, `0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
@@ -58,7 +58,8 @@ impl FromStr for ByteSize {
 impl FromStr for Span {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        scaled(text, &SPANS, false)
+        // Nothing is nothing in every unit.
+        scaled(text, &SPANS, text.trim() == "0")
             .map(|ms| Self(Duration::from_millis(ms)))
             .ok_or_else(|| format!("{text:?} is not a span such as 30s or 10m"))
     }
@@ -111,7 +112,7 @@ mod tests {
         for (text, octets) in [("25MiB", 25 << 20), ("4096", 4096), ("500B", 500), ("10MB", 10_000_000), ("0", 0)] {
             assert_eq!(text.parse::<ByteSize>(), Ok(ByteSize(octets)));
         }
-        for (text, ms) in [("250ms", 250), ("30s", 30_000), ("10m", 600_000), ("72h", 259_200_000)] {
+        for (text, ms) in [("250ms", 250), ("30s", 30_000), ("10m", 600_000), ("72h", 259_200_000), ("0", 0)] {
             assert_eq!(text.parse::<Span>().map(|s| s.0), Ok(Duration::from_millis(ms)));
         }
         assert_eq!(ByteSize(25 << 20).to_string(), "25MiB");

@@ -32,6 +32,7 @@ pub mod quirks;
 pub mod read;
 mod read_back;
 pub mod refusals;
+pub mod retention;
 pub mod returns;
 mod rows;
 mod script;

@@ -7,8 +7,8 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::sql::Sql;
 use super::{
-    Location, Store, barriers, cancel, counters, email, emails, events, listing, operate, search, statistics, status, templates,
-    unsubscribes, webhooks,
+    Location, Store, barriers, cancel, counters, email, emails, events, listing, operate, retention, search, statistics, status,
+    templates, unsubscribes, webhooks,
 };
 use crate::clock::Clock;
 
@@ -34,6 +34,13 @@ static STATEMENTS: &[&Sql] = &[
     &search::index::ADVANCE,
     &search::postings::OLDER,
     &search::postings::AROUND,
+    &retention::OLD_BODIES,
+    &retention::DELETE_PIECES,
+    &retention::DELETE_BODIES,
+    &retention::OLD_EVENTS,
+    &retention::UNFINISHED,
+    &retention::KEEP_FIRST,
+    &retention::DELETE_EVENTS,
     &templates::ONE,
     &templates::PAGE,
     &cancel::CHOSEN,

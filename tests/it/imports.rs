@@ -17,11 +17,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("intake", &["policy", "store", "mime", "template"]),
     ("notices", &["store", "mime"]),
     ("suppressions", &["store"]),
+    ("retention", &["store"]),
     ("door", &["intake", "notices", "wire", "mime", "template", "tracking", "suppressions", "store", "domains"]),
     ("delivery", &["wire", "store", "mime", "tracking", "notices"]),
     ("domains", &["store", "mime", "delivery"]),
     ("telemetry", &[]),
-    ("app", &["intake", "notices", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
+    ("app", &["intake", "notices", "retention", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
     ("cli", &["app", "intake", "door", "delivery", "domains", "suppressions", "store", "policy", "mime", "wire", "telemetry"]),
 ];
 

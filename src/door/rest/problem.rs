@@ -19,6 +19,8 @@ pub enum Problem {
     TooManyRequests(u64),
     /// There is none of that name or id, or it is another team's: one answer for all.
     NotFound,
+    /// It was there, and has been kept for as long as it is.
+    NotKept,
     MethodNotAllowed,
     /// What came is not what is read here, before any field of it is looked at.
     Malformed(String),

@@ -1,10 +1,15 @@
 //! `GET /api/v1/emails/{id}/raw`.
 
+use std::time::Duration;
+
 use posthouse::clock::Clock;
+use posthouse::config::Config;
 use posthouse::id::{Id, Ids};
+use posthouse::retention::Retention;
+use posthouse::store::operate::QueueAction;
 use serde_json::json;
 
-use super::sent;
+use super::{plain, sent};
 use crate::support::api::{Api, scoped};
 use crate::support::stores::on_every_engine;
 
@@ -35,6 +40,29 @@ fn a_foreign_id_and_an_unknown_one_answer_alike() {
             assert_eq!(theirs.bare(), nobodys.bare(), "{unknown}");
         }
         assert_eq!((theirs.status.as_u16(), theirs.body.as_slice()), (404, &br#"{"error":"Not found"}"#[..]));
+    });
+}
+
+#[test]
+fn content_that_is_no_longer_kept_is_gone_and_its_message_is_not() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let once = [("idempotency-key", "order-1")];
+        let first = api.post_with(&api.key, "/api/v1/emails", &once, &plain()).await.json()["data"].clone();
+        let id = first["id"].as_str().unwrap();
+        api.store.queue_action(id.parse().unwrap(), QueueAction::Cancel).await.unwrap();
+        let later = Clock::manual(Clock::System.now().plus(Duration::from_secs(100 * 86_400)));
+        let retention = Retention::new(api.store.clone(), &Config::defaults().retention, later);
+        retention.without_rest().pass().await.unwrap();
+
+        let raw = api.get(&api.key, &format!("/api/v1/emails/{id}/raw")).await;
+        assert_eq!((raw.status.as_u16(), raw.json()), (410, json!({"error": "The content is no longer kept"})));
+        assert_eq!(api.get(&api.foreign_key, &format!("/api/v1/emails/{id}/raw")).await.status, 404);
+        assert_eq!(api.get(&api.key, &format!("/api/v1/emails/{id}")).await.json()["data"]["status"], "cancelled");
+        let events = api.get(&api.key, &format!("/api/v1/emails/{id}/events")).await.json()["data"].clone();
+        assert_eq!((events.as_array().unwrap().len(), &events[0]["type"]), (1, &json!("queued")));
+        let again = api.post_with(&api.key, "/api/v1/emails", &once, &plain()).await;
+        assert_eq!((again.status.as_u16(), &again.json()["data"]), (201, &first), "a repeat is still known");
     });
 }
 

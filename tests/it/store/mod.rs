@@ -13,6 +13,7 @@ mod failover;
 mod hand_over;
 mod idempotency;
 mod records;
+mod retention;
 mod returns;
 mod search;
 mod status;

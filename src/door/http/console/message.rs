@@ -34,6 +34,8 @@ struct MessagePage {
     damage: Vec<String>,
     events: Vec<EventRow>,
     events_left_off: usize,
+    /// Nothing more happens to it by itself.
+    has_ended: bool,
     /// `None`: its bytes are no longer kept.
     content: Option<Content>,
 }
@@ -93,6 +95,7 @@ pub async fn message(
         status,
         facts: facts(&message),
         events: events.iter().take(EVENTS_SHOWN).map(|event| EventRow::of(event, &recipients)).collect(),
+        has_ended: recipients.iter().all(|recipient| !recipient.state.is_open()),
         events_left_off: events.len().saturating_sub(EVENTS_SHOWN),
         recipients: recipients.iter().map(|r| RecipientRow::of(r, waits.get(&r.index))).collect(),
         damage: damage.iter().map(|damage| visible(&damage.to_string(), VALUE_SHOWN)).collect(),

@@ -97,6 +97,7 @@ impl Shape {
             Problem::ScopeMissing => Self::plain(StatusCode::FORBIDDEN, "Insufficient scope"),
             Problem::TooManyRequests(wait) => Self::rate_limit("Rate limit exceeded".to_owned(), None, wait),
             Problem::NotFound => Self::plain(StatusCode::NOT_FOUND, "Not found"),
+            Problem::NotKept => Self::plain(StatusCode::GONE, "The content is no longer kept"),
             Problem::MethodNotAllowed => Self::plain(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
             Problem::Malformed(text) => Self::plain(StatusCode::BAD_REQUEST, text),
             Problem::MediaType(text) => Self::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text),

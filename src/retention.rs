@@ -1,0 +1,77 @@
+//! How long things are kept: deletes the content of messages and their events when they are old enough, little by little beside all
+//! other work.
+
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::config;
+use crate::shutdown::Shutdown;
+use crate::store::retention::Place;
+use crate::store::{Store, StoreError};
+
+/// From the end of one pass to the next.
+const EVERY: Duration = Duration::from_secs(600);
+/// So many times as long as a step took is left to others before the next.
+const REST: u32 = 4;
+
+/// Deletes what has been kept for long enough.
+#[derive(Debug)]
+pub struct Retention {
+    store: Store,
+    clock: Clock,
+    /// `None`: for ever.
+    bodies: Option<Duration>,
+    events: Option<Duration>,
+    rest: u32,
+}
+
+impl Retention {
+    /// As configured.
+    pub fn new(store: Store, config: &config::Retention, clock: Clock) -> Self {
+        let kept = |span: config::units::Span| Some(span.0).filter(|span| !span.is_zero());
+        Self { store, clock, bodies: kept(config.bodies), events: kept(config.events), rest: REST }
+    }
+
+    /// One that leaves nothing to others.
+    pub fn without_rest(self) -> Self {
+        Self { rest: 0, ..self }
+    }
+
+    /// Passes over everything again and again, until closing begins.
+    pub async fn run(self, shutdown: Shutdown) {
+        let passes = async {
+            loop {
+                if let Err(failure) = self.pass().await {
+                    tracing::warn!(%failure, "what has been kept for long enough can't be deleted now");
+                }
+                tokio::time::sleep(EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = passes => {}
+        }
+    }
+
+    /// Deletes all that is old enough now, and gives its space back.
+    pub async fn pass(&self) -> Result<(), StoreError> {
+        let before = |span| self.clock.now().minus(span);
+        let (store, mut place) = (&self.store, Some(Place::default()));
+        while let (Some(after), Some(before)) = (place, self.bodies.map(before)) {
+            place = self.step(store.forget_bodies(after, before)).await?;
+        }
+        let mut place = Some(Place::default());
+        while let (Some(after), Some(before)) = (place, self.events.map(before)) {
+            place = self.step(store.forget_events(after, before)).await?;
+        }
+        while self.step(store.give_back_space()).await? {}
+        Ok(())
+    }
+
+    async fn step<T>(&self, step: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let outcome = step.await;
+        tokio::time::sleep(begun.elapsed() * self.rest).await;
+        outcome
+    }
+}
