@@ -8,6 +8,7 @@ pub mod edit;
 pub mod encode;
 pub mod fields;
 pub mod fingerprint;
+pub mod form;
 pub mod leaf;
 pub mod mailbox;
 pub mod parts;

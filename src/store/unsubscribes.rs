@@ -1,9 +1,15 @@
 //! Unsubscribes, as lists of them are kept; what each message asks is in [`super::barriers`].
 
+use serde_json::json;
+
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::unsubscribe::{How, SCOPE, Unsubscribe};
+use crate::model::address::Address;
+use crate::model::event::{Event, EventKind};
+use crate::model::unsubscribe::{Evidence, How, SCOPE, Unsubscribe};
+use crate::store::db::repeated;
 use crate::store::search::FOUND_MAX;
+use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
@@ -33,6 +39,12 @@ pub(super) static PAGE: Sql = Sql::new(
 pub(super) static COUNT: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM unsubscribes WHERE team_id = $1 AND scope = $2 LIMIT $3) AS q");
 
+static READER: Sql = Sql::new(
+    "SELECT m.team_id AS team_id, m.from_address AS sender, r.address AS address
+     FROM outbound_messages m JOIN outbound_recipients r ON r.message_id = m.id WHERE m.id = $1 AND r.idx = $2",
+);
+
+record!(ReaderRow { team_id: Vec<u8>, sender: String, address: String });
 record!(UnsubscribeRow {
     team_id: Vec<u8>,
     address: String,
@@ -43,7 +55,51 @@ record!(UnsubscribeRow {
 });
 record!(NumberRow { number: i64 });
 
+/// Who holds a link of a message: one of its recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    pub team: Id,
+    pub message: Id,
+    /// The recipient's place in the message.
+    pub place: i64,
+    /// In its comparable form.
+    pub address: String,
+    /// The address in the message's From.
+    pub sender: String,
+}
+
 impl Store {
+    /// The recipient at this place of a message.
+    pub async fn reader(&self, message: Id, place: i64) -> Result<Option<Reader>, StoreError> {
+        let Some(row) = self.db().fetch_one::<ReaderRow>(&READER, values![message, place]).await? else { return Ok(None) };
+        let address = Address::parse(&row.address).map_err(|e| rows::broken("outbound_recipients.address", &e))?;
+        let team = rows::id(&row.team_id)?;
+        Ok(Some(Reader { team, message, place, address: address.key(), sender: row.sender }))
+    }
+
+    /// Notes what a reader told by the link of a message, with an event of that message. False: it is known, and nothing is written.
+    pub async fn unsubscribe_reader(&self, reader: &Reader, how: How, evidence: Evidence) -> Result<bool, StoreError> {
+        let Reader { team, message, place, ref address, .. } = *reader;
+        let (address, now) = (address.clone(), self.desk().clock().now());
+        let wish = Unsubscribe { team, address, how, message: Some(message), evidence, created_at: now };
+        repeated(|| self.try_unsubscribe(&wish, message, place)).await
+    }
+
+    async fn try_unsubscribe(&self, wish: &Unsubscribe, message: Id, place: i64) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        if tx.run(&INSERT, &[], &[row(wish)]).await? == 0 {
+            return Ok(false);
+        }
+        let Evidence { ip, user_agent, .. } = &wish.evidence;
+        let detail = json!({ "how": wish.how.as_str(), "ip": ip, "user_agent": user_agent });
+        let (id, kind, at) = (self.desk().next_id(), EventKind::Unsubscribed, wish.created_at);
+        let mut sheet = Sheet::default();
+        sheet.tell(&Event { id, team: wish.team, message, recipient: Some(place), kind, at, detail });
+        sheet.write(&mut tx, self.desk().name()).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Notes that a reader wishes no more broadcast mail. False: it is known, and the first evidence stays.
     pub async fn unsubscribe(&self, wish: &Unsubscribe) -> Result<bool, StoreError> {
         let mut tx = self.db().begin().await?;

@@ -4,6 +4,7 @@
 
 mod click;
 mod open;
+mod unsubscribe;
 
 use std::sync::Arc;
 
@@ -28,12 +29,18 @@ pub struct Public {
 #[derive(Debug)]
 enum Problem {
     NotFound,
+    /// The form asks for nothing that there is.
+    Malformed,
     Away(StoreError),
 }
 
 /// Below these stand the tokens.
 pub fn router(public: Public) -> Router {
-    Router::new().route("/t/o/{token}", get(open::open)).route("/t/c/{token}", get(click::click)).with_state(public)
+    Router::new()
+        .route("/t/o/{token}", get(open::open))
+        .route("/t/c/{token}", get(click::click))
+        .route("/u/{token}", get(unsubscribe::page).post(unsubscribe::act))
+        .with_state(public)
 }
 
 impl Public {
@@ -54,10 +61,17 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "not found\n").into_response(),
+            Self::Malformed => (StatusCode::BAD_REQUEST, "nothing was asked for\n").into_response(),
             Self::Away(error) => {
                 tracing::warn!(%error, "a link can't be read now");
                 (StatusCode::SERVICE_UNAVAILABLE, "not now; try again in a moment\n").into_response()
             }
         }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::Away(error)
     }
 }

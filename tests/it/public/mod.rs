@@ -1,6 +1,7 @@
 //! What links in mail lead to.
 
 mod tokens;
+mod unsubscribe;
 
 use std::net::SocketAddr;
 
