@@ -8,6 +8,7 @@ mod fates;
 mod keys;
 mod list;
 mod manual;
+mod many_events;
 mod raw;
 mod send;
 mod stats;
