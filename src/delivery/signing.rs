@@ -87,10 +87,10 @@ impl Signer {
 }
 
 impl Signing {
-    /// The fields to put on top of a message that is otherwise as it leaves. Nothing, when it can't be signed: it is delivered all
-    /// the same, as a message without a signature is no worse than one that is lost.
-    pub fn fields(&self, message: &[u8]) -> Bytes {
-        match sign(message, &self.keys, &self.domain, self.clock.now()) {
+    /// The fields to put above `top`, whole fields, and a message that leaves below these. Nothing, when it can't be signed: it is delivered
+    /// all the same, as a message without a signature is no worse than one that is lost.
+    pub fn fields(&self, top: &[u8], message: &[u8]) -> Bytes {
+        match sign(top, message, &self.keys, &self.domain, self.clock.now()) {
             Ok(fields) => fields.into(),
             Err(failure) => {
                 tracing::warn!(domain = &*self.domain, %failure, "a message leaves unsigned");

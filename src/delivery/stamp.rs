@@ -42,7 +42,7 @@ pub fn stamp(
         Cow::Borrowed(_) => body.clone(),
         Cow::Owned(bytes) => body.replaced(bytes),
     };
-    let head = signing.map(|signing| signing.fields(&content)).unwrap_or_default();
+    let head = signing.map(|signing| signing.fields(b"", &content)).unwrap_or_default();
     if offered.size_limit().is_some_and(|limit| (head.len() + content.len()) as u64 > limit) {
         return Err(unfit("5.3.4", "the message is larger than the next hop takes"));
     }

@@ -34,7 +34,12 @@ fn keys() -> &'static Keys {
 }
 
 fn signed(message: &[u8]) -> Vec<u8> {
-    [sign(message, &keys().0, "example.com", AT).unwrap(), message.to_vec()].concat()
+    signed_below(b"", message)
+}
+
+/// With these fields between the signatures and the message.
+fn signed_below(top: &[u8], message: &[u8]) -> Vec<u8> {
+    [&sign(top, message, &keys().0, "example.com", AT).unwrap(), top, message].concat()
 }
 
 fn verdicts(message: &[u8]) -> Vec<Verdict> {
@@ -83,6 +88,17 @@ fn what_is_added_or_changed_breaks_both() {
     // What relays do to blanks, and what stands above, changes nothing.
     let relayed = format!("Received: by relay\r\n{}", text.replacen("\tfolded\r\n  twice ", "folded twice", 1).trim_end());
     assert!(holds(relayed.as_bytes()), "{:?}", verdicts(relayed.as_bytes()));
+}
+
+#[test]
+fn fields_that_are_put_on_top_are_signed_with_the_message() {
+    let top = "List-Unsubscribe: <https://mail.example/u/x>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nSubject: another\r\n";
+    for message in [MESSAGE.to_owned(), format!("List-Unsubscribe: <mailto:u@b.test>\r\n{MESSAGE}")] {
+        let text = String::from_utf8(signed_below(top.as_bytes(), message.as_bytes())).unwrap();
+        assert!(holds(text.as_bytes()), "{:?}", verdicts(text.as_bytes()));
+        assert!(is_broken(text.replacen("/u/x", "/u/y", 1).as_bytes()));
+        assert!(is_broken(text.replacen("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", "", 1).as_bytes()));
+    }
 }
 
 proptest! {

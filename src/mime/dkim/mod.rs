@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::Timestamp;
-use crate::mime::fields::{Bounds, Fields};
+use crate::mime::fields::{Bounds, Field, Fields};
 use field::Unsigned;
 use key::SigningKey;
 
@@ -46,32 +46,34 @@ pub enum SignError {
     Key,
 }
 
-/// The DKIM-Signature fields of `message` in the name of `domain` (A-labels), one a key, whole lines, to be put on top of it.
-/// `message` is as it leaves, with no line end but CRLF; it is read once and not copied.
-pub fn sign(message: &[u8], keys: &[SigningKey], domain: &str, at: Timestamp) -> Result<Vec<u8>, SignError> {
+/// The DKIM-Signature fields of a message in the name of `domain` (A-labels), one a key, whole lines, to be put on top of it. It leaves as
+/// the fields in `top`, which may be empty, and then `message`, with no line end but CRLF; it is read once and not copied.
+pub fn sign(top: &[u8], message: &[u8], keys: &[SigningKey], domain: &str, at: Timestamp) -> Result<Vec<u8>, SignError> {
     let fields = Fields::split(message, Bounds::STORED);
     let body = &message[fields.body()..];
     let certain = fields.excess.is_none() && fields.envelope.is_empty() && (body.is_empty() || !fields.separator.is_empty());
     if !certain || fields.first("From").is_none() {
         return Err(SignError::Header);
     }
-    let (names, covered) = cover(&fields);
+    let above = Fields::split(top, Bounds::STORED);
+    let list: Vec<&Field<'_>> = above.list.iter().chain(&fields.list).collect();
+    let (names, covered) = cover(&list);
     let mut hash = Context::new(&SHA256);
     canonical::body(body, |octets| hash.update(octets));
     let unsigned = Unsigned { domain, at, names: &names, body_hash: &STANDARD.encode(hash.finish()) };
-    let mut top = Vec::with_capacity(keys.len() * 1024);
+    let mut signatures = Vec::with_capacity(keys.len() * 1024);
     for key in keys {
-        top.extend(unsigned.signed_by(key, &covered)?);
+        signatures.extend(unsigned.signed_by(key, &covered)?);
     }
-    Ok(top)
+    Ok(signatures)
 }
 
 /// The names in `h=`, and what they cover in its canonical form: of fields with one name the last comes first (RFC 6376 section
 /// 5.4.2), and a name that finds no field any more covers that there is none.
-fn cover(fields: &Fields<'_>) -> (Vec<&'static str>, Vec<u8>) {
+fn cover(fields: &[&Field<'_>]) -> (Vec<&'static str>, Vec<u8>) {
     let (mut names, mut covered) = (Vec::with_capacity(2 * OVERSIGNED.len()), Vec::with_capacity(1024));
     for name in OVERSIGNED.into_iter().chain(SIGNED) {
-        for field in fields.list.iter().rev().filter(|field| field.is(name)) {
+        for field in fields.iter().rev().filter(|field| field.is(name)) {
             names.push(name);
             canonical::field(field.name, field.value, &mut covered);
             covered.extend_from_slice(b"\r\n");

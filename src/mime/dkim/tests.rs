@@ -12,7 +12,7 @@ pub(super) fn keys() -> Vec<SigningKey> {
 }
 
 fn signed(message: &str, keys: &[SigningKey]) -> Vec<String> {
-    let top = String::from_utf8(sign(message.as_bytes(), keys, "example.com", AT).expect("signed")).expect("ASCII");
+    let top = String::from_utf8(sign(b"", message.as_bytes(), keys, "example.com", AT).expect("signed")).expect("ASCII");
     let fields = Fields::split(top.as_bytes(), Bounds::STORED);
     fields.list.iter().map(|field| top[field.range.clone()].to_owned()).collect()
 }
@@ -54,7 +54,7 @@ fn what_threads_mail_is_covered_where_it_is_present() {
 #[test]
 fn a_long_domain_breaks_no_word() {
     let domain = format!("{}.example.com", ["a".repeat(60).as_str(); 3].join("."));
-    let top = sign(b"From: a@b.test\r\n\r\n", &keys(), &domain, AT).expect("signed");
+    let top = sign(b"", b"From: a@b.test\r\n\r\n", &keys(), &domain, AT).expect("signed");
     assert!(String::from_utf8_lossy(&top).contains(&format!("\r\n d={domain};\r\n s=ph1r;")));
 }
 
@@ -63,9 +63,9 @@ fn what_has_no_author_or_no_certain_end_is_not_signed() {
     for message in
         ["", "To: a@b.test\r\n\r\nFrom: x@y.test\r\n", "From: a@b.test\r\nno field\r\n", "From x\r\nFrom: a@b.test\r\n\r\n"]
     {
-        assert_eq!(sign(message.as_bytes(), &keys(), "b.test", AT), Err(SignError::Header), "{message:?}");
+        assert_eq!(sign(b"", message.as_bytes(), &keys(), "b.test", AT), Err(SignError::Header), "{message:?}");
     }
-    assert!(sign(b"From: a@b.test\r\n", &keys(), "b.test", AT).is_ok());
+    assert!(sign(b"", b"From: a@b.test\r\n", &keys(), "b.test", AT).is_ok());
 }
 
 #[test]
