@@ -97,6 +97,11 @@ pub fn is_other_protocol(start: &[u8]) -> bool {
     verb.len() < start.len() && HTTP.iter().any(|method| method.as_bytes() == verb)
 }
 
+/// Whether these first octets of a line announce a chunk, countable or not.
+pub fn is_chunk(start: &[u8]) -> bool {
+    start.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+}
+
 impl Command {
     /// Reads a line without its CRLF.
     pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
@@ -104,7 +109,8 @@ impl Command {
             return Err(CommandError::OtherProtocol);
         }
         if line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
-            return Err(CommandError::Syntax("the line holds a CR, LF or NUL of its own"));
+            let error = CommandError::Syntax("the line holds a CR, LF or NUL of its own");
+            return Err(if is_chunk(line) { CommandError::ChunkSize } else { error });
         }
         let line = line.trim_ascii_end();
         let split = line.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(line.len());
@@ -261,6 +267,9 @@ mod tests {
             ["BDAT", "BDAT abc", "BDAT -1", "BDAT +1", "BDAT 99999999999999999999", "BDAT 5 LASTX", "BDAT 5 LAST 1", "BDAT LAST"]
         {
             assert_eq!(parse(line), Err(CommandError::ChunkSize), "{line}");
+        }
+        for line in [&b"BDAT 5\0"[..], b"bdat 5 LAST\n", b"BDAT\r 5"] {
+            assert_eq!(Command::parse(line), Err(CommandError::ChunkSize), "{}", line.escape_ascii());
         }
     }
 }

@@ -206,7 +206,8 @@ impl<S: Socket> Connection<S> {
     fn give_up(&mut self) {
         match self.session.reading() {
             Reading::Data => self.session.too_slow(),
-            Reading::Command { .. } | Reading::Sasl => self.session.idle(),
+            Reading::Envelope if self.patience.transaction() >= self.door.bounds.transaction.0 => self.session.too_slow(),
+            Reading::Command { .. } | Reading::Envelope | Reading::Sasl => self.session.idle(),
         }
     }
 

@@ -15,12 +15,12 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct Patience {
     /// When the last reply was written. An octet of a command now and then does not count as life; an answered command does.
     replied: Instant,
-    /// When the transaction began.
-    began: Instant,
+    /// When the open transaction began, or message octets that belong to none; `None` between two.
+    began: Option<Instant>,
     data: Option<Data>,
 }
 
-/// Message octets on their way.
+/// Message octets on their way, by DATA or in chunks; the pauses between chunks count as they do within them.
 #[derive(Debug)]
 struct Data {
     since: Instant,
@@ -32,7 +32,7 @@ impl Patience {
     /// With a peer that has just come.
     pub fn begin() -> Self {
         let now = Instant::now();
-        Self { replied: now, began: now, data: None }
+        Self { replied: now, began: None, data: None }
     }
 
     /// A reply was written.
@@ -42,18 +42,20 @@ impl Patience {
 
     /// A transaction began.
     pub fn begun(&mut self) {
-        self.began = Instant::now();
+        self.began = Some(Instant::now());
         self.data = None;
     }
 
     /// How long ago the transaction began.
     pub fn transaction(&self) -> Duration {
-        self.began.elapsed()
+        self.began.map(|began| began.elapsed()).unwrap_or_default()
     }
 
     /// The peer was kept waiting for `span`, which is not its fault.
     pub fn kept_waiting(&mut self, span: Duration) {
-        self.began += span;
+        if let Some(began) = &mut self.began {
+            *began += span;
+        }
         if let Some(data) = &mut self.data {
             data.since += span;
             data.last += span;
@@ -72,22 +74,32 @@ impl Patience {
     pub fn deadline(&mut self, reading: Reading, limits: &SmtpLimits) -> Instant {
         match reading {
             Reading::Command { authenticated: true } => {
-                self.data = None;
+                self.forget_transaction();
                 self.replied + limits.idle.0
             }
             Reading::Command { authenticated: false } | Reading::Sasl => {
-                self.data = None;
+                self.forget_transaction();
                 self.replied + limits.idle_before_auth.0
             }
+            Reading::Envelope => self.transaction_deadline(limits).min(self.replied + limits.idle.0),
             Reading::Data => self.data_deadline(limits),
         }
     }
 
+    /// None is open any more.
+    fn forget_transaction(&mut self) {
+        (self.began, self.data) = (None, None);
+    }
+
+    fn transaction_deadline(&mut self, limits: &SmtpLimits) -> Instant {
+        *self.began.get_or_insert_with(Instant::now) + limits.transaction.0
+    }
+
     /// The first of: silence, the whole transaction, and the pace, averaged over the data so far.
     fn data_deadline(&mut self, limits: &SmtpLimits) -> Instant {
+        let transaction = self.transaction_deadline(limits);
         let now = Instant::now();
         let data = self.data.get_or_insert(Data { since: now, last: now, octets: 0 });
-        let transaction = self.began + limits.transaction.0;
         let silence = data.last + limits.idle.0;
         let earned = data.octets.checked_div(limits.minimum_pace.0).map(Duration::from_secs);
         let pace = earned.and_then(|earned| data.since.checked_add(GRACE + earned)).unwrap_or(transaction);
@@ -133,6 +145,23 @@ mod tests {
         pass(20).await;
         patience.kept_waiting(Duration::from_secs(15));
         assert_eq!(patience.deadline(Reading::Data, &limits), start + GRACE + Duration::from_secs(25));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transaction_ends_before_its_message_too() {
+        let limits = Config::defaults().smtp.limits;
+        let mut patience = Patience::begin();
+        patience.begun();
+        let start = Instant::now();
+        for _ in 0..2 {
+            pass(250).await;
+            patience.replied();
+        }
+        assert_eq!(patience.deadline(Reading::Envelope, &limits), start + Duration::from_secs(600));
+        // Octets that belong to no transaction have their own time, however long the connection stands.
+        patience.deadline(AUTHENTICATED, &limits);
+        pass(1000).await;
+        assert_eq!(patience.deadline(Reading::Data, &limits), Instant::now() + GRACE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -183,7 +183,11 @@ impl Session {
         match self.framing {
             Framing::Data { .. } | Framing::Chunk { .. } => Reading::Data,
             Framing::Sasl(_) => Reading::Sasl,
-            _ => Reading::Command { authenticated: self.key().is_some() },
+            _ => match self.stage {
+                Stage::Idle => Reading::Command { authenticated: self.key().is_some() },
+                Stage::Mail(_) | Stage::Rcpt(_) => Reading::Envelope,
+                Stage::Chunks(_) => Reading::Data,
+            },
         }
     }
 
@@ -198,6 +202,9 @@ impl Session {
     fn line(&mut self) -> Option<Action> {
         if self.draining && matches!(self.stage, Stage::Idle) {
             return self.end(&replies::closing_down());
+        }
+        if let Some(action) = self.ask_for_envelope_room() {
+            return Some(action);
         }
         let limit = self.line_limit();
         match line::take(&mut self.inbound, limit) {
@@ -219,7 +226,11 @@ impl Session {
         }
     }
 
+    /// After a BDAT whose count was not read, what follows can't be told from commands.
     fn line_too_long(&mut self) -> Option<Action> {
+        if command::is_chunk(&self.inbound) {
+            return self.end(&replies::line_too_long());
+        }
         self.framing = Framing::LineRest { bearable: BEARABLE };
         self.fail(&replies::line_too_long())
     }

@@ -40,6 +40,20 @@ async fn more_connections_than_there_are_places_are_turned_away() {
 }
 
 #[tokio::test]
+async fn who_speaks_before_the_greeting_is_greeted_first() {
+    let house = House::new().await;
+    let door = house.door();
+    let mut client = Client::connect(house.listen(&door, rules(ListenerTls::Auto)).await).await;
+    client.send("EHLO client.test\r\nNOOP\r\n").await;
+    for begins in ["220 ", "250-", "250 2.0.0 Ok"] {
+        let reply = client.reply().await;
+        assert!(reply.starts_with(begins), "{reply}");
+    }
+    client.expect("QUIT", "221 ").await;
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
 async fn one_address_has_its_own_bound_and_loopback_has_none() {
     let house = House::with(|config| {
         behind_a_balancer(config);

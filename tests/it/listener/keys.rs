@@ -24,6 +24,21 @@ async fn a_revoked_key_ends_on_an_open_session() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_while_its_message_comes_sends_nothing() {
+    let house = House::new().await;
+    let door = house.door();
+    let mut client = Client::greeted(house.listen(&door, rules(ListenerTls::Auto)).await).await;
+    client.login(&house.secret).await;
+    client.begin_data().await;
+    assert!(house.store.revoke_key(house.team, house.key.id).await.expect("the store answers"));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    client.expect("From: sender@example.test\r\n\r\nText.\r\n.", "550 5.7.1 insufficient_scope: ").await;
+    assert_eq!(house.accepted().await, 0);
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_answered_later_and_later_and_a_right_one_at_once() {
     let house = House::new().await;
     let door = house.door();

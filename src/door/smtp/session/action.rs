@@ -44,10 +44,13 @@ pub enum NotBegun {
 /// What the session waits to read, which decides timeout and socket mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
+    /// A command, while no transaction is open.
     Command {
         authenticated: bool,
     },
+    /// A command of the open transaction, before its message.
+    Envelope,
     Sasl,
-    /// Message octets, be they kept or thrown away.
+    /// Message octets, be they kept or thrown away, and the command between two chunks of them.
     Data,
 }

@@ -72,6 +72,11 @@ impl Session {
                     Some(chunk) => self.read_chunk(chunk, content),
                 }
             }
+            Waiting::EnvelopeRoom => {
+                if let Stage::Rcpt(addressed) = &mut self.stage {
+                    addressed.grow(permit);
+                }
+            }
             Waiting::MoreRoom => {
                 if let Framing::Data { content, .. } | Framing::Chunk { content, .. } = &mut self.framing {
                     content.grow(permit);
@@ -86,6 +91,11 @@ impl Session {
             Waiting::Room(_, Some(chunk)) => self.read_chunk(chunk, Content::Discard(replies::no_room())),
             Waiting::Room(_, None) if self.inbound.is_empty() => self.say(&replies::no_room()),
             Waiting::Room(_, None) => self.read_data(Content::Discard(replies::no_room())),
+            Waiting::EnvelopeRoom => {
+                if let Stage::Rcpt(addressed) = &mut self.stage {
+                    addressed.close();
+                }
+            }
             Waiting::MoreRoom => {
                 if let Framing::Data { content, .. } | Framing::Chunk { content, .. } = &mut self.framing {
                     *content = Content::Discard(replies::no_room());

@@ -90,12 +90,14 @@ impl Session {
             Stage::Idle => Some(replies::out_of_order("say MAIL first")),
             Stage::Chunks(_) => Some(replies::out_of_order("the message has begun")),
             Stage::Mail(transaction) => self.check_rcpt(transaction, &rcpt),
-            Stage::Rcpt(addressed) if addressed.is_full_for(&rcpt, self.settings.recipients) => {
-                // Those taken stand (RFC 5321 section 4.5.3.1.10), and a flood costs the client more than us.
-                self.say(&replies::too_many_recipients(self.settings.recipients));
-                return None;
+            Stage::Rcpt(addressed) => {
+                if let Some(full) = self.no_place_for(addressed, &rcpt) {
+                    // Those taken stand (RFC 5321 section 4.5.3.1.10), and a flood costs the client more than us.
+                    self.say(&full);
+                    return None;
+                }
+                self.check_rcpt(&addressed.transaction, &rcpt)
             }
-            Stage::Rcpt(addressed) => self.check_rcpt(&addressed.transaction, &rcpt),
         };
         if let Some(complaint) = complaint {
             return self.fail(&complaint);
@@ -111,6 +113,26 @@ impl Session {
             }
             stage => self.address(stage, rcpt),
         }
+    }
+
+    /// What is said to one recipient more, when there is no place for it.
+    fn no_place_for(&self, addressed: &Addressed, rcpt: &RcptTo) -> Option<Reply> {
+        let limit = self.settings.recipients;
+        if addressed.has(rcpt) {
+            None
+        } else if addressed.count() >= limit {
+            Some(replies::too_many_recipients(limit))
+        } else {
+            addressed.is_closed().then(replies::no_room)
+        }
+    }
+
+    /// An envelope is counted in the same budget as messages are; one recipient may run ahead of what is reserved.
+    pub(super) fn ask_for_envelope_room(&mut self) -> Option<Action> {
+        let Stage::Rcpt(addressed) = &self.stage else { return None };
+        let octets = addressed.shortage()?;
+        self.waiting = Waiting::EnvelopeRoom;
+        Some(Action::Reserve { octets, may_wait: false })
     }
 
     fn check_rcpt(&self, transaction: &Transaction, rcpt: &RcptTo) -> Option<Reply> {

@@ -159,7 +159,10 @@ impl Incoming {
         }
         let surplus = self.permit.num_permits().saturating_sub(self.body.len());
         drop(self.permit.split(surplus));
-        let (key, login_stream, envelope) = self.addressed.into_parts();
+        let (key, login_stream, envelope, room) = self.addressed.into_parts();
+        if let Some(room) = room {
+            self.permit.merge(room);
+        }
         let mime = Body::held(self.body, std::sync::Arc::new(self.permit));
         let quirks = self.newlines.found().bare.map(|_| Quirk::BareLineEnd).into_iter().collect();
         Ok(Submission { key, source: Source::Smtp, envelope, mime, controls: None, login_stream, transport, quirks })

@@ -52,6 +52,8 @@ pub enum Waiting {
     Login(Option<Stream>),
     Begin(Box<MailFrom>),
     Address(Stage, Box<RcptTo>),
+    /// Room for more recipients.
+    EnvelopeRoom,
     /// Room for the first octets of a message: by DATA, or by a chunk.
     Room(Box<Addressed>, Option<Chunk>),
     /// Room for more of the message that is being read.

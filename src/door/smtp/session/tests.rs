@@ -66,10 +66,10 @@ impl Conversation {
                     break;
                 }
                 Action::StartTls => panic!("not offered"),
-                Action::Reserve { octets, .. } => {
-                    let permit = self.budget.clone().try_acquire_many_owned(octets).expect("enough");
-                    self.session.memory_granted(permit);
-                }
+                Action::Reserve { octets, .. } => match self.budget.clone().try_acquire_many_owned(octets) {
+                    Ok(permit) => self.session.memory_granted(permit),
+                    Err(_) => self.session.memory_refused(),
+                },
                 Action::Authenticate(_) => self.session.authenticated(Ok(self.key.clone())),
                 Action::Begin { key, .. } => self.session.begun(Ok(key)),
                 Action::Address { .. } => self.session.addressed(Ok(())),
@@ -291,6 +291,64 @@ fn what_a_message_reserved_beyond_its_size_is_given_back() {
     assert_eq!(conversation.budget.available_permits(), BUDGET - 300);
     conversation.send(b"Subject: x\r\n\r\n.\r\n");
     assert_eq!(conversation.accepted.len(), 1);
+    assert_eq!(conversation.budget.available_permits(), BUDGET);
+}
+
+/// RCPT commands whose addresses and originals are as long as they may be.
+fn long_recipients(count: usize) -> Vec<u8> {
+    let (long, original) = ("x".repeat(200), "y".repeat(1000));
+    let rcpt = |n: usize| format!("RCPT TO:<{n}{long}@x.test> ORCPT=rfc822;{original}\r\n").into_bytes();
+    (0..count).flat_map(rcpt).collect()
+}
+
+#[test]
+fn a_long_envelope_counts_in_the_budget_until_its_message_is_gone() {
+    const MAIL: &[u8] = b"MAIL FROM:<>\r\n";
+    let mut conversation = held(&[b"EHLO a\r\n", MAIL, b"RCPT TO:<u@x.test>\r\nRCPT TO:<v@x.test>\r\n"]);
+    assert_eq!(conversation.budget.available_permits(), BUDGET, "a few recipients come with the connection");
+    conversation.send(&long_recipients(500));
+    let reserved = BUDGET - conversation.budget.available_permits();
+    assert!(reserved >= 500 * 1200, "{reserved} octets for 500 recipients");
+    conversation.send(b"RSET\r\n");
+    assert_eq!(conversation.budget.available_permits(), BUDGET);
+    conversation.send(&[MAIL, &long_recipients(500), b"DATA\r\nSubject: x\r\n\r\n.\r\n"].concat());
+    assert_eq!(conversation.accepted.len(), 1);
+    assert_eq!(conversation.budget.available_permits(), BUDGET);
+}
+
+#[test]
+fn without_memory_for_more_recipients_those_taken_stand() {
+    let mut conversation = held(&[b"EHLO a\r\nMAIL FROM:<>\r\n"]);
+    let taken = conversation.budget.clone().try_acquire_many_owned(BUDGET as u32 - 20_000).expect("nearly all");
+    conversation.send(&long_recipients(100));
+    let codes = conversation.codes();
+    let accepted = codes.iter().filter(|code| *code == "250").count() - 2;
+    assert!((10..90).contains(&accepted), "{accepted} were taken");
+    assert_eq!(codes.iter().filter(|code| *code == "452").count(), 100 - accepted);
+    drop(taken);
+    // One that is there already is no new one.
+    conversation.send(&long_recipients(1));
+    assert_eq!(conversation.codes().last().map(String::as_str), Some("250"));
+    conversation.send(b"DATA\r\nSubject: x\r\n\r\n.\r\n");
+    assert_eq!(conversation.accepted.len(), 1);
+}
+
+#[test]
+fn a_hundred_thousand_chunks_of_one_octet_are_one_message() {
+    const CHUNKS: usize = 100_000;
+    let mut settings = settings();
+    settings.max_message_size = 200_000;
+    let mut conversation = Conversation::new(settings);
+    conversation.send(b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u@x.test>\r\n");
+    let before = conversation.codes().len();
+    for _ in 0..CHUNKS / 1000 {
+        conversation.send(&b"BDAT 1\r\nx".repeat(1000));
+    }
+    assert!(conversation.accepted.is_empty());
+    conversation.send(b"BDAT 0 LAST\r\n");
+    assert_eq!(conversation.codes().len() - before, CHUNKS + 1);
+    let message = conversation.accepted.first().expect("one message");
+    assert_eq!((conversation.accepted.len(), message.iter().filter(|&&octet| octet == b'x').count()), (1, CHUNKS));
     assert_eq!(conversation.budget.available_permits(), BUDGET);
 }
 
