@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod form;
 pub mod leaf;
 pub mod mailbox;
+mod parameters;
 pub mod parts;
 pub mod refill;
 pub mod report;

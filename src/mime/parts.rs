@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use mail_parser::parsers::MessageStream;
-use mail_parser::{ContentType, HeaderValue};
+use mail_parser::ContentType;
 
 use super::fields::{Bounds, Fields, line_len};
+use super::parameters;
 use crate::config::SmtpLimits;
 
 /// How far into a message the walk goes.
@@ -31,8 +31,6 @@ impl Reach {
 
 /// The header section of one part.
 const PART_HEADER: Bounds = Bounds { bytes: 64 * 1024, fields: 200 };
-/// Octets of a Content-Type or Content-Disposition value that are read.
-const VALUE: usize = 16 * 1024;
 
 /// How a part's octets are encoded (RFC 2045 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,13 +125,13 @@ impl Walk<'_> {
     fn begin(&mut self, start: usize, fields: &Fields<'_>, end: usize) -> usize {
         let parent = self.open.last().map(|open| open.part);
         let body = start + fields.body();
-        let content_type = parameters(fields, "Content-Type");
+        let content_type = parameters::read(fields, "Content-Type");
         let digest = parent.is_some_and(|parent| self.parts[parent].kind == "multipart/digest");
         let kind = kind(content_type.as_ref(), digest);
         let boundary = content_type.as_ref().and_then(|c| c.attribute("boundary")).filter(|_| kind.starts_with("multipart/"));
         let boundary = boundary.filter(|b| !b.is_empty() && b.len() < 998 && self.open.len() < self.reach.depth);
         let sealed = parent.is_some_and(|parent| self.parts[parent].sealed);
-        let disposition = parameters(fields, "Content-Disposition");
+        let disposition = parameters::read(fields, "Content-Disposition");
         self.parts.push(Part {
             header: start..body,
             body: body..end,
@@ -233,18 +231,6 @@ fn kind(content_type: Option<&ContentType<'_>>, digest: bool) -> String {
 
 fn attribute(value: Option<&ContentType<'_>>, name: &str) -> Option<String> {
     value?.attribute(name).map(super::text::printable).filter(|text| !text.is_empty())
-}
-
-/// A value with parameters (RFC 2045 section 5.1, RFC 2231).
-fn parameters(fields: &Fields<'_>, name: &str) -> Option<ContentType<'static>> {
-    let value = fields.first(name)?.value;
-    let mut line = value[..value.len().min(VALUE)].to_vec();
-    line.extend_from_slice(b"\r\n");
-    let parse = || match MessageStream::new(&line).parse_content_type().into_owned() {
-        HeaderValue::ContentType(content_type) => Some(content_type),
-        _ => None,
-    };
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse)).ok().flatten()
 }
 
 fn encoding(fields: &Fields<'_>) -> Encoding {

@@ -1,29 +1,55 @@
 //! Field values as people read them: unfolded, encoded words decoded (RFC 2047), nothing that a terminal or a page would obey.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mail_parser::HeaderValue;
 use mail_parser::parsers::MessageStream;
+use memchr::{memchr, memmem};
+
+/// Octets that are read in search of encoded words, for each octet of a value: who lets words begin that none can decode has only
+/// the first of them looked at.
+const EFFORT: usize = 8;
 
 /// Decodes an unstructured value. What can't be decoded stays as it is; octets that are no text become U+FFFD.
 pub fn decode(value: &[u8]) -> String {
-    let value = value.trim_ascii();
-    if value.is_ascii() && memchr::memmem::find(value, b"=?").is_none() {
-        return printable(&String::from_utf8_lossy(value));
+    let mut rest = value.trim_ascii();
+    let mut effort = rest.len().saturating_mul(EFFORT);
+    let mut text = String::with_capacity(rest.len());
+    let mut after_word = false;
+    while let Some((range, word)) = next_word(rest, &mut effort) {
+        let between = &rest[..range.start];
+        // RFC 2047 section 6.2: blanks between two words stand for nothing.
+        if !after_word || !between.trim_ascii().is_empty() {
+            text.push_str(&String::from_utf8_lossy(between));
+        }
+        text.push_str(&word);
+        (rest, after_word) = (&rest[range.end..], true);
     }
-    // Hostile encoded words have made the decoder panic before: what it can't do is shown raw.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode_words(value))).unwrap_or_default();
-    printable(&decoded.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned()))
+    text.push_str(&String::from_utf8_lossy(rest));
+    printable(&text)
 }
 
-fn decode_words(value: &[u8]) -> Option<String> {
-    let mut line = Vec::with_capacity(value.len() + 2);
-    line.extend_from_slice(value);
-    line.extend_from_slice(b"\r\n");
-    match MessageStream::new(&line).parse_unstructured() {
-        HeaderValue::Text(text) => Some(text.into_owned()),
-        _ => None,
+/// The first encoded word: where it stands, and what it says.
+fn next_word(text: &[u8], effort: &mut usize) -> Option<(Range<usize>, String)> {
+    for start in memmem::find_iter(text, b"=?") {
+        let Some(head) = word_head(&text[start..]) else { continue };
+        let end = start + head + memmem::find(&text[start + head..], b"?=")? + 2;
+        *effort = effort.checked_sub(end - start)?;
+        let mut stream = MessageStream::new(&text[start + 1..end]);
+        // Hostile words have made the decoder panic before: what it can't do is shown raw.
+        let decoded = catch_unwind(AssertUnwindSafe(|| stream.decode_rfc2047()));
+        if let Ok(Some(word)) = decoded {
+            return Some((start..end, word));
+        }
     }
+    None
+}
+
+/// The length of `=?charset?encoding?` (RFC 2047 section 2), if the octets begin with that.
+fn word_head(bytes: &[u8]) -> Option<usize> {
+    let charset = memchr(b'?', bytes.get(2..)?)?;
+    let head = 2 + charset + 3;
+    matches!(bytes.get(head - 2..head)?, [b'b' | b'B' | b'q' | b'Q', b'?']).then_some(head)
 }
 
 /// One line without control characters: folding becomes what it stands for (RFC 5322 section 2.2.3), a tab a blank.
@@ -89,13 +115,32 @@ mod tests {
     }
 
     #[test]
-    fn floods_of_encoded_words_take_no_time() {
-        for word in ["=?utf-8?Q?a?= ", "=?utf-8?Q?a", "=?=?", "=?u?b?", "=??"] {
+    fn floods_of_encoded_words_are_read_to_their_end() {
+        for word in ["=?utf-8?Q?a?= ", "=?utf-8?Q?a", "=?=?", "=?u?b?", "=??", "=?aa?Q?x", "=?aa?B?="] {
             let flood = word.repeat(256 * 1024 / word.len());
             let began = std::time::Instant::now();
             decode(flood.as_bytes());
             assert!(began.elapsed() < std::time::Duration::from_secs(10), "{word}");
         }
+    }
+
+    #[test]
+    fn beginnings_that_share_one_end_are_looked_at_only_so_often() {
+        // mail-parser reads each to the very end before it gives up.
+        let flood = format!("{}=ZZ?=", "=?aa?Q?x".repeat(32 * 1024));
+        let all = EFFORT * flood.len();
+        let mut effort = all;
+        assert_eq!(next_word(flood.as_bytes(), &mut effort), None);
+        assert!(effort < flood.len() && effort < all, "{effort} of {all} octets were left to read");
+        assert_eq!(decode(flood.as_bytes()), flood);
+    }
+
+    #[test]
+    fn a_flood_of_good_words_is_decoded_whole() {
+        let flood = "=?utf-8?Q?a?=\r\n ".repeat(20_000);
+        assert_eq!(decode(flood.as_bytes()), "a".repeat(20_000));
+        let one = format!("=?utf-8?B?{}?=", "YWJj".repeat(20_000));
+        assert_eq!(decode(one.as_bytes()), "abc".repeat(20_000));
     }
 
     #[test]

@@ -40,6 +40,8 @@ fn hostile_structures_are_read_to_their_end() {
     let same: String = "Content-Type: multipart/mixed; boundary=b\n\n--b\n".repeat(10_000);
     let rfc822 = "Content-Type: message/rfc822\n\n".repeat(5_000);
     let head = "Content-Type: multipart/mixed; boundary=b\n\n";
+    let parameters: String = (0..1_600).map(|n| format!(";n{n}*1=x")).collect();
+    let words = " =?aa?Q?x".repeat(1_800);
     let cases = [
         ("nested", nested),
         ("same boundary", same),
@@ -52,6 +54,9 @@ fn hostile_structures_are_read_to_their_end() {
         ("base64 of pads", format!("Content-Transfer-Encoding: base64\n\n{}", "=".repeat(1 << 20))),
         ("broken qp", format!("Content-Transfer-Encoding: quoted-printable\n\n{}=ZZ=0==", "=\n".repeat(1 << 20))),
         ("2231 flood", format!("Content-Type: a/b;{}\n\n", (0..20_000).map(|n| format!(" n*{n}*=%41;")).collect::<String>())),
+        ("parameter flood", format!("{head}{}", format!("--b\nContent-Type: a/b{parameters}\n\n").repeat(200))),
+        ("word flood in parameters", format!("{head}{}", format!("--b\nContent-Type: a/b; c=\"{words}\"\n\n").repeat(200))),
+        ("word flood", format!("Subject: {}\n\n", words.repeat(16))),
         ("comment flood", format!("Content-Type: {}\n\n", "(".repeat(200_000))),
     ];
     for (name, message) in cases {
