@@ -23,6 +23,7 @@ def written():
         ("long-line", top + b"\r\n" + b"x" * 998 + b"\r\n" + b"y " * 499 + b"\r\n"),
         ("long-field", FROM + b"Subject: " + b"word " * 190 + b"\r\n\r\ntext\r\n"),
         ("controls", top + b"\r\na\x01b\x0bc\x0cd\x7f\r\n\x0c\r\n\x0b \r\n"),
+        ("bare-line-ends", top + b"X-Bare: a\n b\r c\r\n\r\na\nb\rc\r\r\nd\n.x\n\r\r\r\n"),
         ("eight-bit", top + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nZoë\u00a0 x\u3000\r\n\u00a0\r\n".encode()),
         ("many-fields", top + b"".join(b"X-%d: %d\r\n" % (n, n) for n in range(150)) + b"\r\ntext\r\n"),
         ("list-mail", top + b"List-Unsubscribe: <https://example.test/u?x=1>,\r\n <mailto:u@example.test>\r\n"

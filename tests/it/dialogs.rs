@@ -178,6 +178,7 @@ async fn act(step: &Step, house: &House, talk: &mut Talk<'_>) -> Result<(), Stri
                 house.revoke(rest).await;
                 Ok(())
             }
+            "hang-up" => talk.hang_up().await,
             _ => {
                 talk.tell(word).await;
                 Ok(())

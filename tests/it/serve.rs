@@ -6,12 +6,16 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use posthouse::model::key::Secret;
 use rustix::process::Signal;
 
 use crate::support::IN_TIME;
 use crate::support::postgres::Cluster;
 use crate::support::program::{Program, Ran};
 use crate::support::server::Server;
+use crate::support::smtp::{Client, auth_plain};
 
 const KEY: &str = "kr_live_0123456789012345678901234567890123456789012";
 
@@ -49,6 +53,34 @@ fn the_first_run_needs_nothing_and_says_everything() {
     let ended = server.close();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(!ended.stderr.contains(&key), "the key is logged: {}", ended.stderr);
+}
+
+/// At the level that says most.
+#[tokio::test]
+async fn no_key_and_no_control_character_of_a_client_is_logged() {
+    let program = Program::new();
+    let server = Server::start(&program, &["--set", "log.level=trace"], &[]);
+    let key = server.key();
+    let mut client = Client::greeted(server.smtp().parse().expect("an address")).await;
+    client.send(b"EHLO \xff\x1b[31m\x07\r\n").await;
+    assert!(client.reply().await.starts_with("250-"));
+    client.expect("AUTH PLAIN !!canary", "501 ").await;
+    client.expect(&auth_plain("canary"), "535 ").await;
+    client.expect("AUTH LOGIN", "334 ").await;
+    client.expect("YXBpa2V5", "334 ").await;
+    client.expect(&STANDARD.encode("canary"), "535 ").await;
+    client.login(&Secret::from_text(&key)).await;
+    let reply = client.submit("\x1b[31m\x07").await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    client.expect("XYZZY \x1b[31m", "500 ").await;
+    client.expect("QUIT", "221 ").await;
+    let log = server.close().stderr;
+    assert!(log.contains("greeted"), "{log}");
+    for secret in [&key[..], "canary", &STANDARD.encode(&key), &STANDARD.encode("canary"), "AUTH PLAIN "] {
+        assert!(!log.contains(secret), "{secret} is logged: {log}");
+    }
+    let control = log.chars().find(|&c| c.is_control() && c != '\n');
+    assert_eq!(control, None, "{}", log.escape_debug());
 }
 
 #[test]

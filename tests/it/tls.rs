@@ -1,5 +1,8 @@
 //! TLS at the SMTP door: STARTTLS, implicit, and certificates that change.
 
+mod hellos;
+mod smuggling;
+
 use std::time::Duration;
 
 use posthouse::config::{CleartextAuth, Config, ListenerTls};

@@ -154,9 +154,9 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Goes away without QUIT; nothing more may have been said, and no memory be held.
-    pub async fn hang_up(mut self) -> Result<(), String> {
-        match &mut self {
+    /// Goes away without QUIT, or is away already; nothing more may have been said, and no memory be held.
+    pub async fn hang_up(&mut self) -> Result<(), String> {
+        match self {
             Self::Stream(wire) => {
                 let _ = wire.stream.shutdown().await;
                 self.closed().await
