@@ -169,8 +169,8 @@ async fn mail_does_not_come_back_to_us() {
     let dns = Dns::start(records).await;
     let mut config = Config::defaults();
     config.smtp.hostname = "gate.example.org".to_owned();
-    let own = Own::new(&config).listens_at("0.0.0.0:25".parse().unwrap());
-    let directory = directory_with(&dns, own, true);
+    config.inbound.address = "0.0.0.0:25".to_owned();
+    let directory = directory_with(&dns, Own::new(&config), true);
     assert!(told(directory.targets("loop.example").await).starts_with("never 554 5.4.6 "));
     // RFC 5321 section 5.1: who is a backup itself delivers only to those that are better.
     assert_eq!(names(&directory.targets("backup.example").await.unwrap()), ["primary.example"]);

@@ -17,13 +17,8 @@ impl Own {
     pub fn new(config: &Config) -> Self {
         let names = [&config.smtp.hostname, &config.delivery.hostname];
         let names = names.into_iter().filter(|name| name.contains('.')).filter_map(|name| ascii_domain(name)).collect();
-        Self { names, sockets: config.smtp.listener.iter().map(|listener| listener.address).collect() }
-    }
-
-    /// Another socket that mail comes in by.
-    pub fn listens_at(mut self, socket: SocketAddr) -> Self {
-        self.sockets.push(socket);
-        self
+        let doors = config.smtp.listener.iter().map(|listener| listener.address);
+        Self { names, sockets: doors.chain(config.inbound.address.parse()).collect() }
     }
 
     /// Whether the host is called what we are called.
@@ -56,7 +51,8 @@ mod tests {
         let mut config = Config::defaults();
         config.smtp.hostname = "Gate.Example.org".to_owned();
         config.smtp.listener[0].address = "0.0.0.0:2525".parse().unwrap();
-        let own = Own::new(&config).listens_at("192.0.2.7:25".parse().unwrap());
+        config.inbound.address = "192.0.2.7:25".to_owned();
+        let own = Own::new(&config);
         assert!(own.is_called("gate.example.org") && !own.is_called("localhost"));
         for (address, ours) in [
             ("127.0.0.1:2525", true),

@@ -63,12 +63,8 @@ impl Direct {
         let tls_client = TlsClient::new(b"")?;
         let fetcher = Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses);
         let policies = Policies::new(resolver.clone(), fetcher).kept_in(store.clone());
-        let mut own = Own::new(config);
-        if let Ok(inbound) = config.inbound.address.parse() {
-            own = own.listens_at(inbound);
-        }
         Ok(Self {
-            directory: Directory::new(resolver, policies, direct.clone(), own),
+            directory: Directory::new(resolver, policies, direct.clone(), Own::new(config)),
             shapes: Shapes::new(&config.delivery.shape),
             totals: Arc::new(Totals::new(clock)),
             tls_client,

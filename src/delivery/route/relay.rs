@@ -12,6 +12,7 @@ use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::departure::Departure;
+use crate::delivery::mx::Own;
 use crate::delivery::pace::Pace;
 use crate::delivery::route::hello_name;
 use crate::delivery::route::undialled::Undialled;
@@ -22,6 +23,7 @@ pub struct Relay {
     hop: Hop,
     reach: Reach,
     outage_lasts: Duration,
+    own: Own,
     /// The last failure to reach it at all, while it is fresh.
     outage: Mutex<Option<(Instant, ClientError)>>,
 }
@@ -52,7 +54,8 @@ impl Relay {
             tls_client: TlsClient::new(&ca).map_err(|e| format!("{key}.ca: {e}"))?,
             deadlines,
         };
-        Ok(Self { hop, reach: Reach::new(&config.smtp.limits), outage_lasts: pace.outage, outage: Mutex::new(None) })
+        let reach = Reach::new(&config.smtp.limits);
+        Ok(Self { hop, reach, outage_lasts: pace.outage, own: Own::new(config), outage: Mutex::new(None) })
     }
 
     /// How far into a message re-encoding goes.
@@ -81,9 +84,18 @@ impl Relay {
 
     async fn dial_from(&self, departure: &Departure) -> Result<Connection, Undialled> {
         let found = self.hop.resolve().await.map_err(|failure| self.failed(failure))?;
+        if found.iter().any(|address| self.own.answers_at(*address)) {
+            return Err(self.failed(self.loops()));
+        }
         let addresses = departure.opened(found).map_err(|denied| Undialled::closed(&self.hop.host, denied))?;
         let hop = Hop { addresses, sources: departure.sources(), ..self.hop.clone() };
         hop.dial().await.map_err(|failure| self.failed(failure))
+    }
+
+    /// The mail waits: whoever named our own listener as the smarthost will want it elsewhere.
+    fn loops(&self) -> ClientError {
+        let cause = "it is a listener of this gateway, to which its own mail would come back".to_owned();
+        ClientError::Unreachable { peer: format!("{}:{}", self.hop.host, self.hop.port), cause }
     }
 
     fn failed(&self, failure: ClientError) -> Undialled {

@@ -90,3 +90,13 @@ async fn each_transaction_asks_whether_it_may_begin() {
     assert!(fates[100..].iter().all(|fate| *fate == Fate::Released));
     assert_eq!(sink.received().len(), 1);
 }
+
+#[tokio::test]
+async fn a_listener_of_our_own_is_no_smarthost() {
+    let sink = Sink::willing().await;
+    let mut config = config(&sink);
+    config.smtp.listener[0].address = sink.address;
+    let fates = told(&carry(&mut courier_with(&config), &small(&["you@example.com"])).await);
+    assert!(fates[0].starts_with("later: ") && fates[0].contains("listener of this gateway"), "{fates:?}");
+    assert_eq!(sink.connections(), 0);
+}
