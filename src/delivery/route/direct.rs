@@ -178,10 +178,19 @@ impl Direct {
 impl Service {
     /// Whether a connection made for the one serves the other: the same hosts, on the same terms.
     pub fn serves(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.targets, &other.targets);
         self.destination == other.destination
-            && (Arc::ptr_eq(&self.targets, &other.targets)
-                || (self.targets.hosts == other.targets.hosts && self.targets.policy == other.targets.policy))
+            && (Arc::ptr_eq(ours, theirs)
+                || (ours.hosts == theirs.hosts
+                    && ours.policy == theirs.policy
+                    && (ours.domain == theirs.domain || !may_be_dane(ours))))
     }
+}
+
+/// Whether a host may be known by DANE, whose certificate then may name the domain alone (RFC 7672 section 3.2.2): nothing that
+/// another domain could rely on.
+fn may_be_dane(targets: &Targets) -> bool {
+    targets.hosts.iter().any(|host| host.secure)
 }
 
 /// RFC 3463 section 3.5: X.4.6, routing loop detected.
@@ -192,5 +201,33 @@ fn is_a_loop(reply: &Reply) -> bool {
 impl std::fmt::Debug for Direct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Direct").field("hello", &self.hello).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::mx::Group;
+    use crate::delivery::security::DomainPolicy;
+
+    fn service(domain: &str, host: &str, secure: bool, policy: &Arc<DomainPolicy>) -> Service {
+        let hosts = vec![MxHost { preference: 10, name: host.to_owned(), address: None, secure }];
+        let targets = Targets { domain: domain.to_owned(), group: Group("mx:example".into()), hosts, policy: policy.clone() };
+        let limits = Shapes::new(&Config::defaults().delivery.shape).of("mx:example", host, domain).limits;
+        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits }
+    }
+
+    #[test]
+    fn a_connection_serves_only_who_asks_for_the_same() {
+        let none = Arc::new(DomainPolicy::default());
+        let enforced = Arc::new(DomainPolicy { failure: Some(TlsResult::StsPolicyFetchError), ..DomainPolicy::default() });
+        let one = service("one.example", "mx.example", false, &none);
+        assert!(one.serves(&service("two.example", "mx.example", false, &none)));
+        assert!(!one.serves(&service("two.example", "mx.example", false, &enforced)));
+        assert!(!one.serves(&service("two.example", "other.example", false, &none)));
+        assert!(!one.serves(&service("two.example", "mx.example", true, &none)));
+        let signed = service("one.example", "mx.example", true, &none);
+        assert!(signed.serves(&service("one.example", "mx.example", true, &none)));
+        assert!(!signed.serves(&service("two.example", "mx.example", true, &none)), "its certificate may name one.example alone");
     }
 }
