@@ -1,10 +1,10 @@
 //! Who signs what leaves: the keys of the From domain, as the store has them, remembered for seconds.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::id::Id;
@@ -12,12 +12,13 @@ use crate::mime::dkim::key::SigningKey;
 use crate::mime::dkim::sign;
 use crate::model::dkim::SecretKey;
 use crate::model::message::Message;
+use crate::recent::Recent;
 use crate::store::{Store, StoreError};
 
 /// How long keys are remembered: a key that retires is published for days yet.
-const KEYS_LAST: Duration = Duration::from_secs(4);
+const REMEMBERED: Duration = Duration::from_secs(4);
 /// How long it is remembered that a domain has none: mail of a domain verified a moment ago should not leave unsigned.
-const NOTHING_LASTS: Duration = Duration::from_secs(1);
+const NONE_REMEMBERED: Duration = Duration::from_secs(1);
 /// How many domains are remembered.
 const REMEMBERED_AT_MOST: usize = 4096;
 
@@ -25,11 +26,11 @@ const REMEMBERED_AT_MOST: usize = 4096;
 pub struct Signer {
     store: Store,
     clock: Clock,
-    known: Mutex<HashMap<(Id, String), Known>>,
+    /// By team and From domain.
+    known: Recent<(Id, String), Signing>,
+    /// The domains that have no keys.
+    keyless: Recent<(Id, String), ()>,
 }
-
-/// What was found, and when.
-type Known = (Instant, Option<Signing>);
 
 /// What signs mail in the name of one domain.
 #[derive(Clone, Debug)]
@@ -42,19 +43,25 @@ pub struct Signing {
 impl Signer {
     /// A signer with the keys of `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, known: Mutex::default() }
+        let known = Recent::new(REMEMBERED, REMEMBERED_AT_MOST);
+        Self { store, clock, known, keyless: Recent::new(NONE_REMEMBERED, REMEMBERED_AT_MOST) }
     }
 
     /// What signs this message: the keys of its From domain, or of the parent that its team has verified. `None`: it goes unsigned.
     pub async fn of(&self, message: &Message) -> Result<Option<Signing>, StoreError> {
         let Some((_, domain)) = message.from.rsplit_once('@') else { return Ok(None) };
         let name = (message.team, domain.to_owned());
-        if let Some(signing) = self.remembered(&name) {
+        let signing = self.known.get(&name);
+        if signing.is_some() || self.keyless.get(&name).is_some() {
             return Ok(signing);
         }
+        let asked = Instant::now();
         let found = self.store.signing_domain(message.team, domain).await?;
         let signing = found.and_then(|(domain, keys)| self.load(&domain, &keys));
-        self.remember(name, signing.clone());
+        match &signing {
+            Some(signing) => self.known.put(name, signing.clone(), asked),
+            None => self.keyless.put(name, (), asked),
+        }
         Ok(signing)
     }
 
@@ -68,21 +75,6 @@ impl Signer {
         };
         let keys: Arc<[SigningKey]> = keys.iter().filter_map(load).collect();
         (!keys.is_empty()).then(|| Signing { domain: domain.into(), keys, clock: self.clock.clone() })
-    }
-
-    fn remembered(&self, name: &(Id, String)) -> Option<Option<Signing>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, signing) = known.get(name)?;
-        let lasts = if signing.is_some() { KEYS_LAST } else { NOTHING_LASTS };
-        (since.elapsed() < lasts).then(|| signing.clone())
-    }
-
-    fn remember(&self, name: (Id, String), signing: Option<Signing>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED_AT_MOST {
-            known.clear();
-        }
-        known.insert(name, (Instant::now(), signing));
     }
 }
 
