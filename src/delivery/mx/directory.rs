@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flights::Flights;
 use super::group::Group;
+use super::lookups::Lookups;
 use super::own::Own;
 use super::targets::{MxHost, Targets};
 use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, policy_unknown, unknown_yet};
@@ -33,13 +33,13 @@ pub struct Directory {
     policies: Policies,
     direct: Direct,
     own: Own,
-    kept: Flights<Found>,
+    kept: Lookups<Found>,
 }
 
 impl Directory {
     /// A directory that knows nothing yet.
     pub fn new(resolver: Resolver, policies: Policies, direct: Direct, own: Own) -> Self {
-        Self { resolver, policies, direct, own, kept: Flights::new(KEPT_MAX) }
+        Self { resolver, policies, direct, own, kept: Lookups::new(KEPT_MAX) }
     }
 
     /// The resolver it asks.

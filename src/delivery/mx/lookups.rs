@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// A bounded map of answers with an end each.
-pub struct Flights<V> {
+/// Look-ups by what is looked for, a bounded number: under way, or answered and good until an end of each.
+pub struct Lookups<V> {
     slots: Mutex<HashMap<String, Arc<Slot<V>>>>,
     most: usize,
 }
@@ -22,7 +22,7 @@ impl<V> Slot<V> {
     }
 }
 
-impl<V: Clone> Flights<V> {
+impl<V: Clone> Lookups<V> {
     /// Keeps at most this many.
     pub fn new(most: usize) -> Self {
         Self { slots: Mutex::default(), most }
@@ -75,35 +75,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_looks_for_all_and_until_the_end() {
-        let (flights, looks) = (Flights::new(10), AtomicUsize::new(0));
+        let (lookups, looks) = (Lookups::new(10), AtomicUsize::new(0));
         let find = async || {
             tokio::time::sleep(Duration::from_millis(10)).await;
             (KEPT, looks.fetch_add(1, Ordering::SeqCst))
         };
-        let (one, other) = tokio::join!(flights.get("a", find), flights.get("a", find));
+        let (one, other) = tokio::join!(lookups.get("a", find), lookups.get("a", find));
         assert_eq!((one, other), (0, 0));
         tokio::time::advance(KEPT / 2).await;
-        assert_eq!(flights.get("a", find).await, 0);
+        assert_eq!(lookups.get("a", find).await, 0);
         tokio::time::advance(KEPT).await;
-        assert_eq!(flights.get("a", find).await, 1);
+        assert_eq!(lookups.get("a", find).await, 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_seeker_who_leaves_is_replaced() {
-        let flights = Flights::new(10);
-        let patient = flights.get("a", async || (KEPT, 2));
-        let hasty = flights.get("a", async || std::future::pending().await);
+        let lookups = Lookups::new(10);
+        let patient = lookups.get("a", async || (KEPT, 2));
+        let hasty = lookups.get("a", async || std::future::pending().await);
         assert!(tokio::time::timeout(Duration::from_secs(1), hasty).await.is_err());
         assert_eq!(patient.await, 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_number_kept_is_bounded() {
-        let flights = Flights::new(32);
+        let lookups = Lookups::new(32);
         for n in 0..1000 {
-            flights.get(&n.to_string(), async || (KEPT, n)).await;
-            assert!(flights.slots.lock().unwrap().len() <= 32);
+            lookups.get(&n.to_string(), async || (KEPT, n)).await;
+            assert!(lookups.slots.lock().unwrap().len() <= 32);
         }
-        assert!(flights.slots.lock().unwrap().len() > 16);
+        assert!(lookups.slots.lock().unwrap().len() > 16);
     }
 }

@@ -2,8 +2,8 @@
 //! connected to.
 
 mod directory;
-mod flights;
 pub mod group;
+mod lookups;
 mod own;
 mod targets;
 mod unroutable;
