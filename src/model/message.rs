@@ -157,6 +157,11 @@ impl Message {
         !self.sandbox && self.stream == Stream::Broadcast || self.tracks_opens() || self.tracks_clicks()
     }
 
+    /// Recipients that share a transaction where the next hop takes `most`; at least one.
+    pub fn recipients_at_once(&self, most: u32) -> usize {
+        if self.is_per_recipient() { 1 } else { most.max(1) as usize }
+    }
+
     /// The day that statistics count it under.
     pub fn day(&self) -> Day {
         if self.sandbox { Day::NONE } else { Day::at(self.created_at) }

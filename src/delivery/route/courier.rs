@@ -146,7 +146,8 @@ impl Courier {
         gate: &Gate,
         mut in_flight: Option<InFlight>,
     ) -> Carried {
-        let most = service.map_or(RECIPIENTS_MAX, |service| service.limits.recipients_per_message).max(1) as usize;
+        let most = service.map_or(RECIPIENTS_MAX, |service| service.limits.recipients_per_message);
+        let most = attempt.claim.message.recipients_at_once(most);
         let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
         let mut rest = Fate::Later(Reply::fault("not attempted"));
         while !waiting.is_empty() {

@@ -110,15 +110,15 @@ impl Direct {
         plan
     }
 
-    /// Adds recipients to those who go to the same hosts on the same terms, as many as one transaction takes: each is one message to the
+    /// Adds recipients to those who go to the same hosts on the same terms, as many as share a transaction: each is one message to the
     /// destination, and has to be its turn.
     fn join(&self, plan: &mut Plan, targets: Arc<Targets>, mut claim: Claim) {
         let host = targets.hosts.first().map_or("", |host| host.name.as_str());
         let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
         let service = Service { targets, destination, limits };
-        let most = service.limits.recipients_per_message as usize;
+        let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
         for recipient in std::mem::take(&mut claim.recipients) {
-            match plan.parts.iter_mut().rfind(|(known, part)| known.serves(&service) && part.recipients.len() < most) {
+            match plan.parts.iter_mut().rfind(|(known, part)| part.recipients.len() < most && known.serves(&service)) {
                 Some((_, part)) => part.recipients.push(recipient),
                 None => plan.parts.push((service.clone(), Claim { recipients: vec![recipient], ..claim.clone() })),
             }

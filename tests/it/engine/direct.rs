@@ -1,11 +1,13 @@
 //! Mail that leaves by itself: to the hosts of each recipient's domain.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use posthouse::config::warmup::Day;
 use posthouse::config::{Config, Route};
 use posthouse::model::outcome::RecipientState;
+use posthouse::model::stream::Stream;
 use posthouse::store::Store;
 use posthouse::store::operate::QueueAction;
 
@@ -144,6 +146,32 @@ fn each_attempt_is_kept_with_where_it_went_and_how() {
         assert_eq!(seen, ["direct", "mx.one.example", "127.0.0.1", "clear"]);
         assert!(reached["took_ms"].is_u64() && unreached["took_ms"].is_u64());
         assert_eq!((&unreached["host"], unreached.get("address")), (&serde_json::json!("mx.two.example"), None));
+    });
+}
+
+#[test]
+fn each_recipient_of_broadcast_mail_has_a_transaction_of_its_own() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let records = Records::default()
+            .mx("one.example", 10, "mx.shared.example")
+            .mx("two.example", 10, "mx.shared.example")
+            .address("mx.shared.example", here(1));
+        let dns = Dns::start(records).await;
+        let team = team(&book.store).await;
+        for config in [config(&dns, &sink), super::config(&sink)] {
+            let before = sink.received().len();
+            let engine = Running::start(&book.store, &config, &book.clock);
+            let mut newsletter = numbered(team, 1, &["a@one.example", "b@one.example", "c@two.example"]);
+            Arc::make_mut(&mut newsletter.message).stream = Stream::Broadcast;
+            let id = accept(&book.store, newsletter).await;
+            until("all have left", || async { states(&book.store, id).await.iter().all(|state| !state.is_open()) }).await;
+            engine.stop().await;
+            let mut to: Vec<String> =
+                sink.received().split_off(before).into_iter().map(|received| received.rcpt.join(" ")).collect();
+            to.sort();
+            assert_eq!(to, ["a@one", "b@one", "c@two"].map(|to| format!("RCPT TO:<{to}.example>")));
+        }
     });
 }
 
