@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::pattern::{Pattern, one_or_many, texts};
-use super::{Delivery, Route, nearest};
+use super::{Delivery, RelayTls, Route, nearest};
 use crate::model::stream::Stream;
 
 /// Where mail goes that has all that is asked for; what is not asked for may be anything.
@@ -27,6 +27,20 @@ pub struct Rule {
     /// In the order of trying.
     #[serde(deserialize_with = "one_or_many")]
     pub routes: Vec<Step>,
+    /// Under what TLS it leaves directly.
+    #[serde(default)]
+    pub tls: RuleTls,
+}
+
+/// The TLS that a rule asks for, of whatever domain the recipients are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleTls {
+    /// As the recipient's domain asks for it, else as it is offered.
+    #[default]
+    Opportunistic,
+    /// At least encryption, or the mail waits.
+    Required,
 }
 
 /// One way out.
@@ -69,15 +83,24 @@ impl Delivery {
         if rule.routes.is_empty() {
             return Some("routes is empty: name at least one".to_owned());
         }
-        let names = rule.routes.iter().flat_map(|step| &step.0);
-        let missing = names.filter_map(|name| if let RouteName::Relay(Some(relay)) = name { Some(relay) } else { None });
-        missing.into_iter().find(|relay| !self.relays.contains_key(&***relay)).map(|relay| {
+        rule.routes.iter().flat_map(|step| &step.0).find_map(|name| self.fault_of_way(rule, name))
+    }
+
+    fn fault_of_way(&self, rule: &Rule, name: &RouteName) -> Option<String> {
+        let RouteName::Relay(relay) = name else { return None };
+        let (key, found) = match relay {
+            Some(relay) => (format!("delivery.relays.{relay}"), self.relays.get(&**relay)),
+            None => ("delivery.relay".to_owned(), Some(&self.relay)),
+        };
+        let Some(found) = found else {
             let known: Vec<String> = self.relays.keys().cloned().collect();
-            match nearest::nearest(relay, &known) {
-                Some(near) => format!("there is no delivery.relays.{relay}; did you mean relay:{near}?"),
-                None => format!("there is no delivery.relays.{relay}"),
-            }
-        })
+            let near = relay.as_ref().and_then(|relay| nearest::nearest(relay, &known));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean relay:{near}?"));
+            return Some(format!("there is no {key}{hint}"));
+        };
+        let is_secure = matches!(found.tls, RelayTls::Required | RelayTls::Implicit);
+        (rule.tls == RuleTls::Required && !is_secure)
+            .then(|| format!("tls is required, but {key}.tls is neither required nor implicit"))
     }
 }
 

@@ -94,7 +94,7 @@ impl Dispatch {
         let unbounded = |runners: usize| Queue::unbounded(runners.min(self.workers), self.pace.idle);
         self.queues.of(destination, || match (destination, service) {
             (Destination::Relay(name), _) => unbounded(self.relays.get(name).copied().unwrap_or(1)),
-            (Destination::Hosts(hosts), Some(service)) => {
+            (Destination::Hosts(hosts, _), Some(service)) => {
                 let share = self.peers.share(hosts, service.limits.connections);
                 Queue::bounded(service.limits, share, self.pace.idle)
             }
@@ -106,7 +106,7 @@ impl Dispatch {
     pub fn meet(&self, own: Epoch, age: Duration, live: Vec<Epoch>) {
         self.peers.meet(own, age, live);
         for (destination, queue) in self.queues.all() {
-            if let Destination::Hosts(hosts) = destination {
+            if let Destination::Hosts(hosts, _) = destination {
                 queue.share(|limits| self.peers.share(&hosts, limits.connections));
                 queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
             }
@@ -147,11 +147,11 @@ impl Dispatch {
             Parcel { claim, place, course, service, suspect, passed, away }
         };
         let plan = tokio::select! {
-            plan = direct.plan(claim.clone()) => plan,
+            plan = direct.plan(claim.clone(), course.tls()) => plan,
             () = self.gate.drained() => return self.release(part(claim, None)),
         };
         for (service, claim) in plan.parts {
-            self.enqueue(Destination::Hosts(service.destination.clone()), part(claim, Some(Arc::new(service))));
+            self.enqueue(Destination::Hosts(service.destination.clone(), service.tls), part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {
             let parcel = part(claim, None);

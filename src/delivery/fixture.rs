@@ -6,6 +6,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::routing::RouteName;
 use crate::delivery::parcel::{Course, Parcel};
 use crate::delivery::places::Places;
+use crate::delivery::route::rules::Chain;
 use crate::id::{Id, Ids};
 use crate::model::address::Address;
 use crate::model::message::{Body, Message, Recipient};
@@ -37,7 +38,7 @@ pub fn parcel_of(team: Id, stream: Stream, attempts: i64, epoch: Epoch) -> Parce
     Parcel {
         claim,
         place: Arc::new(place),
-        course: Course::new(Arc::new([RouteName::Relay(None)])),
+        course: Course::new(Chain::of(RouteName::Relay(None))),
         service: None,
         suspect: false,
         passed: Vec::new(),

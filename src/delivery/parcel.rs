@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::routing::RouteName;
+use crate::config::routing::{RouteName, RuleTls};
 use crate::delivery::places::Place;
 use crate::delivery::route::direct::Service;
+use crate::delivery::route::rules::Chain;
 use crate::model::hop::{Hop, Passed, Peer};
 use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
@@ -32,25 +33,30 @@ pub struct Parcel {
 /// The ways of a parcel, in their order: what can't go by one goes by the next.
 #[derive(Clone, Debug)]
 pub struct Course {
-    ways: Arc<[RouteName]>,
+    chain: Chain,
     step: usize,
 }
 
 impl Course {
-    /// A course by these ways. There is at least one; none would be no reason to send mail anywhere.
-    pub fn new(ways: Arc<[RouteName]>) -> Self {
-        Self { ways, step: 0 }
+    /// A course by the ways of this chain. There is at least one; none would be no reason to send mail anywhere.
+    pub fn new(chain: Chain) -> Self {
+        Self { chain, step: 0 }
+    }
+
+    /// What TLS has to be on a direct way.
+    pub fn tls(&self) -> RuleTls {
+        self.chain.tls
     }
 
     /// The way that is tried now.
     pub fn way(&self) -> &RouteName {
-        self.ways.get(self.step).unwrap_or(&RouteName::Capture)
+        self.chain.ways.get(self.step).unwrap_or(&RouteName::Capture)
     }
 
     /// The course from the next way on, when there is one.
     pub fn onwards(&self) -> Option<Self> {
         let step = self.step + 1;
-        (step < self.ways.len()).then(|| Self { ways: self.ways.clone(), step })
+        (step < self.chain.ways.len()).then(|| Self { chain: self.chain.clone(), step })
     }
 }
 

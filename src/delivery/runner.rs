@@ -159,7 +159,7 @@ fn held() -> Fate {
 /// 421 alone.
 fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
     let asks = |reply: &Reply| match destination {
-        Destination::Hosts(_) => asks_for_less(reply),
+        Destination::Hosts(..) => asks_for_less(reply),
         Destination::Relay(_) => reply.code == 421,
         Destination::Capture => false,
     };
@@ -175,16 +175,17 @@ fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
 
 /// Whether a destination out there has put off a recipient, by no greylisting.
 fn is_deferral(destination: &Destination, reply: &Reply) -> bool {
-    matches!(destination, Destination::Hosts(_)) && reply.code / 100 == 4 && !is_grey(reply)
+    matches!(destination, Destination::Hosts(..)) && reply.code / 100 == 4 && !is_grey(reply)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::routing::RuleTls;
 
     #[test]
     fn a_sign_is_what_all_fates_together_tell() {
-        let hosts = Destination::Hosts("mx:a".into());
+        let hosts = Destination::Hosts("mx:a".into(), RuleTls::Opportunistic);
         let later = |code, enhanced: &str, text| Fate::Later(Reply::new(code, Some(enhanced.to_owned()), text));
         let (busy, full) = (later(421, "4.3.2", "busy"), later(452, "4.2.2", "full"));
         let (grey, taken) = (later(451, "4.7.1", "Greylisted"), Fate::Delivered(Reply::new(250, None, "ok")));

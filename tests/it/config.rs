@@ -130,6 +130,10 @@ fn what_makes_no_sense_is_refused() {
             r#"delivery.rule=[{"routes": "capture"}, {"team": "a", "stream": "broadcast", "routes": []}]"#,
             "delivery.rule 2 (stream = broadcast; team = a): routes is empty",
         ),
+        (
+            r#"delivery.rule=[{"tls": "required", "routes": ["direct", "relay"]}]"#,
+            "delivery.rule 1: tls is required, but delivery.relay.tls is neither required nor implicit",
+        ),
         (r#"delivery.rule=[{"routes": "mx"}]"#, "\"mx\" is not a route: relay, relay:NAME, direct or capture"),
         (r#"delivery.rule=[{"sender_domain": "a.*", "routes": "capture"}]"#, "\"a.*\" is not a name such as example.com"),
         (r#"delivery.rule=[{"stream": "bulk", "routes": "capture"}]"#, "\"bulk\" is not a stream"),

@@ -242,7 +242,7 @@ impl Courier {
         }
         let dialled = match (&self.line, service) {
             (Line::Relay(relay), _) => relay.dial(departure).await,
-            (Line::Direct(direct), Some(service)) => direct.dial(&service.targets, departure).await,
+            (Line::Direct(direct), Some(service)) => direct.dial(service, departure).await,
             _ => return Err(ClientError::Insecure("nothing leaves by this line".to_owned()).into()),
         };
         dialled.map_err(|undialled| {

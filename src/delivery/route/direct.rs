@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::routing::RuleTls;
 use crate::delivery::client::Connection;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
@@ -38,13 +39,16 @@ pub struct Direct {
     port: u16,
 }
 
-/// Where a part of a message goes: to hosts that take the mail of all its recipients, within what they are sent at most.
+/// Where a part of a message goes: to hosts that take the mail of all its recipients, within what they are sent at most, and under what
+/// TLS at least.
 #[derive(Clone, Debug)]
 pub struct Service {
     pub targets: Arc<Targets>,
     /// The destination that these hosts belong to.
     pub destination: Arc<str>,
     pub limits: Limits,
+    /// By the operator's rule; what the recipients' domains ask for is looked up.
+    pub tls: RuleTls,
 }
 
 /// What became of a claim that is to go directly.
@@ -91,7 +95,7 @@ impl Direct {
     }
 
     /// Splits a claim by the hosts that take its recipients' mail: those whose domains share them go in one transaction.
-    pub async fn plan(&self, claim: Claim) -> Plan {
+    pub async fn plan(&self, claim: Claim, tls: RuleTls) -> Plan {
         let mut domains: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, recipient) in claim.recipients.iter().enumerate() {
             domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
@@ -103,7 +107,7 @@ impl Direct {
                 ..claim.clone()
             };
             match self.directory.targets(&domain).await {
-                Ok(targets) => self.join(&mut plan, targets, part(&places)),
+                Ok(targets) => self.join(&mut plan, targets, tls, part(&places)),
                 Err(unroutable) => plan.unroutable.push((unroutable, part(&places))),
             }
         }
@@ -112,10 +116,10 @@ impl Direct {
 
     /// Adds recipients to those who go to the same hosts on the same terms, as many as share a transaction: each is one message to the
     /// destination, and has to be its turn.
-    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, mut claim: Claim) {
+    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, tls: RuleTls, mut claim: Claim) {
         let host = targets.hosts.first().map_or("", |host| host.name.as_str());
         let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
-        let service = Service { targets, destination, limits };
+        let service = Service { targets, destination, limits, tls };
         let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
         for recipient in std::mem::take(&mut claim.recipients) {
             match plan.parts.iter_mut().rfind(|(known, part)| part.recipients.len() < most && known.serves(&service)) {
@@ -127,10 +131,10 @@ impl Direct {
 
     /// A connection to the first of the hosts that speaks to us on the terms that hold for it, from where leave was
     /// given.
-    pub async fn dial(&self, targets: &Targets, departure: &Departure) -> Result<Connection, Undialled> {
+    pub async fn dial(&self, service: &Service, departure: &Departure) -> Result<Connection, Undialled> {
         let mut last = None;
-        for host in targets.in_order().into_iter().take(HOSTS_MAX) {
-            match self.dial_host(targets, host, departure).await {
+        for host in service.targets.in_order().into_iter().take(HOSTS_MAX) {
+            match self.dial_host(service, host, departure).await {
                 Ok(connection) => return Ok(connection),
                 // RFC 5321 section 5.1: hosts that are no better than ourselves are not to be tried.
                 Err(Undialled::Unroutable(Unroutable::Never(reply))) if is_a_loop(&reply) => {
@@ -144,9 +148,11 @@ impl Direct {
         Err(last.unwrap_or_else(none))
     }
 
-    async fn dial_host(&self, targets: &Targets, host: &MxHost, departure: &Departure) -> Result<Connection, Undialled> {
+    async fn dial_host(&self, service: &Service, host: &MxHost, departure: &Departure) -> Result<Connection, Undialled> {
+        let targets = &*service.targets;
         let found = self.directory.addresses(host).await.map_err(Undialled::Unroutable)?;
         let requirement = match self.directory.requirement(targets, host, &found).await {
+            Ok(requirement) if service.tls == RuleTls::Required => requirement.at_least_encrypted(),
             Ok(requirement) => requirement,
             Err(unknown) => {
                 let session = Session { targets, host, requirement: &Default::default(), address: None };
@@ -180,6 +186,7 @@ impl Service {
     pub fn serves(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.targets, &other.targets);
         self.destination == other.destination
+            && self.tls == other.tls
             && (Arc::ptr_eq(ours, theirs)
                 || (ours.hosts == theirs.hosts
                     && ours.policy == theirs.policy
@@ -214,7 +221,7 @@ mod tests {
         let hosts = vec![MxHost { preference: 10, name: host.to_owned(), address: None, secure }];
         let targets = Targets { domain: domain.to_owned(), group: Group("mx:example".into()), hosts, policy: policy.clone() };
         let limits = Shapes::new(&Config::defaults().delivery.shape).of("mx:example", host, domain).limits;
-        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits }
+        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits, tls: RuleTls::default() }
     }
 
     #[test]
@@ -226,6 +233,7 @@ mod tests {
         assert!(!one.serves(&service("two.example", "mx.example", false, &enforced)));
         assert!(!one.serves(&service("two.example", "other.example", false, &none)));
         assert!(!one.serves(&service("two.example", "mx.example", true, &none)));
+        assert!(!one.serves(&Service { tls: RuleTls::Required, ..one.clone() }));
         let signed = service("one.example", "mx.example", true, &none);
         assert!(signed.serves(&service("one.example", "mx.example", true, &none)));
         assert!(!signed.serves(&service("two.example", "mx.example", true, &none)), "its certificate may name one.example alone");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::routing::RouteName;
+use crate::config::routing::{RouteName, RuleTls};
 use crate::delivery::allowance::Allowance;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
@@ -33,7 +33,7 @@ use capture::Capture;
 use courier::{Courier, Line};
 use direct::Direct;
 use relay::Relay;
-use rules::{Facts, Rules};
+use rules::{Chain, Facts, Rules};
 
 /// A place that mail is carried to; each has a queue of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,15 +41,16 @@ pub enum Destination {
     Capture,
     /// The smarthost of this name; `None`: the one without.
     Relay(Option<Arc<str>>),
-    /// Hosts that are one to us, by the name of `Service::destination`.
-    Hosts(Arc<str>),
+    /// Hosts that are one to us, by the name of `Service::destination`. One that takes no TLS is out of reach of mail that requires it,
+    /// and of no other.
+    Hosts(Arc<str>, RuleTls),
 }
 
 /// The routes in force.
 #[derive(Debug)]
 pub struct Routes {
     rules: Rules,
-    captured: Arc<[RouteName]>,
+    captured: Chain,
     capture: Capture,
     relays: BTreeMap<Option<Arc<str>>, Arc<Relay>>,
     direct: Option<Arc<Direct>>,
@@ -83,7 +84,7 @@ impl Routes {
         let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), store, clock));
         Ok(Self {
             rules: Rules::new(delivery, teams)?,
-            captured: Arc::new([RouteName::Capture]),
+            captured: Chain::of(RouteName::Capture),
             capture: Capture::new(&config.sandbox.domain),
             relays,
             direct: direct.transpose()?.map(Arc::new),
@@ -133,7 +134,7 @@ impl Routes {
         if let Some(chain) = self.rules.only() {
             return vec![(Course::new(chain.clone()), claim)];
         }
-        let mut parts: Vec<(Arc<[RouteName]>, Vec<Recipient>)> = Vec::new();
+        let mut parts: Vec<(Chain, Vec<Recipient>)> = Vec::new();
         for recipient in &claim.recipients {
             let chain = self.chain(&claim, recipient);
             match parts.iter_mut().find(|(known, _)| *known == chain) {
@@ -144,7 +145,7 @@ impl Routes {
         parts.into_iter().map(|(chain, recipients)| (Course::new(chain), Claim { recipients, ..claim.clone() })).collect()
     }
 
-    fn chain(&self, claim: &Claim, recipient: &Recipient) -> Arc<[RouteName]> {
+    fn chain(&self, claim: &Claim, recipient: &Recipient) -> Chain {
         let message = &claim.message;
         let facts = Facts {
             stream: message.stream,
@@ -160,7 +161,7 @@ impl Routes {
         let line = match destination {
             Destination::Capture => Line::Capture(self.capture.clone()),
             Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
-            Destination::Hosts(_) => Line::Direct(self.direct.clone()?),
+            Destination::Hosts(..) => Line::Direct(self.direct.clone()?),
         };
         let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone());
         Some(courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone()))

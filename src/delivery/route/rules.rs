@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::pattern::Pattern;
-use crate::config::routing::{RouteName, Rule, Step};
+use crate::config::routing::{RouteName, Rule, RuleTls, Step};
 use crate::config::{Delivery, Relay};
 use crate::id::Id;
 use crate::model::stream::Stream;
@@ -21,11 +21,20 @@ pub struct Facts<'a> {
     pub recipient_domain: &'a str,
 }
 
+/// What a rule says of where mail goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// To try one after the other; at least one.
+    pub ways: Arc<[RouteName]>,
+    /// What it has to be where mail goes directly.
+    pub tls: RuleTls,
+}
+
 /// The rules in force, in their order.
 #[derive(Clone, Debug)]
 pub struct Rules {
     rules: Vec<Ready>,
-    otherwise: Arc<[RouteName]>,
+    otherwise: Chain,
     weights: BTreeMap<String, u32>,
     unnamed_weight: u32,
 }
@@ -47,25 +56,24 @@ impl Rules {
         let weight = |(name, relay): (&String, &Relay)| (name.clone(), relay.weight);
         Ok(Self {
             rules,
-            otherwise: Arc::new([delivery.route.into()]),
+            otherwise: Chain::of(delivery.route.into()),
             weights: delivery.relays.iter().map(weight).collect(),
             unnamed_weight: delivery.relay.weight,
         })
     }
 
-    /// The ways of all mail, where no rule tells any apart.
-    pub fn only(&self) -> Option<&Arc<[RouteName]>> {
+    /// That of all mail, where no rule tells any apart.
+    pub fn only(&self) -> Option<&Chain> {
         self.rules.is_empty().then_some(&self.otherwise)
     }
 
-    /// The ways to try one after the other; at least one. `draw` gives random numbers from 0 to 1, by which smarthosts that share
-    /// the mail take turns.
-    pub fn chain(&self, facts: &Facts<'_>, draw: impl FnMut() -> f64) -> Arc<[RouteName]> {
-        match self.rules.iter().find(|rule| rule.matches(facts)) {
-            None => self.otherwise.clone(),
-            Some(Ready { fixed: Some(chain), .. }) => chain.clone(),
-            Some(rule) => self.drawn(&rule.asked.routes, draw),
-        }
+    /// What the first rule that matches says. `draw` gives random numbers from 0 to 1, by which smarthosts that share the mail take turns.
+    pub fn chain(&self, facts: &Facts<'_>, draw: impl FnMut() -> f64) -> Chain {
+        let Some(Ready { asked, fixed, .. }) = self.rules.iter().find(|rule| rule.matches(facts)) else {
+            return self.otherwise.clone();
+        };
+        let ways = fixed.clone().unwrap_or_else(|| self.drawn(&asked.routes, draw));
+        Chain { ways, tls: asked.tls }
     }
 
     fn drawn(&self, steps: &[Step], mut draw: impl FnMut() -> f64) -> Arc<[RouteName]> {
@@ -86,6 +94,13 @@ impl Rules {
             RouteName::Relay(None) => self.unnamed_weight,
             RouteName::Direct | RouteName::Capture => 1,
         }
+    }
+}
+
+impl Chain {
+    /// One way, under whatever TLS there is.
+    pub fn of(way: RouteName) -> Self {
+        Self { ways: Arc::new([way]), tls: RuleTls::Opportunistic }
     }
 }
 
@@ -155,8 +170,8 @@ mod tests {
         Facts { stream, team: Id([team; 16]), sender_domain, recipient_domain }
     }
 
-    fn shown(chain: &[RouteName]) -> String {
-        chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    fn shown(chain: &Chain) -> String {
+        chain.ways.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

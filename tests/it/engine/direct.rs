@@ -176,6 +176,46 @@ fn each_recipient_of_broadcast_mail_has_a_transaction_of_its_own() {
 }
 
 #[test]
+fn what_a_rule_requires_tls_for_waits_for_it_and_keeps_nothing_else_waiting() {
+    on_every_engine(|book| async move {
+        let sink = Sink::willing().await;
+        let secured = beside(&sink, 2, Script::default().with_tls(Identity::of(&["whoever"]).server())).await;
+        let records = Records::default()
+            .mx("secret.example", 10, "mx.shared.example")
+            .mx("open.example", 10, "mx.shared.example")
+            .mx("secured.example", 10, "mx.secured.example")
+            .address("mx.shared.example", here(1))
+            .address("mx.secured.example", here(2));
+        let dns = Dns::start(records).await;
+        let mut config = config(&dns, &sink);
+        let rule =
+            "[[rule]]\nrecipient_domain = [\"secret.example\", \"secured.example\"]\ntls = \"required\"\nroutes = \"direct\"";
+        config.delivery.rule = toml::from_str::<toml::Table>(rule).unwrap().remove("rule").unwrap().try_into().unwrap();
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let team = team(&book.store).await;
+        let send = async |to: &str| accept(&book.store, numbered(team, 1, &[to])).await;
+        let open = send("you@open.example").await;
+        until_all(&book.store, &[open], RecipientState::Delivered).await;
+        // A connection in the clear is kept now; and after three failures a host is left alone for a while.
+        let waiting = [send("a@secret.example").await, send("b@secret.example").await, send("c@secret.example").await];
+        for &id in &waiting {
+            until("an attempt", || async { recipients(&book.store, id).await[0].attempts == 1 }).await;
+        }
+        let others = [send("me@open.example").await, send("you@secured.example").await];
+        until_all(&book.store, &others, RecipientState::Delivered).await;
+        engine.stop().await;
+        for id in waiting {
+            assert_eq!(states(&book.store, id).await, [RecipientState::Queued]);
+            let reply = replies(&book.store, id).await.remove(0);
+            assert!(reply.contains("TLS"), "{reply}");
+        }
+        assert_eq!((sink.said("MAIL"), sink.received().len()), (2, 2), "nothing but what is open was said in the clear");
+        let [received] = &secured.received()[..] else { panic!("not one message") };
+        assert!(received.encrypted && received.rcpt == ["RCPT TO:<you@secured.example>"], "{received:?}");
+    });
+}
+
+#[test]
 fn a_policy_of_an_earlier_life_holds_mail_back_from_a_host_that_can_not_prove_itself() {
     on_every_engine(|book| async move {
         // As an earlier life has fetched it; now neither record nor web server is there.
