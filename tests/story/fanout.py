@@ -31,13 +31,14 @@ def fanout(store, kills, seed):
         here.webhook(here.receiver.endpoint("first"))
         here.webhook(here.receiver.endpoint("second"))
         mails = [made(seed, n) for n in range(PER_SECOND * 3 * (kills + 1))]
-        with Post(here.gateway.port, mails, CLIENTS, PER_SECOND), Reader(here):
+        with Post(here.gateway.port, mails, CLIENTS, PER_SECOND, here.key), Reader(here):
             for _ in range(kills):
                 arrived = len(here.host.book.deliveries)
                 wait_for(lambda: len(here.host.book.deliveries) > arrived, WITHIN, "mail to arrive")
                 time.sleep(chance.uniform(0.05, 0.6))
                 here.gateway.kill()
                 here.gateway.start()
+        here.rest.connection.close()  # it was of the last life
         wait_for(lambda: not here.at.open_messages(here.gateway), WITHIN, "the queue to be empty")
         ids = [email["id"] for page in pages(here.rest) for email in page]
         api = wait_for(lambda: complete(here, ids), OUT_WITHIN, Missing(here, ids))

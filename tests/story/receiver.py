@@ -14,7 +14,7 @@ class Manner:
     """How an endpoint answers. All of it may be changed while it serves."""
     status: int = 204
     location: str = ""
-    breaks: str = ""  # in place of an answer: closes, garbage, endless
+    breaks: str = ""  # in place of an answer: closes, garbage; or one that is endless
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.receiver.receipts.append(Receipt(name, time.time(), headers, body))
         manner = self.receiver.manners[name]
         if manner.breaks:
-            self.misbehave(manner.breaks)
+            self.misbehave(manner)
             return
         self.send_response(manner.status)
         if manner.location:
@@ -74,12 +74,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def misbehave(self, how):
+    def misbehave(self, manner):
         self.close_connection = True
-        if how == "garbage":
+        if manner.breaks == "garbage":
             self.wfile.write(b"this is no HTTP\r\n\r\n")
-        elif how == "endless":
-            self.send_response(200)
+        elif manner.breaks == "endless":
+            self.send_response(manner.status)
             self.end_headers()
             self.write_on()
 

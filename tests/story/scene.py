@@ -3,7 +3,6 @@ import contextlib
 import json
 
 from blackbox import network
-from blackbox.gateway import KEY
 from blackbox.machine import free_port, wait_for
 from blackbox.mailhost import Manner
 from blackbox.rest import Api, email
@@ -28,12 +27,13 @@ class House:
         self.at, self.receiver, self.inbound = at, receiver, free_port()
         self.host = at.provider("people.test", [PEOPLE], hosts=1, manner=Manner(keeps=True))
         self.gateway = at.gateway(**{
-            "public_url": "http://gateway.test", "inbound.address": f"127.0.0.1:{self.inbound}", "limits.requests_per_minute": 0,
+            "public_url": "http://gateway.test", "inbound.address": f"127.0.0.1:{self.inbound}", "limits.requests_per_minute": 0, "log.level": "warn",
             "webhooks.allow_insecure": True, "webhooks.endpoints_per_team": 2000, **settings}).start()
+        self.key = json.loads(self.gateway.cli("keys", "create", "--name", "both streams", "--json"))["key"]
         self.rest = self.api()
 
-    def api(self):
-        return Api(self.gateway.http, KEY)
+    def api(self, **options):
+        return Api(self.gateway.http, self.key, **options)
 
     def webhook(self, url, **fields):
         """The record of a new one, with its secret."""

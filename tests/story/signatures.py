@@ -6,13 +6,14 @@ from blackbox.cases import require
 from blackbox.machine import wait_for
 import told
 import verifiers
+from receiver import Manner
 from scene import WITHIN, house
 
 OLD, NEW = "x-krafter-signature", "x-krafter-signature-next"
-SUBJECTS = ["Hello", "Grüße, 你好 😀", '"quoted" \\ and <b>', "a\u2028line", "0" * 500]
+SUBJECTS = ["Hello", "Grüße, 你好 😀", '"quoted" \\ and <b>', "\u202ereversed", "0" * 500]
 # By name: what it does instead of taking the first webhook.
 ILL = {"fails": {"status": 500}, "moved": {"status": 302}, "refuses": {"status": 410}, "hangs-up": {"breaks": "closes"},
-       "babbles": {"breaks": "garbage"}, "floods": {"breaks": "endless"}}
+       "babbles": {"breaks": "garbage"}, "floods": {"status": 500, "breaks": "endless"}}
 AGAIN_WITHIN = 120  # seconds until a second attempt: (2^1)+15, with jitter
 OVERLAP = 3  # seconds
 READ_AT_MOST = 8 << 20  # octets of an endless answer, with what lies in the buffers of two sockets
@@ -39,17 +40,26 @@ class Run:
         self.secret = self.webhook["secret"]
 
     def play(self):
-        ill = {name: self.here.webhook(self.here.receiver.endpoint(name, **manner)) for name, manner in ILL.items()}
+        ill = self.met_badly()
         self.sent(SUBJECTS)
         self.judge({self.secret: OLD}, [self.stranger])
         self.tested()
         self.rotated()
         self.asked_again(ill)
 
+    def met_badly(self):
+        """Endpoints that do not take their first webhook, and do better from then on: their records, by name."""
+        ill = {name: self.here.webhook(self.here.receiver.endpoint(name, **manner)) for name, manner in ILL.items()}
+        self.sent(["not taken by all"])
+        wait_for(lambda: all(self.here.receiver.of(name) for name in ill), WITHIN, "a webhook at each endpoint")
+        for name in ill:
+            self.here.receiver.manners[name] = Manner()
+        return ill
+
     def sent(self, subjects):
         """One webhook for each message at least, at the endpoint that is well."""
         messages = {self.here.send(subject=subject) for subject in subjects}
-        wait_for(lambda: messages <= {r.event["data"]["id"] for r in self.here.receiver.of("well")}, WITHIN, "a webhook for each message")
+        wait_for(lambda: messages <= {r.event["data"].get("id") for r in self.here.receiver.of("well")}, WITHIN, "a webhook for each message")
 
     def judge(self, keys, stale):
         """Makes trials of what came to that endpoint since the last time."""
@@ -65,15 +75,15 @@ class Run:
             self.faults.append(f"a test without x-krafter-test: {receipt.headers}")
         self.judge({self.secret: OLD}, [self.stranger])
 
-    def rotate(self, **overlap):
+    def rotate(self, overlap):
         """The secret that was, and the one that is."""
-        answer = self.here.rest.post(f"/webhooks/{self.webhook['id']}/rotate", overlap or None).expect(200)
+        answer = self.here.rest.post(f"/webhooks/{self.webhook['id']}/rotate", {"overlap": overlap}).expect(200)
         before, self.secret = self.secret, answer.data["secret"]
         return before, self.secret
 
     def rotated(self):
         """With an overlap, until it is over; then without one."""
-        before, after = self.rotate(overlap=OVERLAP)
+        before, after = self.rotate(OVERLAP)
         while True:
             self.sent(["in the overlap, or after it"])
             if NEW not in self.here.receiver.of("well")[-1].headers:
@@ -82,26 +92,23 @@ class Run:
         if not any(NEW in receipt.headers for receipt in self.here.receiver.of("well")):
             self.faults.append(f"no {NEW} in an overlap of {OVERLAP} s")
         self.judge({after: OLD}, [before, self.stranger])
-        before, after = self.rotate(overlap=0)
+        before, after = self.rotate(0)
         self.sent(["without an overlap"])
         self.judge({after: OLD}, [before, self.stranger])
 
     def asked_again(self, ill):
         """An event that an endpoint did not take comes again, under its name, until it is taken."""
-        for name in ill:
-            manner = self.here.receiver.manners[name]
-            manner.status, manner.breaks = 204, ""
         for name, webhook in ill.items():
-            first = self.here.receiver.of(name)[0].event["id"]
-            attempts = wait_for(lambda: self.attempts(name, first), AGAIN_WITHIN, f"a second attempt at the endpoint that {name}")
+            attempts = wait_for(lambda: self.attempts(name), AGAIN_WITHIN, f"a second attempt at the endpoint that {name}")
             for receipt in attempts:
                 self.trials += verifiers.trials(receipt, {webhook["secret"]: OLD}, [self.stranger], self.chance.randrange(1 << 20))
         if self.here.receiver.read_at_most > READ_AT_MOST:
             self.faults.append(f"of an endless answer {self.here.receiver.read_at_most >> 10} KiB were read")
 
-    def attempts(self, name, event):
-        """Those at one event, when there are two."""
-        found = [receipt for receipt in self.here.receiver.of(name) if receipt.event["id"] == event]
+    def attempts(self, name):
+        """Those at the first event, when there are two."""
+        receipts = self.here.receiver.of(name)
+        found = [receipt for receipt in receipts if receipt.event["id"] == receipts[0].event["id"]]
         return found if len(found) > 1 else None
 
 

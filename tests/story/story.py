@@ -4,7 +4,6 @@ import collections
 import uuid
 
 from blackbox.cases import require
-from blackbox.gateway import KEY
 from blackbox.machine import wait_for
 from blackbox.rest import email
 from blackbox.smtp import Refused, Smtp
@@ -39,7 +38,7 @@ class BySmtp:
                 f"Message-ID: <{mark}@{DOMAIN}>", "MIME-Version: 1.0", "Content-Type: text/html; charset=utf-8"]
         octets = ("\r\n".join(head) + "\r\n\r\n" + HTML + "\r\n").encode()
         try:
-            with Smtp(self.here.gateway.port, KEY) as smtp:
+            with Smtp(self.here.gateway.port, self.here.key) as smtp:
                 return self.here.shown(smtp.send(SENDER, [reader], octets).id)["id"]
         except Refused as refused:
             return str(refused)
@@ -146,8 +145,7 @@ def all_came(here, messages):
 
 def console(here, message):
     """The page of a message, as somebody with a key sees it."""
-    basic = base64.b64encode(f"key:{KEY}".encode()).decode()
-    with here.api() as api:
-        api.base = ""
+    basic = base64.b64encode(f"key:{here.key}".encode()).decode()
+    with here.api(base="") as api:
         answer = api.get(f"/messages/{uuid.UUID(message)}", headers={"Authorization": f"Basic {basic}"}).expect(200)
     return answer.octets.decode()

@@ -29,7 +29,8 @@ def receipt(event="1", kind="email.delivered", at="2026-01-01T00:00:00.000Z", at
 
 class Told(unittest.TestCase):
     def test_what_is_right(self):
-        came = told.of_receipts([receipt(), receipt(attempt="b"), receipt("2", "webhook.disabled")])
+        test = Receipt("all", 0, {}, b'{"id": "2", "type": "email.sent", "data": {"test": true}}')
+        came = told.of_receipts([receipt(), receipt(attempt="b"), test])
         self.assertEqual(came, Counter({("m", "delivered", "r@x.test"): 1}))
         self.assertEqual(list(told.differences(came, came)), [])
 
