@@ -25,6 +25,8 @@ use crate::door::rest;
 use crate::door::smtp::door::Door;
 use crate::door::smtp::listener;
 use crate::door::smtp::tls::Certificates;
+use crate::event::Webhooks;
+use crate::event::client::Client;
 use crate::id::Ids;
 use crate::intake::Intake;
 use crate::lock::{self, Lock};
@@ -58,6 +60,7 @@ pub struct House {
     /// `None`: another process delivers.
     engine: Option<Engine>,
     watch: Watch,
+    webhooks: Webhooks,
     /// `None`: nothing comes in here about mail that left.
     inbound: Option<Inbound>,
 }
@@ -80,17 +83,18 @@ impl House {
             .map_err(anyhow::Error::msg)?
             .map(|engine| engine.seated(lock::seat(&config.data_dir)).recorded_in(&config.data_dir));
         let watch = watch(&config, &store, engine.as_ref())?;
+        let webhooks = webhooks(&config, &store, &watch)?;
         let inbound = match bound.inbound {
             Some(_) => Some(open_inbound(&config, &store, &certificates).await?),
             None => None,
         };
         let first_key = first_run::prepare(&store, &config).await.context("the first key can't be made")?;
-        Ok(Self { config, bound, first_key, store, certificates, engine, watch, inbound })
+        Ok(Self { config, bound, first_key, store, certificates, engine, watch, webhooks, inbound })
     }
 
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, bound, store, certificates, engine, watch, inbound, .. } = self;
+        let Self { config, bound, store, certificates, engine, watch, webhooks, inbound, .. } = self;
         let keyring = Keyring::new(store.clone(), Clock::System);
         if let Some(engine) = engine {
             shutdown.spawn(engine.run(shutdown.clone()));
@@ -100,7 +104,7 @@ impl House {
             shutdown.spawn(watch.clone().run(shutdown.clone()));
         }
         let readiness = Readiness::default();
-        let (smtp_door, api) = doors(&config, watch, &keyring, certificates);
+        let (smtp_door, api) = doors(&config, watch, webhooks.clone(), &keyring, certificates);
         let smtp = bound.smtp_addresses().first().map(|(address, _)| *address);
         if let Some(socket) = bound.http {
             let pages = http::Context::new(&config, api, readiness.clone());
@@ -115,6 +119,7 @@ impl House {
             shutdown.spawn(index(store.clone(), shutdown.clone()));
             let retention = Retention::new(store.clone(), &config.retention, Clock::System);
             shutdown.spawn(retention.run(shutdown.clone()));
+            webhooks.run(&shutdown);
         }
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 
@@ -138,14 +143,20 @@ fn watch(config: &Config, store: &Store, engine: Option<&Engine>) -> anyhow::Res
     Ok(Watch::new(store.clone(), resolver, config, Clock::System))
 }
 
+/// Who tells endpoints of events, by the resolver that looks after domains.
+fn webhooks(config: &Config, store: &Store, watch: &Watch) -> anyhow::Result<Webhooks> {
+    let client = Client::new(config, watch.resolver.clone()).map_err(anyhow::Error::msg)?;
+    Ok(Webhooks::new(store.clone(), client, rest::webhook_body, Clock::System))
+}
+
 /// The SMTP door and the HTTP API. They hand in at one intake, so that allowances and room are counted once; they share one budget of
 /// message bytes, and count failed logins together.
-fn doors(config: &Config, watch: Watch, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
+fn doors(config: &Config, watch: Watch, webhooks: Webhooks, keyring: &Keyring, certificates: Certificates) -> (Door, rest::Door) {
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize().min(Semaphore::MAX_PERMITS)));
     let intake = Intake::new(watch.store.clone(), config, Clock::System, Ids::random(Clock::System));
     let logins: Arc<Logins> = Arc::default();
     let smtp = Door::new(config, intake.clone(), keyring.clone(), logins.clone(), certificates, budget.clone());
-    let api = rest::Door::new(config, intake, watch, keyring.clone(), logins, budget);
+    let api = rest::Door::new(config, intake, watch, webhooks, keyring.clone(), logins, budget);
     (smtp, api)
 }
 

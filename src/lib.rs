@@ -3,7 +3,7 @@
 //! The modules stand in the order mail flows. Imports run one way, as `tests/it/imports.rs` proves:
 //! `model` knows nothing but the foundations; `wire`, `mime`, `template`, `tracking`, `policy` and `store` know the model, and policies read `mime`;
 //! `intake` folds them; `notices` know store and mime; `suppressions` and `retention` know store; doors know intake and all of these;
-//! delivery knows wire, store, mime and notices; `domains` knows store, mime and delivery's resolver;
+//! delivery knows wire, store, mime and notices; `event` knows store, and delivery's ways to a host; `domains` knows store, mime and delivery's resolver;
 //! `app` and `cli` know everything.
 
 // Foundations: values and capabilities that every layer may name.
@@ -12,6 +12,7 @@ pub mod config;
 pub mod heavy;
 pub mod id;
 pub mod lock;
+pub mod net;
 pub mod panics;
 pub mod pem;
 pub mod recent;
@@ -41,6 +42,9 @@ pub mod delivery;
 
 // What sender domains publish, so that their mail is believed.
 pub mod domains;
+
+// What teams are told of their mail by calls to their own programs.
+pub mod event;
 
 // What lists of addresses come in and go out as.
 pub mod suppressions;

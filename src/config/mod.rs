@@ -48,6 +48,7 @@ pub struct Config {
     pub http: Http,
     pub inbound: Inbound,
     pub delivery: Delivery,
+    pub webhooks: Webhooks,
     pub limits: Limits,
     pub retention: Retention,
     pub sandbox: Sandbox,
@@ -85,6 +86,17 @@ pub struct Inbound {
     pub address: String,
     /// Addresses that complaints come to, as they are registered with feedback loops.
     pub abuse: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// `http://`, any port and private addresses are called, too.
+    pub allow_insecure: bool,
+    /// A PEM file of certificates to trust besides the public ones; empty: none.
+    pub ca: String,
+    /// Endpoints of one team.
+    pub endpoints_per_team: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

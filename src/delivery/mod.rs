@@ -20,7 +20,6 @@ pub mod feeder;
 mod fixture;
 pub mod flights;
 pub mod gate;
-pub mod guard;
 pub mod ledger;
 pub mod mx;
 pub mod pace;

@@ -58,6 +58,7 @@ impl Store {
         tell(self.desk(), team, id, &changed, "sender", now, &mut sheet);
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
+        self.desk().noted().notify_one();
         Ok(true)
     }
 }

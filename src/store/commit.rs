@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::id::{Id, Ids};
@@ -45,6 +45,7 @@ pub(super) struct Desk {
     ids: Ids,
     scheduler: Arc<Mutex<Option<Arc<dyn Scheduler>>>>,
     rope: Rope,
+    noted: Arc<Notify>,
     name: Arc<str>,
 }
 
@@ -52,7 +53,7 @@ impl Desk {
     /// A desk without a name; committers get theirs from [`start`].
     pub fn new(db: Db, clock: Clock) -> Self {
         let ids = Ids::random(clock.clone());
-        Self { db, clock, ids, scheduler: Arc::default(), rope: Rope::new(), name: "operator".into() }
+        Self { db, clock, ids, scheduler: Arc::default(), rope: Rope::new(), noted: Arc::default(), name: "operator".into() }
     }
 
     /// The engine of this process, once it is attached.
@@ -68,6 +69,11 @@ impl Desk {
     /// The rope to the bells of other processes.
     pub fn rope(&self) -> &Rope {
         &self.rope
+    }
+
+    /// Rung when events may have been noted for endpoints.
+    pub fn noted(&self) -> &Notify {
+        &self.noted
     }
 
     /// The committer's name in the counters.
@@ -269,7 +275,10 @@ async fn write(desk: &Desk, batch: Batch) {
     // All askers of a batch may be gone.
     while let Some(batch) = open.pop().filter(|batch| batch.len() > 0) {
         match repeated(|| write_once(desk, &batch)).await {
-            Ok(written) => batch.answer(written, desk),
+            Ok(written) => {
+                batch.answer(written, desk);
+                desk.noted().notify_one();
+            }
             Err(error) if error.may_be_one_rows_fault() && batch.len() > 1 => open.extend(batch.halve().into_iter().rev()),
             Err(error) => {
                 tracing::warn!(%error, rows = batch.len(), "a batch was not written");

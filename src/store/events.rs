@@ -24,7 +24,7 @@ pub(super) static OF_MESSAGE: Sql =
     Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
 
 /// An event's row, if it can be read.
-struct FoundEvent(Result<EventRow, StoreError>);
+pub(super) struct FoundEvent(Result<EventRow, StoreError>);
 
 macro_rules! found_event {
     ($row:ty) => {
@@ -50,11 +50,13 @@ impl Store {
     /// A message's events, oldest first, without the `queued` that the message itself is. One that can't be read is left out.
     pub async fn events(&self, id: Id) -> Result<Vec<Event>, StoreError> {
         let found = self.db().fetch::<FoundEvent>(&OF_MESSAGE, values![id]).await?;
-        let read = |found: FoundEvent| {
-            found.0.and_then(event).inspect_err(|failure| tracing::error!(message = %id, %failure, "an event can't be read")).ok()
-        };
-        Ok(found.into_iter().filter_map(read).collect())
+        Ok(found.into_iter().filter_map(readable).collect())
     }
+}
+
+/// The event, unless its row can't be read: then that is said, and it is left out.
+pub(super) fn readable(found: FoundEvent) -> Option<Event> {
+    found.0.and_then(event).inspect_err(|failure| tracing::error!(%failure, "an event can't be read")).ok()
 }
 
 fn event(row: EventRow) -> Result<Event, StoreError> {

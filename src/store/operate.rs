@@ -74,6 +74,7 @@ impl Store {
             tx.run(&suspects::ACQUIT, &values![id], &[]).await?;
         }
         tx.commit().await?;
+        self.desk().noted().notify_one();
         Ok(changed.len() as u64)
     }
 }

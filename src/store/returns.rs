@@ -98,14 +98,15 @@ impl Store {
         notices.iter().for_each(|notice| accept::add_ready(notice, self.desk(), &mut sheet));
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
-        self.announce(&notices);
+        self.desk().noted().notify_one();
+        self.wake_for(&notices);
         Ok(Recorded::Written(written))
     }
 }
 
 impl Store {
     /// Wakes the engines, here and elsewhere, for what was left ready.
-    fn announce(&self, ready: &[&Acceptance]) {
+    fn wake_for(&self, ready: &[&Acceptance]) {
         let Some(first) = ready.first() else { return };
         if let Some(scheduler) = self.desk().scheduler() {
             scheduler.wake(first.message.stream);

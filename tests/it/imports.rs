@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// What any module may name.
 const FOUNDATIONS: &[&str] =
-    &["clock", "config", "heavy", "id", "lock", "panics", "pem", "recent", "shutdown", "tables", "model"];
+    &["clock", "config", "heavy", "id", "lock", "net", "panics", "pem", "recent", "shutdown", "tables", "model"];
 
 /// Each module of the crate, in the order mail flows, with what it may name besides the foundations and itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
@@ -18,11 +18,28 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("notices", &["store", "mime"]),
     ("suppressions", &["store"]),
     ("retention", &["store"]),
-    ("door", &["intake", "notices", "wire", "mime", "template", "tracking", "suppressions", "store", "domains"]),
+    ("door", &["intake", "notices", "wire", "mime", "template", "tracking", "suppressions", "store", "domains", "event"]),
     ("delivery", &["wire", "store", "mime", "tracking", "notices"]),
     ("domains", &["store", "mime", "delivery"]),
+    ("event", &["store", "delivery"]),
     ("telemetry", &[]),
-    ("app", &["intake", "notices", "retention", "door", "delivery", "domains", "store", "policy", "mime", "wire", "telemetry"]),
+    (
+        "app",
+        &[
+            "intake",
+            "notices",
+            "retention",
+            "door",
+            "delivery",
+            "domains",
+            "event",
+            "store",
+            "policy",
+            "mime",
+            "wire",
+            "telemetry",
+        ],
+    ),
     ("cli", &["app", "intake", "door", "delivery", "domains", "suppressions", "store", "policy", "mime", "wire", "telemetry"]),
 ];
 
@@ -31,6 +48,7 @@ const FOUNDATIONS_MAY_NAME: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("id", &["clock"]),
     ("lock", &[]),
+    ("net", &[]),
     ("heavy", &[]),
     ("panics", &[]),
     ("pem", &[]),

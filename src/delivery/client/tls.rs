@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::delivery::security::Requirement;
 use crate::delivery::security::judge::Judge;
@@ -40,4 +43,22 @@ impl TlsClient {
         config.resumption = Resumption::disabled();
         Ok((TlsConnector::from(Arc::new(config)), judge))
     }
+
+    /// TLS with a host that shows a certificate of its name by one we trust.
+    pub async fn certified(&self, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Uncertified> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| Uncertified::Handshake(e.to_string()))?;
+        let (connector, judge) = self.connector(Requirement::Certified).map_err(Uncertified::Handshake)?;
+        connector.connect(name, tcp).await.map_err(|e| match judge.found() {
+            Some(Err((_, cause))) => Uncertified::Certificate(cause.clone()),
+            _ => Uncertified::Handshake(e.to_string()),
+        })
+    }
+}
+
+/// Why there is no TLS with a certified host, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Uncertified {
+    /// The certificate will not do.
+    Certificate(String),
+    Handshake(String),
 }

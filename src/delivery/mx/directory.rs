@@ -11,10 +11,10 @@ use super::targets::{MxHost, Targets};
 use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, policy_unknown, unknown_yet};
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
-use crate::delivery::guard;
 use crate::delivery::security::dane::{self, Dane};
 use crate::delivery::security::{DomainPolicy, Policies, Requirement};
 use crate::model::address::ascii_domain;
+use crate::net::guard;
 
 /// Domains that are kept.
 const KEPT_MAX: usize = 50_000;

@@ -90,6 +90,8 @@ rights! {
     Everything = [Scope::ALL];
     /// To see and change domains.
     DomainsManage = [Scope::DOMAINS_MANAGE];
+    /// To see and change endpoints that are told of events.
+    WebhooksManage = [Scope::MAIL_WEBHOOKS];
     /// To see and change templates.
     TemplatesManage = [Scope::TEMPLATES_MANAGE];
 }

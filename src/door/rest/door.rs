@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::domains::watch::Watch;
 use crate::door::keyring::Keyring;
 use crate::door::logins::Logins;
+use crate::event::Webhooks;
 use crate::intake::Intake;
 use crate::store::Store;
 
@@ -23,6 +24,10 @@ pub struct Door {
     pub logins: Arc<Logins>,
     /// Who looks up what domains publish.
     pub watch: Watch,
+    /// Who tells endpoints of events.
+    pub webhooks: Webhooks,
+    /// Endpoints that a team may have.
+    pub endpoints_per_team: u64,
     pub clock: Clock,
     /// Message bytes, one permit an octet, that all doors and the engine hold together.
     pub budget: Arc<Semaphore>,
@@ -36,12 +41,14 @@ impl Door {
         config: &Config,
         intake: Intake,
         watch: Watch,
+        webhooks: Webhooks,
         keyring: Keyring,
         logins: Arc<Logins>,
         budget: Arc<Semaphore>,
     ) -> Self {
         let windows = Arc::new(Windows::new(config.limits.requests_per_minute));
         let (store, clock) = (watch.store.clone(), watch.clock.clone());
-        Self { intake, store, watch, keyring, logins, clock, budget, windows }
+        let endpoints_per_team = config.webhooks.endpoints_per_team;
+        Self { intake, store, watch, webhooks, endpoints_per_team, keyring, logins, clock, budget, windows }
     }
 }

@@ -23,6 +23,7 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
 pub use door::Door;
+pub use krafter::webhook_body;
 use utoipa::openapi::OpenApi;
 
 /// Every dialect's resources.

@@ -1,6 +1,10 @@
 //! Endpoints: what a team chose of them, and how they fare.
 
+pub mod attempts;
+pub mod deliveries;
+pub mod leases;
 pub mod outbox;
+pub mod replay;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -21,6 +25,7 @@ macro_rules! select_webhooks {
         )
     };
 }
+use select_webhooks;
 
 static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)

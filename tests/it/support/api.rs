@@ -13,6 +13,8 @@ use posthouse::delivery::dns::Resolver;
 use posthouse::domains::watch::Watch;
 use posthouse::door::keyring::Keyring;
 use posthouse::door::rest::{self, Door};
+use posthouse::event::Webhooks;
+use posthouse::event::client::Client;
 use posthouse::id::{Id, Ids};
 use posthouse::intake::Intake;
 use posthouse::model::key::{ApiKey, KeyRights, Secret, StreamWord};
@@ -32,7 +34,9 @@ pub fn api(config: &Config, store: &Store) -> Door {
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize()));
     let resolver = Resolver::new(&config.delivery.dns).expect("a resolver");
     let watch = Watch::new(store.clone(), resolver, config, Clock::System);
-    Door::new(config, intake, watch, keyring, Arc::default(), budget)
+    let client = Client::new(config, watch.resolver.clone()).expect("a client");
+    let webhooks = Webhooks::new(store.clone(), client, rest::webhook_body, Clock::System);
+    Door::new(config, intake, watch, webhooks, keyring, Arc::default(), budget)
 }
 
 /// The API over a book, with two teams and a key of each that may do everything on the transactional stream.

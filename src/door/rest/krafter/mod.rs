@@ -28,6 +28,7 @@ mod suppressions;
 mod template;
 mod templates;
 mod unsubscribes;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ use super::{access, request_id, unread};
 
 pub use openapi::document;
 pub use problem::shaped;
+pub use webhooks::body as webhook_body;
 
 /// What paths below `/api/v1` lead to, and how they are described.
 type Resources = OpenApiRouter<Arc<Door>>;
@@ -64,7 +66,8 @@ fn resources() -> Resources {
         .merge(templates::routes())
         .merge(suppressions::routes())
         .merge(unsubscribes::routes())
-        .merge(stats::routes());
+        .merge(stats::routes())
+        .merge(webhooks::routes());
     Resources::new()
         .merge(send::routes())
         .merge(batch::routes())

@@ -1,0 +1,78 @@
+//! The body of the requests that tell of an event.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::webhook::Webhook;
+use crate::clock::Timestamp;
+use crate::door::rest::krafter::email::{Email, RecipientReport};
+use crate::event::announcement::{Announcement, News};
+use crate::id::Id;
+use crate::model;
+use crate::model::address::Address;
+use crate::model::event::Event;
+use crate::model::message::Message;
+use crate::model::webhook::WebhookKind;
+
+/// What is sent.
+#[derive(Serialize)]
+struct Body {
+    /// The event's, the same at every attempt.
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    created_at: String,
+    data: Value,
+}
+
+/// The body, as JSON.
+pub fn body(announcement: &Announcement<'_>) -> String {
+    let Announcement { id, kind, at, news } = *announcement;
+    let data = match news {
+        News::Email(event, email) => of_email(event, email),
+        News::Webhook(webhook, reason) => of_webhook(webhook, reason),
+        News::Test(webhook) if kind == WebhookKind::Disabled => of_webhook(webhook, "this is a test"),
+        News::Test(webhook) => sample(webhook.team, id, at),
+    };
+    json!(Body { id: id.uuid(), kind: kind.as_str(), created_at: at.rfc3339(), data }).to_string()
+}
+
+fn of_webhook(webhook: &model::webhook::Webhook, reason: &str) -> Value {
+    json!({ "webhook": Webhook::from(webhook.clone()), "reason": reason })
+}
+
+/// A message that never was, to try an endpoint with.
+fn sample(team: Id, id: Id, at: Timestamp) -> Value {
+    let message = Message {
+        from_header: "Shop <shop@example.com>".to_owned(),
+        to_header: "you@example.com".to_owned(),
+        subject: "This is a test".to_owned(),
+        message_id: format!("<{id}@example.com>"),
+        ..Message::bare(id, team, at)
+    };
+    let reader = Address::parse("you@example.com").ok();
+    let mut data = object(&Email::accepted(&message, reader.iter().map(|address| (address, false))));
+    data.insert("recipient".to_owned(), json!("you@example.com"));
+    Value::Object(data)
+}
+
+fn object(email: &Email) -> Map<String, Value> {
+    match json!(email) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// The message as `GET /emails/{id}` shows it, but of its recipients the one that the event is about; and what the event says.
+fn of_email(event: &Event, email: &model::email::Email) -> Value {
+    let concerned = event.recipient.and_then(|place| email.recipients.iter().find(|one| one.index == place));
+    let mut data = object(&Email::from(email.clone()));
+    if let Some(concerned) = concerned {
+        data.insert("recipients".to_owned(), json!([RecipientReport::from(concerned.clone())]));
+    }
+    if let Value::Object(evidence) = &event.detail {
+        evidence.iter().for_each(|(name, value)| _ = data.entry(name.clone()).or_insert_with(|| value.clone()));
+    }
+    data.insert("recipient".to_owned(), json!(concerned.map(|recipient| recipient.path.address.to_string())));
+    Value::Object(data)
+}

@@ -1,0 +1,147 @@
+//! Calls an endpoint: one POST, to an address that was looked at, within a deadline, and no further than its first answer.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use tokio::time::{Instant, timeout_at};
+
+use super::sign::Header;
+use super::target::Target;
+use crate::config::Config;
+use crate::delivery::client::tls::{TlsClient, Uncertified};
+use crate::delivery::dns::Resolver;
+use crate::net::exchange::{self, Answer, Beginning};
+
+/// For a call, all in all.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of that for the connection.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// The reading of an answer ends so much earlier, so that what was read can be told.
+const ANSWER_MARGIN: Duration = Duration::from_millis(100);
+/// Addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// Octets of an answer that are kept, and that are read.
+const ANSWER_MAX: usize = 4096;
+const READ_MAX: usize = 1 << 20;
+/// Characters of what went wrong.
+const ERROR_MAX: usize = 500;
+const AGENT: &str = concat!("Posthouse/", env!("CARGO_PKG_VERSION"));
+
+/// Who calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    resolver: Resolver,
+    tls: TlsClient,
+    allow_insecure: bool,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Called {
+    /// HTTP's; `None`: there was no answer.
+    pub status: Option<u16>,
+    pub latency: Duration,
+    /// The first 4 KiB of the answer's body; what is no text in it is replaced.
+    pub answer: String,
+    /// Why it counts as failed; `None`: it does not.
+    pub error: Option<String>,
+}
+
+impl Client {
+    /// From the configuration; reads the file of certificates that it names.
+    pub fn new(config: &Config, resolver: Resolver) -> Result<Self, String> {
+        let ca = match config.webhooks.ca.as_str() {
+            "" => Vec::new(),
+            file => std::fs::read(file).map_err(|e| format!("webhooks.ca = {file:?}: {e}"))?,
+        };
+        let tls = TlsClient::new(&ca).map_err(|e| format!("webhooks.ca: {e}"))?;
+        Ok(Self { resolver, tls, allow_insecure: config.webhooks.allow_insecure })
+    }
+
+    /// Whether the address may be called, as far as it can be told now: a host that is not found may be so another time.
+    pub async fn check(&self, url: &str) -> Result<(), String> {
+        let target = Target::parse(url, self.allow_insecure)?;
+        let found = match target.literal() {
+            Some(_) => return Ok(()),
+            None => self.resolver.addresses(&target.host()).await,
+        };
+        found.map_or(Ok(()), |found| found.records.into_iter().try_for_each(|ip| target.check(ip)))
+    }
+
+    /// Calls `url` with these headers and this JSON.
+    pub async fn post(&self, url: &str, headers: Vec<Header>, body: &str) -> Called {
+        let begun = Instant::now();
+        let until = begun + PATIENCE;
+        let mut called = match timeout_at(until, self.call(url, headers, body, until)).await {
+            Ok(Ok(called)) => called,
+            Ok(Err(error)) => Called { error: Some(error.chars().take(ERROR_MAX).collect()), ..Called::default() },
+            Err(_) => Called { error: Some("no answer in time".to_owned()), ..Called::default() },
+        };
+        called.latency = begun.elapsed();
+        called
+    }
+
+    async fn call(&self, url: &str, headers: Vec<Header>, body: &str, until: Instant) -> Result<Called, String> {
+        let target = Target::parse(url, self.allow_insecure)?;
+        let addresses = self.addresses(&target).await?;
+        let patience = CONNECT_PATIENCE / u32::try_from(addresses.len()).unwrap_or(1).max(1);
+        let tcp = exchange::dial(&addresses, target.port(), patience).await?;
+        let request = request(&target, headers, body).map_err(|e| e.to_string())?;
+        let answer = if target.is_encrypted() {
+            let stream = self.tls.certified(&target.host(), tcp).await.map_err(|failure| match failure {
+                Uncertified::Certificate(cause) => format!("its certificate will not do: {cause}"),
+                Uncertified::Handshake(cause) => format!("no TLS: {cause}"),
+            })?;
+            exchange::ask(stream, request).await
+        } else {
+            exchange::ask(tcp, request).await
+        };
+        // What was read until then of an answer that does not end is worth telling: its reading ends a little earlier than all else.
+        Ok(told(answer.map_err(|e| format!("no answer: {e}"))?, until - ANSWER_MARGIN).await)
+    }
+
+    /// The addresses of the host, each of which may be called: of one that leads anywhere else nothing is trusted.
+    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, String> {
+        if let Some(ip) = target.literal() {
+            return Ok(vec![ip]);
+        }
+        let mut found = self.resolver.addresses(&target.host()).await.map_err(|e| format!("its host is not found: {e}"))?.records;
+        found.iter().try_for_each(|&ip| target.check(ip))?;
+        found.truncate(ADDRESSES_MAX);
+        Ok(found)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("allow_insecure", &self.allow_insecure).finish_non_exhaustive()
+    }
+}
+
+fn request(target: &Target, headers: Vec<Header>, body: &str) -> Result<Request<String>, hyper::http::Error> {
+    let request = Request::post(target.path())
+        .header(HOST, target.authority())
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, AGENT)
+        .header(CONNECTION, "close");
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)).body(body.to_owned())
+}
+
+/// What the answer came to. One that does not end is none: whoever sends it does not know what it does.
+async fn told(mut answer: Answer, until: Instant) -> Called {
+    let status = answer.head().status();
+    let mut beginning = Beginning::default();
+    let read = timeout_at(until, answer.read(&mut beginning, ANSWER_MAX, READ_MAX)).await;
+    let error = match (status.as_u16(), read) {
+        (300..400, _) => Some(format!("the answer is {status}; no other address is called")),
+        (..200 | 400.., _) => Some(format!("the answer is {status}")),
+        (_, Err(_)) => Some("the answer did not end in time".to_owned()),
+        (_, Ok(Err(e))) => Some(format!("the answer broke off: {e}")),
+        (_, Ok(Ok(()))) if !beginning.has_ended => Some("the answer is too long".to_owned()),
+        _ => None,
+    };
+    let answer = String::from_utf8_lossy(&beginning.octets).replace('\0', "\u{fffd}");
+    Called { status: Some(status.as_u16()), latency: Duration::ZERO, answer, error }
+}

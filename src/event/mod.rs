@@ -1,0 +1,20 @@
+//! Telling teams what became of their mail: webhooks.
+//!
+//! An event that somebody wants to know is noted in the transaction that writes it. [`fanout`] makes the body of it, once, and a delivery
+//! for each endpoint; [`deliver`] finds endpoints with something due, and [`endpoint`] sends it to one of them. What came of each attempt
+//! decides by [`schedule`] when there is another, and by [`breaker`] how much the endpoint is spared; [`results`] writes it down.
+
+pub mod announcement;
+pub mod breaker;
+pub mod client;
+pub mod deliver;
+pub mod endpoint;
+pub mod fanout;
+mod probe;
+pub mod results;
+pub mod schedule;
+pub mod sign;
+pub mod target;
+mod webhooks;
+
+pub use webhooks::Webhooks;

@@ -1,0 +1,46 @@
+//! When a delivery is attempted again.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::store::webhooks::deliveries::Next;
+
+/// Attempts that follow one another closely; those after them are a day apart.
+const CLOSE: i64 = 5;
+/// Attempts in all: a week of days after the close ones.
+const ATTEMPTS_MAX: i64 = CLOSE + 7;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What follows when the attempt of this number, from 1, failed at `now`.
+pub fn after_failure(number: i64, now: Timestamp) -> Next {
+    match number {
+        ..CLOSE => {
+            let wait = Duration::from_secs((1u64 << number.clamp(0, CLOSE)) + 15);
+            Next::Again(now.plus(wait + jitter(wait / 4)))
+        }
+        CLOSE..ATTEMPTS_MAX => Next::Again(now.plus(DAY + jitter(DAY / 24))),
+        _ => Next::Never,
+    }
+}
+
+/// So that what failed together does not come back together.
+fn jitter(most: Duration) -> Duration {
+    Duration::from_millis(rand::random_range(0..=u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_attempts_are_close_and_seven_a_day_apart() {
+        let now = Timestamp(1_000_000);
+        for (number, seconds) in [(1, 17), (2, 19), (3, 23), (4, 31), (5, 86_400), (11, 86_400)] {
+            let Next::Again(at) = after_failure(number, now) else { panic!("{number} is not the last") };
+            let wait = at.since(now);
+            let least = Duration::from_secs(seconds);
+            assert!(wait >= least && wait <= least + least / 4, "{number}: {wait:?}");
+        }
+        assert_eq!(after_failure(12, now), Next::Never);
+    }
+}

@@ -1,0 +1,104 @@
+//! What the parts that tell of events share, and how one request comes about.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::announcement::Wording;
+use super::client::{Called, Client};
+use super::deliver::Deliverer;
+use super::sign::{self, Request};
+use super::{fanout, results};
+use crate::clock::Clock;
+use crate::id::{Id, Ids};
+use crate::model::webhook::{Webhook, WebhookKind};
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+use crate::store::webhooks::attempts::Attempt;
+
+/// Endpoints that are tried out at once.
+const PROBES_MAX: usize = 16;
+
+/// Who tells of events. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    client: Client,
+    wording: Wording,
+    clock: Clock,
+    ids: Ids,
+    probes: Arc<Semaphore>,
+    /// Rung when there are new deliveries.
+    made: Notify,
+}
+
+impl Webhooks {
+    /// Tells of the events of `store`, in these words.
+    pub fn new(store: Store, client: Client, wording: Wording, clock: Clock) -> Self {
+        let ids = Ids::random(clock.clone());
+        let probes = Arc::new(Semaphore::new(PROBES_MAX));
+        Self { inner: Arc::new(Inner { store, client, wording, clock, ids, probes, made: Notify::new() }) }
+    }
+
+    /// Tells of what is noted, until closing begins; then what is under way is finished.
+    pub fn run(self, shutdown: &Shutdown) {
+        let (results, writing) = results::open(self.store().clone());
+        shutdown.spawn(writing);
+        shutdown.spawn(Deliverer::new(self.clone(), results).run(shutdown.clone()));
+        shutdown.spawn(fanout::run(self, shutdown.clone()));
+    }
+
+    /// Whether an address may be called, as far as it can be told now; else what is wrong with it.
+    pub async fn check(&self, url: &str) -> Result<(), String> {
+        self.inner.client.check(url).await
+    }
+
+    /// Sends `body` to an endpoint, whatever is due. `number`: of the attempt, from 1; 0 for a test, which says that it is one.
+    pub(super) async fn call(&self, webhook: &Webhook, event: Id, kind: WebhookKind, number: i64, body: &str) -> Attempt {
+        let (id, at, request) = (self.next_id(), self.clock().now(), request_id());
+        let signed = Request { event, kind, request: &request, at, body };
+        let mut headers = sign::headers(&signed, &webhook.secrets);
+        if number == 0 {
+            headers.push(("x-krafter-test", "true".to_owned()));
+        }
+        let Called { status, latency, answer, error } = self.inner.client.post(&webhook.settings.url, headers, body).await;
+        Attempt { id, webhook: webhook.id, event, kind, request, number, at, status, latency, answer, error }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(super) fn next_id(&self) -> Id {
+        self.inner.ids.next()
+    }
+
+    pub(super) fn wording(&self) -> Wording {
+        self.inner.wording
+    }
+
+    pub(super) fn probes(&self) -> &Arc<Semaphore> {
+        &self.inner.probes
+    }
+
+    /// Rung when there are new deliveries.
+    pub(super) fn made(&self) -> &Notify {
+        &self.inner.made
+    }
+}
+
+/// A UUID of random bits (version 4), as is documented.
+fn request_id() -> String {
+    let mut octets = [0u8; 16];
+    rand::fill(&mut octets);
+    uuid::Builder::from_random_bytes(octets).into_uuid().to_string()
+}

@@ -1,0 +1,178 @@
+//! Deliveries: which are due, and what became of attempts at them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::id::Id;
+use crate::model::webhook::{Webhook, WebhookHealth, WebhookKind};
+use crate::store::db::{Tx, repeated};
+use crate::store::sql::{Kind, Sql, Value, record, values};
+use crate::store::webhooks::attempts::{self, Attempt};
+use crate::store::webhooks::outbox::{WebhookEvent, tell};
+use crate::store::webhooks::{WebhookRow, select_webhooks};
+use crate::store::{Store, StoreError, rows};
+
+/// How far an endpoint is to be trusted with our time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Its last attempt succeeded, and not long ago.
+    Proven,
+    /// Nothing speaks for it, or against it.
+    Unproven,
+    /// Its last attempt failed.
+    Failing,
+}
+
+/// A success that lies longer ago proves nothing.
+const PROVES_FOR: Duration = Duration::from_secs(86_400);
+
+/// Endpoints with something to send, those not tried for longest first.
+pub(in crate::store) static WITH_DUE: Sql = Sql::new(select_webhooks!(
+    "WHERE w.enabled = 1 AND (w.paused_until IS NULL OR w.paused_until <= $1)
+         AND CASE WHEN w.failures > 0 THEN 2 WHEN w.succeeded_at > $2 THEN 0 ELSE 1 END = $3
+         AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
+     ORDER BY COALESCE(w.tried_at, 0), w.id LIMIT $4"
+));
+pub(in crate::store) static DUE: Sql = Sql::new(
+    "SELECT d.event_id, d.attempts, e.kind, e.body FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
+     WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.next_attempt_at <= $2 ORDER BY d.next_attempt_at LIMIT $3",
+);
+/// What another has attempted meanwhile stays as that one left it.
+pub(in crate::store) static SETTLE: Sql = Sql::rows(
+    "UPDATE webhook_deliveries SET state = v.after, attempts = v.number, next_attempt_at = COALESCE(v.again, next_attempt_at)
+     FROM {rows} WHERE event_id = v.event AND webhook_id = v.webhook AND state = 'pending' AND attempts = v.number - 1",
+    &[("event", Kind::Bytes), ("webhook", Kind::Bytes), ("number", Kind::Int), ("after", Kind::Text), ("again", Kind::Int)],
+);
+pub(in crate::store) static FARE: Sql = Sql::rows(
+    "UPDATE webhooks SET failures = v.failed, failing_since = v.since, paused_until = v.pause, succeeded_at = v.success, tried_at = v.at
+     FROM {rows} WHERE id = v.webhook",
+    &[
+        ("webhook", Kind::Bytes),
+        ("failed", Kind::Int),
+        ("since", Kind::Int),
+        ("pause", Kind::Int),
+        ("success", Kind::Int),
+        ("at", Kind::Int),
+    ],
+);
+/// An endpoint that is back has what waited for it sooner.
+pub(in crate::store) static BRING_FORWARD: Sql = Sql::rows(
+    "UPDATE webhook_deliveries SET next_attempt_at = $1
+     FROM {rows} WHERE webhook_id = v.webhook AND state = 'pending' AND next_attempt_at > $1",
+    &[("webhook", Kind::Bytes)],
+);
+static GIVE_UP: Sql = Sql::new(
+    "UPDATE webhooks SET enabled = 0, disabled_at = $2, disabled_reason = $3, updated_at = $2 WHERE id = $1 AND enabled = 1",
+);
+
+record!(DueRow { event_id: Vec<u8>, attempts: i64, kind: i64, body: String });
+
+/// A delivery that is to be attempted now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub event: Id,
+    pub kind: WebhookKind,
+    pub body: String,
+    /// Attempts that have ended.
+    pub attempts: i64,
+}
+
+/// What follows from an attempt for its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The endpoint has it.
+    Done,
+    /// Another attempt at this time.
+    Again(Timestamp),
+    /// No further attempt.
+    Never,
+}
+
+/// An attempt that has ended, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempted {
+    pub attempt: Attempt,
+    pub next: Next,
+    /// Of the endpoint from now on, where that has changed.
+    pub health: Option<WebhookHealth>,
+    /// The endpoint was away, and is back.
+    pub is_back: bool,
+}
+
+impl Store {
+    /// Endpoints of this standing that are to be sent something now, at most so many, those not tried for longest first.
+    pub async fn webhooks_with_due(&self, standing: Standing, most: usize) -> Result<Vec<Webhook>, StoreError> {
+        let now = self.desk().clock().now();
+        let scalars = values![now, now.minus(PROVES_FOR), standing as i64, most];
+        self.db().fetch::<WebhookRow>(&WITH_DUE, scalars).await?.into_iter().map(WebhookRow::webhook).collect()
+    }
+
+    /// What an endpoint is to be sent now, at most so many, oldest first.
+    pub async fn due_deliveries(&self, webhook: Id, most: usize) -> Result<Vec<Due>, StoreError> {
+        let found = self.db().fetch::<DueRow>(&DUE, values![webhook, self.desk().clock().now(), most]).await?;
+        found.into_iter().map(due).collect()
+    }
+
+    /// Writes what came of attempts: their record, their deliveries, and how their endpoints fare. One transaction.
+    pub async fn record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
+        repeated(|| self.try_record_attempts(ended)).await
+    }
+
+    async fn try_record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let mut deliveries: Vec<_> = ended.iter().collect();
+        // In one order, so that two processes can't wait for each other.
+        deliveries.sort_by_key(|ended| (ended.attempt.event, ended.attempt.webhook));
+        let deliveries: Vec<_> = deliveries.into_iter().map(settled).collect();
+        tx.run(&SETTLE, &[], &deliveries).await?;
+        attempts::insert(&mut tx, ended.iter().map(|ended| &ended.attempt)).await?;
+        fare(&mut tx, ended).await?;
+        let back: Vec<_> = ended.iter().filter(|ended| ended.is_back).map(|ended| values![ended.attempt.webhook]).collect();
+        if !back.is_empty() {
+            tx.run(&BRING_FORWARD, &values![self.desk().clock().now()], &back).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Switches an endpoint off, and has its team's other endpoints told. False: somebody else did.
+    pub async fn give_up_webhook(&self, webhook: Id, reason: &str, told: &WebhookEvent) -> Result<bool, StoreError> {
+        let now = self.desk().clock().now();
+        let mut tx = self.db().begin().await?;
+        if tx.run(&GIVE_UP, &values![webhook, now, reason], &[]).await? == 0 {
+            return Ok(false);
+        }
+        tell(&mut tx, std::slice::from_ref(told), webhook, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+fn due(row: DueRow) -> Result<Due, StoreError> {
+    let kind = WebhookKind::from_bit(row.kind).ok_or_else(|| rows::broken("webhook_events.kind", &row.kind))?;
+    Ok(Due { event: rows::id(&row.event_id)?, kind, body: row.body, attempts: row.attempts })
+}
+
+fn settled(ended: &Attempted) -> Vec<Value> {
+    let (after, next) = match ended.next {
+        Next::Done => ("delivered", None),
+        Next::Again(at) => ("pending", Some(at)),
+        Next::Never => ("failed", None),
+    };
+    values![ended.attempt.event, ended.attempt.webhook, ended.attempt.number, after, next]
+}
+
+/// Of several attempts at one endpoint the last tells how it fares.
+async fn fare(tx: &mut Tx, ended: &[Attempted]) -> Result<(), StoreError> {
+    let mut last = BTreeMap::new();
+    for ended in ended {
+        if let Some(health) = &ended.health {
+            last.insert(ended.attempt.webhook, (health, ended.attempt.at));
+        }
+    }
+    let rows: Vec<_> = last
+        .into_iter()
+        .map(|(id, (h, at))| values![id, h.failures, h.failing_since, h.paused_until, h.succeeded_at, at])
+        .collect();
+    if rows.is_empty() { Ok(()) } else { tx.run(&FARE, &[], &rows).await.map(|_| ()) }
+}

@@ -1,0 +1,44 @@
+//! Which process sends to an endpoint, where there are several: a lease for a time, by the database's clock.
+
+use std::time::Duration;
+
+use crate::id::Id;
+use crate::store::sql::{Kind, Sql, record, values};
+use crate::store::{Store, StoreError, rows};
+
+/// How long a lease lasts: longer than anyone works at an endpoint without taking it anew.
+pub const LEASED_FOR: Duration = Duration::from_secs(45);
+
+/// In one order, so that two processes can't wait for each other.
+pub(in crate::store) static TAKE: Sql = Sql::rows(
+    "INSERT INTO webhook_leases (webhook_id, holder, ends_at) SELECT v.webhook, $1, {now} + $2 FROM {rows} WHERE TRUE ORDER BY v.webhook
+     ON CONFLICT (webhook_id) DO UPDATE SET holder = excluded.holder, ends_at = excluded.ends_at WHERE webhook_leases.ends_at <= {now}
+     RETURNING webhook_id",
+    &[("webhook", Kind::Bytes)],
+);
+static GIVE_BACK: Sql = Sql::new("DELETE FROM webhook_leases WHERE webhook_id = $1 AND holder = $2");
+
+record!(LeaseRow { webhook_id: Vec<u8> });
+
+impl Store {
+    /// Takes these endpoints for a process, but for those that another has. On SQLite there is no other, and nothing is written.
+    pub async fn lease_webhooks(&self, holder: Id, webhooks: Vec<Id>) -> Result<Vec<Id>, StoreError> {
+        if self.db().is_sqlite() || webhooks.is_empty() {
+            return Ok(webhooks);
+        }
+        let span = i64::try_from(LEASED_FOR.as_millis()).unwrap_or(i64::MAX);
+        let asked: Vec<_> = webhooks.into_iter().map(|id| values![id]).collect();
+        let mut tx = self.db().begin().await?;
+        let taken = tx.fetch::<LeaseRow>(&TAKE, &values![holder, span], &asked).await?;
+        tx.commit().await?;
+        taken.iter().map(|row| rows::id(&row.webhook_id)).collect()
+    }
+
+    /// Lets another process have the endpoint.
+    pub async fn release_webhook(&self, holder: Id, webhook: Id) -> Result<(), StoreError> {
+        if self.db().is_sqlite() {
+            return Ok(());
+        }
+        self.db().write(&GIVE_BACK, values![webhook, holder]).await.map(|_| ())
+    }
+}
