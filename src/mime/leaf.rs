@@ -1,8 +1,9 @@
-//! What a leaf part holds once its transfer encoding and its charset are undone.
+//! What a leaf part holds once its transfer encoding and its charset are undone, and its body written anew.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use mail_builder::encoders::{Base64Encoder, QuotedPrintableEncoder};
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
@@ -11,14 +12,36 @@ use super::parts::{Encoding, Part};
 
 /// The octets of a part without their transfer encoding. What can't be decoded is given as it stands.
 pub fn octets<'a>(message: &'a [u8], part: &Part) -> Cow<'a, [u8]> {
+    decoded(message, part).unwrap_or(Cow::Borrowed(&message[part.body.clone()]))
+}
+
+/// The octets of a part without their transfer encoding, if it is undone without a fault.
+pub fn decoded<'a>(message: &'a [u8], part: &Part) -> Option<Cow<'a, [u8]>> {
     let raw = &message[part.body.clone()];
     let decode = || match part.encoding {
-        Encoding::Identity => None,
-        Encoding::QuotedPrintable => quoted_printable_decode(raw),
-        Encoding::Base64 => base64_decode(raw),
+        Encoding::Identity => Some(Cow::Borrowed(raw)),
+        Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Cow::Owned),
+        Encoding::Base64 => base64_decode(raw).map(Cow::Owned),
     };
-    let decoded = catch_unwind(AssertUnwindSafe(decode)).ok().flatten();
-    decoded.map_or(Cow::Borrowed(raw), Cow::Owned)
+    catch_unwind(AssertUnwindSafe(decode)).ok().flatten()
+}
+
+/// Writes octets as a part's body, in this transfer encoding. The line end before a delimiter is the delimiter's own.
+pub fn write(octets: &[u8], encoding: Encoding, out: &mut Vec<u8>) {
+    match encoding {
+        Encoding::Identity => out.extend_from_slice(octets),
+        Encoding::QuotedPrintable => {
+            QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(octets, out);
+        }
+        Encoding::Base64 => {
+            let start = out.len();
+            out.reserve(octets.len() / 2 * 3);
+            Base64Encoder::new().wrap_lines().encode_into(octets, out);
+            if out[start..].ends_with(b"\r\n") {
+                out.truncate(out.len() - 2);
+            }
+        }
+    }
 }
 
 /// A text part as text, by its charset; octets that are none become U+FFFD.

@@ -14,6 +14,7 @@ pub mod mailbox;
 mod parameters;
 pub mod parts;
 pub mod refill;
+pub mod replace;
 pub mod report;
 pub mod text;
 pub mod view;

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use mail_builder::encoders::{Base64Encoder, QuotedPrintableEncoder};
-
 use super::{Obstacle, Take};
 use crate::mime::fields::{Bounds, Fields};
 use crate::mime::leaf;
@@ -160,19 +158,12 @@ impl Rewriting<'_> {
         match recoding {
             None => return self.out.extend_from_slice(raw),
             Some(Recoding::Rewrapped) => rewrap(raw, &mut self.out),
-            Some(Recoding::Base64) => {
-                self.out.reserve(raw.len() / 2 * 3);
-                Base64Encoder::new().wrap_lines().encode_into(raw, &mut self.out);
-            }
+            Some(Recoding::Base64) => leaf::write(raw, Encoding::Base64, &mut self.out),
             Some(Recoding::QuotedPrintable) => {
-                let octets = leaf::octets(self.message, part);
-                QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(&octets, &mut self.out);
+                leaf::write(&leaf::octets(self.message, part), Encoding::QuotedPrintable, &mut self.out);
             }
         }
-        // The line end before a delimiter is the delimiter's own; the message itself ends with one of its own.
-        if recoding == Some(Recoding::Base64) && self.out[start..].ends_with(b"\r\n") {
-            self.out.truncate(self.out.len() - 2);
-        }
+        // The message itself ends with a line end of its own.
         if is_root(part) && !self.out[start..].ends_with(b"\r\n") {
             self.out.extend_from_slice(b"\r\n");
         }
