@@ -21,6 +21,7 @@ mod fixture;
 pub mod flights;
 pub mod gate;
 pub mod ledger;
+mod links;
 pub mod mx;
 pub mod pace;
 pub mod parcel;

@@ -12,8 +12,11 @@ use crate::heavy;
 use crate::mime::parts::Reach;
 use crate::model::address::Address;
 use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
+use crate::model::message::Body;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
+use crate::tracking::links::Links;
+use crate::tracking::rewrite::{Pages, Tracked};
 
 /// An attempt under way.
 pub struct Attempt<'a> {
@@ -25,8 +28,19 @@ pub struct Attempt<'a> {
     told: Vec<Option<Fate>>,
     /// So far, as in [`Fates`].
     passed_on: bool,
-    /// The message made fit for a next hop that offers this, and signed: once, however many transactions it takes.
-    stamped: Option<(Extensions, Result<Stamped, Reply>)>,
+    /// `None`: all recipients get the same.
+    links: Option<Links>,
+    /// What of the message can be tracked: found once, however many recipients it has.
+    pages: Option<Pages<'a>>,
+    made: Option<Made>,
+}
+
+/// A message made fit for a next hop that offers this, and signed: once, however many transactions it takes.
+struct Made {
+    offered: Extensions,
+    /// The place in the claim of the recipient whose copy it is; `None`: everybody's.
+    whose: Option<usize>,
+    stamped: Result<Stamped, Reply>,
 }
 
 /// What the next hop is told of the sender.
@@ -55,8 +69,15 @@ impl<'a> Attempt<'a> {
             signing,
             told: vec![None; claim.recipients.len()],
             passed_on: true,
-            stamped: None,
+            links: None,
+            pages: None,
+            made: None,
         })
+    }
+
+    /// With links of ours in each recipient's copy.
+    pub fn linked_by(self, links: Option<Links>) -> Self {
+        Self { links, ..self }
     }
 
     /// Whether nothing was told yet.
@@ -72,7 +93,7 @@ impl<'a> Attempt<'a> {
 
     /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
     pub fn fit(&mut self, group: &[usize], offered: &Extensions) -> Option<Goes<'a>> {
-        let stamped = self.stamp(offered);
+        let stamped = self.stamp(group, offered);
         let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for &place in group {
             let path = &self.claim.recipients[place].path;
@@ -92,18 +113,29 @@ impl<'a> Attempt<'a> {
         (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, passes_on, stamped })
     }
 
-    /// The message as such a next hop can take it.
-    fn stamp(&mut self, offered: &Extensions) -> Result<Stamped, Reply> {
-        match &self.stamped {
-            Some((known, stamped)) if known == offered => stamped.clone(),
-            _ => {
-                let body = &self.claim.body;
-                let signing = self.signing.as_ref();
-                let stamped = heavy::run(body.len(), || stamp(body, self.sender.said(), offered, self.reach, signing));
-                self.stamped = Some((offered.clone(), stamped.clone()));
-                stamped
-            }
+    /// The message as such a next hop can take it, for these recipients.
+    fn stamp(&mut self, group: &[usize], offered: &Extensions) -> Result<Stamped, Reply> {
+        let whose = if let [only] = group { Some(*only).filter(|_| self.links.is_some()) } else { None };
+        if let Some(made) = self.made.as_ref().filter(|made| made.offered == *offered && made.whose == whose) {
+            return made.stamped.clone();
         }
+        let stamped = heavy::run(self.claim.body.len(), || {
+            let copy = self.copy(whose);
+            stamp(&copy, self.sender.said(), offered, self.reach, self.signing.as_ref())
+        });
+        self.made = Some(Made { offered: offered.clone(), whose, stamped: stamped.clone() });
+        stamped
+    }
+
+    /// The message as this recipient gets it.
+    fn copy(&mut self, whose: Option<usize>) -> Body {
+        let Claim { message, body, recipients, .. } = self.claim;
+        let (Some(links), Some(recipient)) = (&self.links, whose.and_then(|place| recipients.get(place))) else {
+            return body.clone();
+        };
+        let pages = self.pages.get_or_insert_with(|| Pages::of(body, self.reach));
+        let marked = pages.marked(Tracked::of(message, recipient.index, links));
+        marked.map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
     }
 
     /// Gives back those of `group` of whom nothing was told.

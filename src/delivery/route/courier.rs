@@ -8,6 +8,7 @@ use crate::delivery::client::{ClientError, Connection};
 use crate::delivery::departure::Departure;
 use crate::delivery::fate::{Concerns, Fate, Fates, may_have_it};
 use crate::delivery::gate::Gate;
+use crate::delivery::links::LinkNames;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
 use crate::delivery::route::capture::Capture;
@@ -51,6 +52,8 @@ pub struct Courier {
     signer: Option<Arc<Signer>>,
     /// `None`: what comes back is heard nowhere, and every reverse-path stays.
     return_paths: Option<Arc<ReturnPaths>>,
+    /// `None`: no links of ours are put in what it carries.
+    link_names: Option<Arc<LinkNames>>,
     /// `None`: what it carries needs nobody's leave.
     allowance: Option<Arc<Allowance>>,
     kept: Option<Kept>,
@@ -77,7 +80,7 @@ enum Ended {
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, return_paths: None, allowance: None, kept: None, reached: None }
+        Self { line, attempts, signer: None, return_paths: None, link_names: None, allowance: None, kept: None, reached: None }
     }
 
     /// With somebody to sign what it carries.
@@ -88,6 +91,11 @@ impl Courier {
     /// With reverse-paths that bring back to us what comes back.
     pub fn returning_by(self, return_paths: Option<Arc<ReturnPaths>>) -> Self {
         Self { return_paths, ..self }
+    }
+
+    /// With links of ours in what has them.
+    pub fn linked_by(self, link_names: Arc<LinkNames>) -> Self {
+        Self { link_names: Some(link_names), ..self }
     }
 
     /// Whom the last attempt reached, or meant to reach; told once.
@@ -121,7 +129,7 @@ impl Courier {
         }
     }
 
-    /// An attempt, with what signs its message and where it returns to at hand. Keys that can't be read are no reason to send unsigned.
+    /// An attempt, with what signs its message, where it returns to and what its links are made by at hand. Keys that can't be read are no reason to send unsigned.
     async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, begun: bool) -> Result<Attempt<'c>, Fate> {
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
@@ -133,9 +141,15 @@ impl Courier {
             Some(paths) => paths.of(&claim.message).await.map_err(unknown)?,
             None => None,
         };
+        let unmade = |e| Fate::Later(Reply::fault(format!("the links can't be made: {e}")));
+        let links = match &self.link_names {
+            Some(names) => names.of(&claim.message).await.map_err(unmade)?,
+            None => None,
+        };
         // What comes of reading it counts as well; dialling, which may take minutes, does not.
         let _reading = if begun { None } else { Some(self.attempts.begin(&claim.message).await) };
-        Attempt::new(claim, reach, signing, path.map(|path| Returning { path, notify: self.line.notify() }))
+        let returning = path.map(|path| Returning { path, notify: self.line.notify() });
+        Ok(Attempt::new(claim, reach, signing, returning)?.linked_by(links))
     }
 
     /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.

@@ -20,6 +20,7 @@ use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::flights::Flights;
+use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
 use crate::delivery::security::Totals;
@@ -57,6 +58,7 @@ pub struct Routes {
     attempts: Attempts,
     signer: Arc<Signer>,
     return_paths: Option<Arc<ReturnPaths>>,
+    link_names: Arc<LinkNames>,
     /// `None`: no message has to ask for leave.
     allowance: Option<Arc<Allowance>>,
     bounces: bounce::Rules,
@@ -92,6 +94,7 @@ impl Routes {
             signer,
             allowance,
             return_paths: None,
+            link_names: Arc::new(LinkNames::new(store.clone(), &config.public_url)),
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
     }
@@ -163,7 +166,7 @@ impl Routes {
             Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
             Destination::Hosts(..) => Line::Direct(self.direct.clone()?),
         };
-        let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone());
+        let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).linked_by(self.link_names.clone());
         Some(courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone()))
     }
 }

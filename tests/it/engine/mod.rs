@@ -10,6 +10,7 @@ mod returning;
 mod signing;
 mod sources;
 mod telling;
+mod tracking;
 mod wake;
 mod wishes;
 
