@@ -81,4 +81,14 @@ impl ClientError {
             _ => None,
         }
     }
+
+    /// Whether a connection that was kept may just have gone stale, so that another is worth a try. A 421 is no such thing: the peer
+    /// says that it has enough (RFC 5321 section 3.8).
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Self::Closed(_) | Self::Timeout(_) => true,
+            Self::Refused(Step::Reset, reply) => reply.code != 421,
+            _ => false,
+        }
+    }
 }

@@ -219,7 +219,7 @@ impl Courier {
                     return Ok(attempt.tell(&goes, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
-                Err(_) if reused => departure.spend(peer, false),
+                Err(failure) if reused && failure.is_stale() => departure.spend(peer, false),
                 Err(failure) => {
                     departure.spend(peer, false);
                     return Err(failure.into());

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
+use posthouse::delivery::route::carried::{Away, Carried};
 
-use crate::support::sink::{Act, Script, Sink};
+use crate::support::sink::{Act, Script, Sink, Turn};
 
 use super::{carry, carry_by, config, courier, courier_with, open_gate, small, told};
 
 #[tokio::test]
 async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
     let stale: Vec<Script> = vec![
-        // Closed while idle; refused with 421 at the next MAIL; closed at the next MAIL.
+        // Closed while idle; closed at the next MAIL.
         Script::on(|turn| (turn.verb() == "." && turn.connection == 0).then(|| Act::SayAndClose("250 2.0.0 taken".into()))),
-        Script::on(|turn| (turn.verb() == "MAIL" && turn.nth == 1).then(|| Act::SayAndClose("421 4.7.0 enough".into()))),
         Script::on(|turn| (turn.verb() == "MAIL" && turn.nth == 1).then_some(Act::Close)),
         // A second reply to the same dot: out of step, and not to be used again.
         Script::on(|turn| (turn.verb() == "." && turn.connection == 0).then(|| Act::say("250 2.0.0 taken\r\n250 2.0.0 taken"))),
@@ -28,6 +28,17 @@ async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
         }
         assert_eq!((sink.received().len(), sink.connections()), (2, 2), "case {case}");
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_has_enough_is_not_dialled_again_at_once() {
+    let enough = |turn: &Turn| (turn.verb() == "MAIL" && turn.nth == 1).then(|| Act::SayAndClose("421 4.7.0 enough".into()));
+    let sink = Sink::start(Script::on(enough)).await;
+    let (mut courier, claim, gate) = (courier(&sink), small(&["you@example.com"]), open_gate());
+    assert_eq!(told(&carry(&mut courier, &claim).await), ["sent: 250 2.0.0 taken"]);
+    let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&claim, None, &gate, None).await else { panic!("no sign of it") };
+    assert_eq!(reply.line(), "421 4.7.0 enough");
+    assert_eq!(sink.connections(), 1);
 }
 
 #[tokio::test]
