@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -12,13 +11,10 @@ use crate::config::warmup::{Sender, Source};
 use crate::delivery::departure::{Departure, End};
 use crate::delivery::fate::Fate;
 use crate::delivery::shape::sources::{Choice, Family, Origins};
-use crate::delivery::shape::warmup::{Budgets, Leave, Warming, of_sender};
+use crate::delivery::shape::warmup::{Again, Budgets, Leave, Warming, of_sender};
 use crate::model::message::Message;
 use crate::model::outcome::Reply;
 use crate::store::{Store, StoreError};
-
-/// What finds a budget spent comes back within so long after the new day began: not all of it at once.
-const SPREAD: Duration = Duration::from_hours(6);
 
 /// What may leave from where today, in this engine's part of the budgets that all engines share.
 pub struct Allowance {
@@ -31,7 +27,7 @@ pub struct Allowance {
     clock: Clock,
 }
 
-/// One message's part of a budget. Dropped unspent, it goes back.
+/// One message's part of a budget, lent until it is dropped: unspent, it goes back.
 pub struct Taken {
     allowance: Arc<Allowance>,
     warming: Warming,
@@ -43,7 +39,7 @@ pub struct Taken {
 #[derive(Clone, Debug)]
 pub enum Denied {
     /// No budget has anything left before then; why, in words. Where it is the budgets of addresses another way may be open.
-    Spent { until: Timestamp, why: String, of_addresses: bool },
+    Spent { again: Again, why: String, of_addresses: bool },
     /// The budget can't be read.
     Unknown(StoreError),
 }
@@ -85,19 +81,25 @@ impl Allowance {
     }
 
     async fn end(self: &Arc<Self>, message: &Message, family: Family, key: &str) -> Result<End, Denied> {
+        let mut heard: Option<Again> = None;
         loop {
             let now = self.clock.now();
-            let origin = match self.origins.choose(message.stream, family, key, &self.budgets(), now) {
+            // Chosen first: the budgets are asked again below.
+            let choice = self.origins.choose(message.stream, family, key, &self.budgets(), now);
+            let origin = match choice {
                 Choice::Any => return Ok(End::Any),
                 Choice::OtherFamily => return Ok(End::None),
-                Choice::Spent { until } => return Ok(End::Spent { until, stream: message.stream }),
+                Choice::Spent(cold) => {
+                    let again = heard.filter(Again::is_today).unwrap_or_else(|| self.budgets().again(cold, now));
+                    return Ok(End::Spent { again, stream: message.stream });
+                }
                 Choice::From(origin) => origin,
             };
             let Some(warming) = &origin.warming else { return Ok(End::At(origin.address, None)) };
             match self.take(warming).await {
                 Ok(taken) => return Ok(End::At(origin.address, Some(taken))),
                 // It is known to be spent now: the next choice is another.
-                Err(Denied::Spent { .. }) => {}
+                Err(Denied::Spent { again, .. }) => heard = Some(again),
                 Err(unknown) => return Err(unknown),
             }
         }
@@ -110,9 +112,9 @@ impl Allowance {
             let leave = self.budgets().spend(warming, at);
             match leave {
                 Leave::Given => return Ok(Taken { allowance: self.clone(), warming: warming.clone(), at, spent: false }),
-                Leave::Spent { until, budget } => {
+                Leave::Spent { again, budget } => {
                     let why = format!("{} warms up: today's budget of {budget} is spent", warming.name());
-                    return Err(Denied::Spent { until, why, of_addresses: false });
+                    return Err(Denied::Spent { again, why, of_addresses: false });
                 }
                 Leave::Draw(_) => self.draw(warming).await.map_err(Denied::Unknown)?,
             }
@@ -154,9 +156,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        if !self.spent {
-            self.allowance.budgets().give_back(&self.warming, self.at);
-        }
+        self.allowance.budgets().settle(&self.warming, self.at, self.spent);
     }
 }
 
@@ -177,7 +177,9 @@ impl Denied {
     /// What that means for the recipients.
     pub fn fate(self) -> Fate {
         match self {
-            Self::Spent { until, why, .. } => Fate::PutOff { until: until.plus(SPREAD.mul_f64(rand::random())), why },
+            Self::Spent { again: Again { from, within }, why, .. } => {
+                Fate::PutOff { until: from.plus(within.mul_f64(rand::random())), why }
+            }
             unknown @ Self::Unknown(_) => Fate::Later(Reply::fault(unknown.why())),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::clock::Timestamp;
 use crate::delivery::allowance::{Denied, Taken};
 use crate::delivery::shape::sources::Family;
+use crate::delivery::shape::warmup::Again;
 use crate::model::stream::Stream;
 
 /// Leave for one transaction. The default is where nothing has to be asked.
@@ -28,7 +28,7 @@ pub enum End {
     /// The stream has addresses, and none of this family.
     None,
     /// All that the stream has of this family warm up, and have nothing left before then.
-    Spent { until: Timestamp, stream: Stream },
+    Spent { again: Again, stream: Stream },
 }
 
 impl Departure {
@@ -55,9 +55,9 @@ impl Departure {
 
     /// Why none may be made to `peer` today, when that is only for today.
     fn denied(&self, peer: IpAddr) -> Option<Denied> {
-        let End::Spent { until, stream } = self.end(peer) else { return None };
+        let End::Spent { again, stream } = self.end(peer) else { return None };
         let why = format!("all addresses for {stream} mail warm up: today's budgets are spent");
-        Some(Denied::Spent { until: *until, why, of_addresses: true })
+        Some(Denied::Spent { again: *again, why, of_addresses: true })
     }
 
     /// Those of a host's addresses that connections may be made to; else why to none, when that is only for today.
@@ -91,7 +91,10 @@ impl Departure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Timestamp;
 
     #[test]
     fn a_connection_is_used_again_only_for_mail_that_leaves_from_there() {
@@ -103,7 +106,8 @@ mod tests {
         assert!(!departure.allows(v6, None) && !departure.opens(v6) && departure.denied(v6).is_none());
         let free = Departure::default();
         assert!(free.allows(v6, None) && free.opens(v4) && !free.allows(v4, Some(ours)), "what is bound is kept for whom it is");
-        let spent = Departure { v4: End::Spent { until: Timestamp(5), stream: Stream::Broadcast }, ..Departure::default() };
+        let again = Again { from: Timestamp(5), within: Duration::ZERO };
+        let spent = Departure { v4: End::Spent { again, stream: Stream::Broadcast }, ..Departure::default() };
         assert!(!spent.opens(v4) && spent.opens(v6) && spent.denied(v4).is_some());
     }
 }

@@ -17,8 +17,8 @@ pub enum Choice<'a> {
     From(&'a Origin),
     /// The addresses of this stream are of the other family.
     OtherFamily,
-    /// Those of this family have nothing left before then.
-    Spent { until: Timestamp },
+    /// Those of this family have nothing left ([`Budgets::again`]).
+    Spent(Vec<&'a Warming>),
 }
 
 /// A kind of addresses.
@@ -83,8 +83,9 @@ impl Origins {
         let (cold, warm): (Vec<&Origin>, Vec<&Origin>) =
             self.0.iter().filter(fits).partition(|origin| origin.warming.as_ref().is_some_and(|w| w.ramp.budget(day).is_some()));
         let has_left = |origin: &&Origin| origin.warming.as_ref().is_none_or(|warming| !budgets.is_spent(warming, now));
-        let chosen = cold.into_iter().filter(has_left).max_by_key(weight).or_else(|| warm.into_iter().max_by_key(weight));
-        chosen.map_or(Choice::Spent { until: day.end() }, Choice::From)
+        let chosen = cold.iter().copied().filter(has_left).max_by_key(weight).or_else(|| warm.into_iter().max_by_key(weight));
+        let spent = || Choice::Spent(cold.iter().filter_map(|origin| origin.warming.as_ref()).collect());
+        chosen.map_or_else(spent, Choice::From)
     }
 }
 

@@ -4,6 +4,7 @@
 //! spends what it has drawn by itself: what an engine drew and did not spend when it died is lost for that day.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::warmup::{Day, Ramp, Sender};
@@ -12,6 +13,10 @@ use crate::config::warmup::{Day, Ramp, Sender};
 const PARTS: u64 = 50;
 /// No more than this is drawn at once.
 const DRAWN_AT_ONCE: u64 = 500;
+/// What finds a budget spent comes back within so long after the new day began: not all of it at once.
+const SPREAD: Duration = Duration::from_hours(6);
+/// What is lent is mostly spent, or given back, after so long.
+const SHORTLY: Duration = Duration::from_secs(2);
 
 /// Something that warms up: its account at the store, and how it ramps.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +42,22 @@ pub enum Leave {
     Given,
     /// First draw, and tell what was given ([`Budgets::drawn`]); then ask again.
     Draw(Draw),
-    /// Nothing of the day's budget is left before then.
-    Spent { until: Timestamp, budget: u64 },
+    /// Nothing of the day's budget is left for it before then.
+    Spent { again: Again, budget: u64 },
+}
+
+/// When something may be left again: from then on, and who asks comes at a moment of his own within so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    pub from: Timestamp,
+    pub within: Duration,
+}
+
+impl Again {
+    /// Whether it is for what is lent only.
+    pub fn is_today(&self) -> bool {
+        self.within == SHORTLY
+    }
 }
 
 /// What this engine has drawn today and not spent.
@@ -51,6 +70,11 @@ pub struct Budgets {
 struct Purse {
     day: Day,
     left: u64,
+    /// With messages that are being sent: spent when they are, and given back when not.
+    lent: u64,
+    /// So many of these somebody comes back for, until then.
+    hopes: u64,
+    hope_ends: Timestamp,
     /// The store had less than was wanted of it, when this was the budget.
     dry_at: Option<u64>,
 }
@@ -66,9 +90,20 @@ impl Budgets {
         match self.purses.get_mut(&warming.account).filter(|purse| purse.left > 0) {
             Some(purse) => {
                 purse.left -= 1;
+                purse.lent += 1;
                 Leave::Given
             }
-            None => Leave::Spent { until: day.end(), budget },
+            None => Leave::Spent { again: self.again([warming], now), budget },
+        }
+    }
+
+    /// When to ask again, where nothing is left of any of these: shortly for as many as may find what is only lent, else another day.
+    pub fn again<'w>(&mut self, warming: impl IntoIterator<Item = &'w Warming>, now: Timestamp) -> Again {
+        let day = Day::of(now);
+        let hopeful = warming.into_iter().any(|warming| self.purse(&warming.account, day).is_some_and(|purse| purse.hope(now)));
+        match hopeful {
+            true => Again { from: now.plus(SHORTLY), within: SHORTLY },
+            false => Again { from: day.end(), within: SPREAD },
         }
     }
 
@@ -90,17 +125,18 @@ impl Budgets {
         }
     }
 
-    /// A message for which leave was taken at `taken` was not sent after all.
-    pub fn give_back(&mut self, warming: &Warming, taken: Timestamp) {
+    /// The message for which leave was taken at `taken` was sent, or not after all.
+    pub fn settle(&mut self, warming: &Warming, taken: Timestamp, sent: bool) {
         let day = Day::of(taken);
         if warming.ramp.budget(day).is_some()
             && let Some(purse) = self.purse(&warming.account, day)
         {
-            purse.left += 1;
+            purse.lent = purse.lent.saturating_sub(1);
+            purse.left += u64::from(!sent);
         }
     }
 
-    /// Whether nothing is left of it today, as far as is known.
+    /// Whether nothing is left of it now, nor to be drawn today, as far as is known.
     pub fn is_spent(&self, warming: &Warming, now: Timestamp) -> bool {
         let day = Day::of(now);
         let purse = self.purses.get(&warming.account).filter(|purse| purse.day == day);
@@ -112,12 +148,24 @@ impl Budgets {
 
     /// The purse of that day, unless the day is over; what was left of an earlier one is gone.
     fn purse(&mut self, account: &str, day: Day) -> Option<&mut Purse> {
-        let fresh = Purse { day, left: 0, dry_at: None };
+        let fresh = Purse { day, left: 0, lent: 0, hopes: 0, hope_ends: day.end(), dry_at: None };
         let purse = self.purses.entry(account.to_owned()).or_insert(fresh);
         if purse.day < day {
             *purse = fresh;
         }
         (purse.day == day).then_some(purse)
+    }
+}
+
+impl Purse {
+    /// Whether one more may hope for what is lent. Each of those parts is hoped for once in a while, however many wait.
+    fn hope(&mut self, now: Timestamp) -> bool {
+        if self.hope_ends <= now || self.hopes == 0 {
+            (self.hopes, self.hope_ends) = (0, now.plus(SHORTLY * 2));
+        }
+        let hopes = self.hopes < self.lent;
+        self.hopes += u64::from(hopes);
+        hopes
     }
 }
 
@@ -160,13 +208,18 @@ mod tests {
             let engine = &mut engines[n % 3];
             loop {
                 match engine.spend(&warming(), MORNING) {
-                    Leave::Given => sent += 1,
+                    Leave::Given => {
+                        sent += 1;
+                        engine.settle(&warming(), MORNING, true);
+                    }
                     Leave::Draw(draw) => {
                         let given = give(&mut drawn, &draw);
                         engine.drawn(&draw, given);
                         continue;
                     }
-                    Leave::Spent { until, budget } => assert_eq!((until, budget), (Timestamp(101 * 86_400_000), 100)),
+                    Leave::Spent { again, budget } => {
+                        assert_eq!((again.from, again.within, budget), (Timestamp(101 * 86_400_000), SPREAD, 100));
+                    }
                 }
                 break;
             }
@@ -181,11 +234,11 @@ mod tests {
         let Leave::Draw(draw) = budgets.spend(&warming(), MORNING) else { panic!() };
         budgets.drawn(&draw, 0);
         assert!(budgets.is_spent(&warming(), MORNING));
-        let next = MORNING.plus(std::time::Duration::from_secs(86_400));
+        let next = MORNING.plus(Duration::from_secs(86_400));
         assert!(!budgets.is_spent(&warming(), next));
         let Leave::Draw(draw) = budgets.spend(&warming(), next) else { panic!() };
         assert_eq!((draw.budget, draw.wanted), (200, 4));
-        let warm = next.plus(std::time::Duration::from_secs(86_400));
+        let warm = next.plus(Duration::from_secs(86_400));
         assert_eq!(budgets.spend(&warming(), warm), Leave::Given);
     }
 
@@ -196,13 +249,33 @@ mod tests {
         budgets.drawn(&draw, 1);
         assert_eq!(budgets.spend(&warming(), MORNING), Leave::Given);
         assert!(matches!(budgets.spend(&warming(), MORNING), Leave::Spent { .. }));
-        budgets.give_back(&warming(), MORNING);
+        budgets.settle(&warming(), MORNING, false);
         assert_eq!(budgets.spend(&warming(), MORNING), Leave::Given);
         budgets.drawn(&Draw { day: Day(101), ..draw }, 1);
-        budgets.give_back(&warming(), MORNING);
-        let next = MORNING.plus(std::time::Duration::from_secs(86_400));
+        budgets.settle(&warming(), MORNING, false);
+        let next = MORNING.plus(Duration::from_secs(86_400));
         assert_eq!(budgets.spend(&warming(), next), Leave::Given);
         assert!(matches!(budgets.spend(&warming(), next), Leave::Draw(_)), "what is given back late is of no use");
+    }
+
+    #[test]
+    fn what_is_only_lent_is_waited_for_by_as_many_as_may_find_it() {
+        let mut budgets = Budgets::default();
+        let Leave::Draw(draw) = budgets.spend(&warming(), MORNING) else { panic!() };
+        budgets.drawn(&Draw { wanted: 3, ..draw }, 2);
+        let asked = |budgets: &mut Budgets, now: Timestamp| match budgets.spend(&warming(), now) {
+            Leave::Given => "given",
+            Leave::Spent { again, .. } if again.is_today() => "shortly",
+            Leave::Spent { .. } => "tomorrow",
+            Leave::Draw(_) => "draw",
+        };
+        let first = [0; 5].map(|_| asked(&mut budgets, MORNING));
+        assert_eq!(first, ["given", "given", "shortly", "shortly", "tomorrow"]);
+        budgets.settle(&warming(), MORNING, true);
+        let later = MORNING.plus(SHORTLY * 2);
+        assert_eq!([0; 2].map(|_| asked(&mut budgets, later)), ["shortly", "tomorrow"]);
+        budgets.settle(&warming(), MORNING, false);
+        assert_eq!([0; 2].map(|_| asked(&mut budgets, later)), ["given", "tomorrow"]);
     }
 
     #[test]
