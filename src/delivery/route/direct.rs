@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::routing::RuleTls;
-use crate::delivery::client::Connection;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
+use crate::delivery::client::Connection;
 use crate::delivery::departure::Departure;
 use crate::delivery::dns::Resolver;
 use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
@@ -24,6 +26,8 @@ use crate::store::handover::Claim;
 
 /// Hosts of one domain that an attempt tries.
 const HOSTS_MAX: usize = 5;
+/// Domains of one message that are looked up at once.
+const LOOK_UPS_MAX: usize = 16;
 /// HTTPS, where MTA-STS policies are fetched (RFC 8461 section 3.3).
 const HTTPS: u16 = 443;
 
@@ -100,15 +104,15 @@ impl Direct {
         for (place, recipient) in claim.recipients.iter().enumerate() {
             domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
         }
+        let look_ups = domains.into_iter().map(async |(domain, places)| (self.directory.targets(&domain).await, places));
+        let mut found = stream::iter(look_ups).buffer_unordered(LOOK_UPS_MAX);
         let mut plan = Plan::default();
-        for (domain, places) in domains {
-            let part = |places: &[usize]| Claim {
-                recipients: places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect(),
-                ..claim.clone()
-            };
-            match self.directory.targets(&domain).await {
-                Ok(targets) => self.join(&mut plan, targets, tls, part(&places)),
-                Err(unroutable) => plan.unroutable.push((unroutable, part(&places))),
+        while let Some((found, places)) = found.next().await {
+            let recipients = places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect();
+            let part = Claim { recipients, ..claim.clone() };
+            match found {
+                Ok(targets) => self.join(&mut plan, targets, tls, part),
+                Err(unroutable) => plan.unroutable.push((unroutable, part)),
             }
         }
         plan

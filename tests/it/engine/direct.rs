@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthouse::config::units::Span;
 use posthouse::config::warmup::Day;
 use posthouse::config::{Config, Route};
 use posthouse::model::outcome::RecipientState;
@@ -106,6 +107,24 @@ fn connections_and_messages_over_them_stay_within_the_shape() {
         engine.stop().await;
         assert!(sink.connections() >= 8, "{} connections for 40 messages, 5 over each", sink.connections());
         assert!(sink.most_at_once() <= 2, "{} at once", sink.most_at_once());
+    });
+}
+
+#[test]
+fn the_domains_of_a_message_are_looked_up_together() {
+    on_every_engine(|book| async move {
+        let (sink, domains) = (Sink::willing().await, (0..8).map(|n| format!("slow{n}.example")).collect::<Vec<_>>());
+        let dns = Dns::start(domains.iter().fold(Records::default(), |records, name| records.fault(name, Fault::Silence))).await;
+        let mut config = config(&dns, &sink);
+        config.delivery.dns.timeout = Span(Duration::from_secs(3600));
+        let engine = Running::start(&book.store, &config, &book.clock);
+        let addresses: Vec<String> = domains.iter().map(|domain| format!("you@{domain}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        accept(&book.store, numbered(team(&book.store).await, 1, &addresses)).await;
+        // None has an answer.
+        let asked = || domains.iter().all(|domain| dns.names().contains(&format!("{domain}.")));
+        until("all are asked for", || async { asked() }).await;
+        engine.stop().await;
     });
 }
 
