@@ -28,6 +28,7 @@ pub mod parcel;
 pub mod peers;
 pub mod places;
 pub mod poison;
+pub mod portions;
 pub mod queue;
 pub mod queues;
 pub mod retry;

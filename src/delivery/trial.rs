@@ -89,7 +89,7 @@ impl Trials {
         if let Ok((own, others)) = timeout(ALONE_WITHIN, self.attempts.begin_alone(message)).await {
             return Trial { in_flight: Some(own), others: Some(others) };
         }
-        Trial { in_flight: Some(self.attempts.begin(message).await), others: None }
+        Trial { in_flight: Some(self.attempts.begin(message, None).await), others: None }
     }
 
     /// An attempt at the message panicked. True: that was once too often.

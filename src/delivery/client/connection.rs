@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::error::{ClientError, Step};
@@ -26,7 +26,9 @@ pub struct Connection {
     inbox: Vec<u8>,
     /// What is to be written in one go; kept for its capacity.
     pub(super) outbox: Vec<u8>,
-    deadlines: Arc<Deadlines>,
+    pub(super) deadlines: Arc<Deadlines>,
+    /// When the final dot of the transaction under way has to be said.
+    pub(super) ends: Option<Instant>,
     pub(super) extensions: Extensions,
     /// A transaction was begun and not ended: RSET is due before the next.
     pub(super) in_transaction: bool,
@@ -48,6 +50,7 @@ impl Connection {
             inbox: Vec::with_capacity(512),
             outbox: Vec::with_capacity(1024),
             deadlines,
+            ends: None,
             extensions: Extensions::default(),
             in_transaction: false,
             broken: false,
@@ -143,7 +146,8 @@ impl Connection {
 
     /// Writes what is in the outbox, and empties it.
     pub(super) async fn flush(&mut self, step: Step) -> Result<(), ClientError> {
-        let written = timeout(self.deadlines.block, self.stream.write(&self.outbox)).await;
+        let patience = self.within_transaction(step, self.deadlines.block);
+        let written = timeout(patience, self.stream.write(&self.outbox)).await;
         self.outbox.clear();
         let failure = match written {
             Ok(Ok(())) => return Ok(()),
@@ -156,7 +160,14 @@ impl Connection {
 
     /// The next reply, within the step's deadline.
     pub(super) async fn reply(&mut self, step: Step) -> Result<ServerReply, ClientError> {
-        self.reply_within(step, self.deadlines.reply(step)).await
+        self.reply_within(step, self.within_transaction(step, self.deadlines.reply(step))).await
+    }
+
+    /// So much patience with a step, as far as the transaction has time for it. With the final dot it begins anew: who gives up there
+    /// may send twice.
+    fn within_transaction(&self, step: Step, patience: Duration) -> Duration {
+        let ends = self.ends.filter(|_| step != Step::Dot);
+        ends.map_or(patience, |ends| patience.min(ends.saturating_duration_since(Instant::now())))
     }
 
     /// The next reply, within `patience`. After a failure the connection is not used again.

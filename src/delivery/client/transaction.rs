@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::delivery::client::connection::Connection;
 use crate::delivery::client::error::{ClientError, Step};
 use crate::delivery::client::mail::Mail;
@@ -30,6 +32,14 @@ impl Connection {
     /// Sends one message; the answers are in the order of its recipients. An error means that the peer was gone before it answered
     /// anything of this transaction: it can be begun anew elsewhere.
     pub async fn send(&mut self, mail: &Mail<'_>) -> Result<Vec<Answer>, ClientError> {
+        let octets = mail.head.len() + mail.content.len();
+        self.ends = Some(Instant::now() + self.deadlines.until_the_dot(octets));
+        let answers = self.transact(mail).await;
+        self.ends = None;
+        answers
+    }
+
+    async fn transact(&mut self, mail: &Mail<'_>) -> Result<Vec<Answer>, ClientError> {
         self.reset().await?;
         self.begin_transaction();
         let opening = if self.extensions.pipelining { self.open_at_once(mail).await? } else { self.open_by_steps(mail).await? };

@@ -75,6 +75,8 @@ enum Ended {
     /// There is nobody to send to, for good.
     Unroutable(Reply),
     Denied(Denied),
+    /// The house closes.
+    Closing,
 }
 
 impl Courier {
@@ -116,21 +118,21 @@ impl Courier {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
                     Some(begun) => begun,
-                    None => self.attempts.begin(&claim.message).await,
+                    None => self.attempts.begin(&claim.message, None).await,
                 };
                 return Carried::Fates(Fates { in_flight: Some(in_flight), ..capture.carry(claim).into() });
             }
             Line::Relay(relay) => relay.reach(),
             Line::Direct(direct) => direct.reach(),
         };
-        match self.prepare(claim, reach, in_flight.is_some()).await {
+        match self.prepare(claim, reach, gate, in_flight.is_some()).await {
             Ok(attempt) => self.send(attempt, service, gate, in_flight).await,
             Err(fate) => Carried::Fates(vec![fate; claim.recipients.len()].into()),
         }
     }
 
     /// An attempt, with what signs its message, where it returns to and what its links are made by at hand. Keys that can't be read are no reason to send unsigned.
-    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, begun: bool) -> Result<Attempt<'c>, Fate> {
+    async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, gate: &Gate, begun: bool) -> Result<Attempt<'c>, Fate> {
         let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
         let signing = match &self.signer {
             Some(signer) => signer.of(&claim.message).await.map_err(later)?,
@@ -147,7 +149,10 @@ impl Courier {
             None => None,
         };
         // What comes of reading it counts as well; dialling, which may take minutes, does not.
-        let _reading = if begun { None } else { Some(self.attempts.begin(&claim.message).await) };
+        let _reading = match begun {
+            true => None,
+            false => Some(self.begin(&claim.message, None, gate).await.map_err(Ended::fate)?),
+        };
         let returning = path.map(|path| Returning { path, notify: self.line.notify() });
         Ok(Attempt::new(claim, reach, signing, returning)?.linked_by(links))
     }
@@ -196,11 +201,11 @@ impl Courier {
     ) -> Result<Vec<usize>, Ended> {
         let mut departure = self.departure(&attempt.claim.message, service).await.map_err(Ended::Denied)?;
         loop {
-            let mut connection = self.connection(service, &departure).await?;
+            let mut connection = self.connection(service, &departure, gate).await?;
             self.reached = Some(connection.peer());
             let reused = connection.transactions() > 0;
             if in_flight.is_none() {
-                *in_flight = Some(self.attempts.begin(&attempt.claim.message).await);
+                *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
             }
             let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
@@ -228,6 +233,14 @@ impl Courier {
         }
     }
 
+    /// Waits until another attempt may begin; where the house closes none does.
+    async fn begin(&self, message: &Message, service: Option<&Service>, gate: &Gate) -> Result<InFlight, Ended> {
+        tokio::select! {
+            begun = self.attempts.begin(message, service.map(|service| &service.destination)) => Ok(begun),
+            () = gate.drained() => Err(Ended::Closing),
+        }
+    }
+
     /// Leave for one transaction.
     async fn departure(&self, message: &Message, service: Option<&Service>) -> Result<Departure, Denied> {
         let to = match (&self.line, service) {
@@ -246,7 +259,7 @@ impl Courier {
     }
 
     /// The connection that is kept, when it is still good for this service and leaves from where it should, or a new one.
-    async fn connection(&mut self, service: Option<&Service>, departure: &Departure) -> Result<Connection, Ended> {
+    async fn connection(&mut self, service: Option<&Service>, departure: &Departure, gate: &Gate) -> Result<Connection, Ended> {
         if let Some(mut kept) = self.kept.take() {
             if kept.serves(service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
                 return Ok(kept.connection);
@@ -254,10 +267,10 @@ impl Courier {
             // The destination may count connections: this one is over before another begins.
             kept.connection.quit().await;
         }
-        let dialled = match (&self.line, service) {
-            (Line::Relay(relay), _) => relay.dial(departure).await,
-            (Line::Direct(direct), Some(service)) => direct.dial(service, departure).await,
-            _ => return Err(ClientError::Insecure("nothing leaves by this line".to_owned()).into()),
+        let dialled = tokio::select! {
+            dialled = self.dial(service, departure) => dialled,
+            // It may take minutes, and what it is for could not be sent any more.
+            () = gate.drained() => return Err(Ended::Closing),
         };
         dialled.map_err(|undialled| {
             if let Undialled::Failed { host, .. } = &undialled {
@@ -265,6 +278,14 @@ impl Courier {
             }
             undialled.into()
         })
+    }
+
+    async fn dial(&self, service: Option<&Service>, departure: &Departure) -> Result<Connection, Undialled> {
+        match (&self.line, service) {
+            (Line::Relay(relay), _) => relay.dial(departure).await,
+            (Line::Direct(direct), Some(service)) => direct.dial(service, departure).await,
+            _ => Err(Undialled::Unroutable(Unroutable::Later(Reply::fault("nothing leaves by this line")))),
+        }
     }
 
     /// Ends the connection in good manners.
@@ -300,6 +321,7 @@ impl Ended {
             Self::Away(away) => Fate::Later(away.reply().clone()),
             Self::Unroutable(reply) => Fate::Refused(reply, Concerns::Recipient),
             Self::Denied(denied) => denied.fate(),
+            Self::Closing => Fate::Released,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -11,7 +12,7 @@ use crate::config::routing::RuleTls;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
-use crate::delivery::client::Connection;
+use crate::delivery::client::{ClientError, Connection, Step};
 use crate::delivery::departure::Departure;
 use crate::delivery::dns::Resolver;
 use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
@@ -136,9 +137,13 @@ impl Direct {
     /// A connection to the first of the hosts that speaks to us on the terms that hold for it, from where leave was
     /// given.
     pub async fn dial(&self, service: &Service, departure: &Departure) -> Result<Connection, Undialled> {
-        let mut last = None;
+        let (mut last, end) = (None, Instant::now() + self.deadlines.dial);
         for host in service.targets.in_order().into_iter().take(HOSTS_MAX) {
-            match self.dial_host(service, host, departure).await {
+            let Ok(dialled) = timeout_at(end, self.dial_host(service, host, departure)).await else {
+                last = Some(Undialled::worth_more(last, too_long(host)));
+                break;
+            };
+            match dialled {
                 Ok(connection) => return Ok(connection),
                 // RFC 5321 section 5.1: hosts that are no better than ourselves are not to be tried.
                 Err(Undialled::Unroutable(Unroutable::Never(reply))) if is_a_loop(&reply) => {
@@ -202,6 +207,11 @@ impl Service {
 /// another domain could rely on.
 fn may_be_dane(targets: &Targets) -> bool {
     targets.hosts.iter().any(|host| host.secure)
+}
+
+/// Dialling has taken all of its time, and got as far as this host.
+fn too_long(host: &MxHost) -> Undialled {
+    Undialled::Failed { host: host.name.clone(), failure: ClientError::Timeout(Step::Connect) }
 }
 
 /// RFC 3463 section 3.5: X.4.6, routing loop detected.

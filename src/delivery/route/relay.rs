@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::config::{self, Config};
 use crate::delivery::client::auth::Login;
 use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
-use crate::delivery::client::{ClientError, Connection};
+use crate::delivery::client::{ClientError, Connection, Step};
 use crate::delivery::departure::Departure;
 use crate::delivery::mx::Own;
 use crate::delivery::pace::Pace;
@@ -75,7 +75,8 @@ impl Relay {
         {
             return Err(self.failed(failure.clone()));
         }
-        let dialled = self.dial_from(departure).await;
+        let in_time = timeout(self.hop.deadlines.dial, self.dial_from(departure)).await;
+        let dialled = in_time.unwrap_or_else(|_| Err(self.failed(ClientError::Timeout(Step::Connect))));
         if let Err(Undialled::Failed { failure: failure @ ClientError::Unreachable { .. }, .. }) = &dialled {
             *self.outage() = Some((Instant::now(), failure.clone()));
         }

@@ -1,14 +1,16 @@
 //! Connections: reused, replaced, ended, and not begun too late.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
 use posthouse::delivery::route::carried::{Away, Carried};
 
 use crate::support::sink::{Act, Script, Sink, Turn};
 
-use super::{carry, carry_by, config, courier, courier_with, open_gate, small, told};
+use super::{carry, carry_by, config, courier, courier_with, courier_within, open_gate, patient, small, told};
 
 #[tokio::test]
 async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
@@ -39,6 +41,37 @@ async fn a_peer_that_has_enough_is_not_dialled_again_at_once() {
     let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&claim, None, &gate, None).await else { panic!("no sign of it") };
     assert_eq!(reply.line(), "421 4.7.0 enough");
     assert_eq!(sink.connections(), 1);
+}
+
+#[tokio::test]
+async fn dialling_has_an_end_and_so_has_a_transaction() {
+    let soon = Duration::from_secs(1);
+    let silent = Sink::start(Script::at("greeting", Act::Silence)).await;
+    let deadlines = Deadlines { dial: soon, ..patient() };
+    let fates = carry(&mut courier_within(&config(&silent), deadlines), &small(&["you@example.com"])).await;
+    assert_eq!(told(&fates), ["later: no answer in time at the connection"]);
+
+    // Each reply comes in time, and all together do not.
+    let slow = Script::at("RCPT", Act::Delay(Duration::from_millis(200))).offering(&[]);
+    let sink = Sink::start(slow).await;
+    let many: Vec<String> = (0..20).map(|n| format!("u{n}@x.example")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let deadlines = Deadlines { transaction: soon, ..patient() };
+    let fates = carry(&mut courier_within(&config(&sink), deadlines), &small(&many)).await;
+    assert!(told(&fates)[19].starts_with("later: no answer in time at "), "{:?}", told(&fates));
+    assert_eq!(sink.received().len(), 0);
+}
+
+#[tokio::test]
+async fn closing_does_not_wait_for_a_connection() {
+    let sink = Sink::start(Script::at("greeting", Act::Silence)).await;
+    let (mut courier, claim, gate) = (courier(&sink), small(&["a@x.example", "b@x.example"]), open_gate());
+    let closing = async {
+        sink.wait("a connection", |sink| sink.connections() == 1).await;
+        gate.drain();
+    };
+    let (fates, ()) = tokio::join!(carry_by(&mut courier, &claim, &gate), closing);
+    assert_eq!(fates, [Fate::Released, Fate::Released]);
 }
 
 #[tokio::test]

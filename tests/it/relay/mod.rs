@@ -35,15 +35,23 @@ fn config(sink: &Sink) -> Config {
     config
 }
 
-/// A courier that waits for no reply longer than `patience`.
-fn courier_with_patience(config: &Config, patience: Duration) -> Courier {
-    let deadlines = Deadlines { command: patience, data: patience, dot: patience, ..Deadlines::default() };
+/// Whatever is waited for comes in time.
+fn patient() -> Deadlines {
+    within(IN_TIME)
+}
+
+/// No reply is waited for longer than this.
+fn within(patience: Duration) -> Deadlines {
+    Deadlines { command: patience, data: patience, dot: patience, ..Deadlines::default() }
+}
+
+fn courier_within(config: &Config, deadlines: Deadlines) -> Courier {
     let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(deadlines), &Pace::default());
     Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64))
 }
 
 fn courier_with(config: &Config) -> Courier {
-    courier_with_patience(config, IN_TIME)
+    courier_within(config, patient())
 }
 
 fn courier(sink: &Sink) -> Courier {

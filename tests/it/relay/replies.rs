@@ -7,7 +7,7 @@ use posthouse::delivery::fate::Fate;
 use crate::support::IN_TIME;
 use crate::support::sink::{Act, Script, Sink};
 
-use super::{carry, config, courier, courier_with_patience, small, told};
+use super::{carry, config, courier, courier_within, small, told, within};
 
 /// Refusals and misbehaviour at each step, pipelined and not: what becomes of the recipient, and how many messages the sink took.
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn each_step_fails_as_it_should() {
             let sink = Sink::start(Script::at(step, act.clone()).offering(offers)).await;
             // Only who says nothing, or never comes to an end, is waited for in vain.
             let patience = if wanted.contains("in time") { Duration::from_secs(1) } else { IN_TIME };
-            let mut courier = courier_with_patience(&config(&sink), patience);
+            let mut courier = courier_within(&config(&sink), within(patience));
             let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
             let what = format!("{step} {act:?} {offers:?}: {fates:?}");
             // A peer that hangs up may be found out while writing or while reading.
