@@ -16,7 +16,7 @@ use crate::store::db::{Tx, within};
 use crate::store::handover::{Claim, Epoch, Offer, Slot};
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, values};
-use crate::store::{Store, StoreError, bodies, counters, idempotency, quirks, rows};
+use crate::store::{Store, StoreError, bodies, counters, idempotency, lanes, quirks, rows};
 
 /// A judged message, ready to be written.
 #[derive(Clone, Debug)]
@@ -265,7 +265,7 @@ fn add_recipient(message: &Message, new: &NewRecipient, index: i64, epoch: Epoch
         new.path.notify.map(|n| n.text()),
         new.path.orcpt.clone(),
         state.as_str(),
-        rows::fresh_lane(message.stream) as i64,
+        lanes::fresh(message.stream, message.team),
         epoch,
         message.send_at.unwrap_or(message.created_at).max(message.created_at),
         new.rejected.as_deref().unwrap_or(""),

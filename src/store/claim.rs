@@ -4,11 +4,13 @@ use crate::clock::Timestamp;
 use crate::store::commit::{Desk, Work};
 use crate::store::db::Tx;
 use crate::store::handover::{Claim, Epoch};
+use crate::store::lanes::{self, LaneRow};
 use crate::store::rows::ClaimedRow;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError};
 
-/// The order in which rows are looked for: fresh before retried, transactional before broadcast.
+/// The order in which rows are looked for: fresh before retried, transactional before broadcast. In the store each of these kinds has a
+/// lane for every turn that teams take (`lanes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     FreshTransactional = 0,
@@ -45,11 +47,15 @@ enum From {
     Dead(Epoch, Lane),
 }
 
+/// So many lanes of its kind a claim takes from.
+const LANES_MAX: usize = 8;
+
 /// Rows claimed, not read any further yet.
 pub(super) type ClaimedRows = Vec<ClaimedRow>;
 
 impl Store {
-    /// Claims at most `limit` recipients of `lane` that are due, oldest first, and reads their messages and bytes.
+    /// Claims at most `limit` recipients of `lane` that are due, of several teams where several wait, each one's oldest first, and reads
+    /// their messages and bytes.
     /// Recipients of one message come in one claim. The caller has places for all of them.
     pub async fn claim(&self, epoch: Epoch, lane: Lane, limit: usize) -> Result<Vec<Claim>, StoreError> {
         self.claim_and_read(Request { epoch, from: From::Ready(lane), limit }).await
@@ -68,18 +74,13 @@ impl Store {
 
     /// When the next ready recipient of any lane is due, if one waits.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut next = None;
-        for lane in Lane::ALL {
-            let found = self.db().fetch_one::<Due>(&NEXT_DUE, values![lane as i64]).await?;
-            let due = found.and_then(|d| d.due).map(Timestamp);
-            next = [next, due].into_iter().flatten().min();
-        }
-        Ok(next)
+        let found = self.db().fetch_one::<Due>(&lanes::NEXT_DUE, Vec::new()).await?;
+        Ok(found.and_then(|row| row.due).map(Timestamp))
     }
 }
 
 /// Only a living epoch claims anything: an engine that does not know yet that it is dead must not take over from itself.
-static READY: Sql = Sql::new(
+pub(super) static READY: Sql = Sql::new(
     "WITH due AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
          WHERE state = 'queued' AND epoch = 0 AND lane = $1 AND next_attempt_at <= $2
@@ -92,23 +93,39 @@ static READY: Sql = Sql::new(
 static LEFT_BEHIND: Sql = Sql::new(
     "WITH left_behind AS MATERIALIZED (
          SELECT message_id AS m, idx AS i FROM outbound_recipients
-         WHERE state = 'queued' AND epoch = $1 AND lane = $2
+         WHERE state = 'queued' AND epoch = $1 AND lane & 3 = $2
            AND EXISTS (SELECT 1 FROM engines e WHERE e.epoch = $4 AND e.state = 'alive')
          ORDER BY next_attempt_at LIMIT $3 {skip locked})
      UPDATE outbound_recipients SET epoch = $4 FROM left_behind WHERE message_id = left_behind.m AND idx = left_behind.i
      RETURNING message_id, idx, address, notify, orcpt, state, attempts, next_attempt_at, last_reply, updated_at",
 );
 
-static NEXT_DUE: Sql =
-    Sql::new("SELECT MIN(next_attempt_at) AS due FROM outbound_recipients WHERE state = 'queued' AND epoch = 0 AND lane = $1");
-
 record!(Due { due: Option<i64> });
 
 /// Claims inside `tx`.
 pub(super) async fn update(tx: &mut Tx, request: &Request, desk: &Desk) -> Result<ClaimedRows, StoreError> {
-    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
     match request.from {
-        From::Ready(lane) => tx.fetch(&READY, &values![lane as i64, desk.clock().now(), limit, request.epoch], &[]).await,
-        From::Dead(dead, lane) => tx.fetch(&LEFT_BEHIND, &values![dead, lane as i64, limit, request.epoch], &[]).await,
+        From::Ready(kind) => ready(tx, kind, request, desk.clock().now()).await,
+        From::Dead(dead, lane) => {
+            tx.fetch(&LEFT_BEHIND, &values![dead, lane as i64, whole(request.limit), request.epoch], &[]).await
+        }
     }
+}
+
+/// Claims what is due, from lane after lane: each has its part of what is left, so that what one does not fill is for those behind it.
+async fn ready(tx: &mut Tx, kind: Lane, request: &Request, now: Timestamp) -> Result<ClaimedRows, StoreError> {
+    let (mut claimed, mut left) = (ClaimedRows::new(), request.limit);
+    let found = values![kind as i64, now, lanes::any(), whole(left.min(LANES_MAX))];
+    let mut lanes = tx.fetch::<LaneRow>(&lanes::DUE, &found, &[]).await?;
+    while let Some(LaneRow { lane }) = lanes.pop() {
+        let part = left / (lanes.len() + 1);
+        let rows: ClaimedRows = tx.fetch(&READY, &values![lane, now, whole(part), request.epoch], &[]).await?;
+        left = left.saturating_sub(rows.len());
+        claimed.extend(rows);
+    }
+    Ok(claimed)
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -22,6 +22,7 @@ mod gather;
 pub mod handover;
 mod idempotency;
 pub mod keys;
+mod lanes;
 mod listen;
 mod listing;
 mod migrate;

@@ -7,7 +7,7 @@ use crate::model::outcome::RecipientState;
 use crate::store::claim::Lane;
 use crate::store::rows::{FoundMessage, select_messages};
 use crate::store::sql::{Sql, record, values};
-use crate::store::{Store, StoreError, counters};
+use crate::store::{Store, StoreError, counters, lanes};
 
 pub use crate::store::listing::{DAMAGED, Damage, Listed};
 
@@ -122,7 +122,8 @@ impl Store {
         }
         stats.by_state.sort_unstable_by_key(|(state, _)| RecipientState::ALL.iter().position(|s| s == state));
         let lanes = self.db().fetch::<LaneRow>(&BY_LANE, Vec::new()).await?;
-        let of = |lane: Lane| lanes.iter().filter(|row| row.lane == lane as i64).map(|row| count(row.recipients)).sum();
+        let of =
+            |lane: Lane| lanes.iter().filter(|row| lanes::kind(row.lane) == lane as i64).map(|row| count(row.recipients)).sum();
         stats.by_lane = Lane::ALL.map(|lane| (lane, of(lane))).into_iter().filter(|(_, number)| *number > 0).collect();
         let domains = self.db().fetch::<DomainRow>(&BY_DOMAIN, values![DOMAINS_MAX]).await?;
         stats.by_domain = domains.into_iter().map(|row| (row.domain, count(row.recipients))).collect();

@@ -12,7 +12,6 @@ use crate::model::outcome::RecipientState;
 use crate::model::status::MessageStatus;
 use crate::model::stream::Stream;
 use crate::store::StoreError;
-use crate::store::claim::Lane;
 use crate::store::sql::record;
 
 record!(pub(super) MessageRow {
@@ -210,14 +209,6 @@ impl RecipientRow {
             last_reply: self.last_reply,
             updated_at: Timestamp(self.updated_at),
         })
-    }
-}
-
-/// The lane of a message's fresh recipients.
-pub(super) fn fresh_lane(stream: Stream) -> Lane {
-    match stream {
-        Stream::Transactional => Lane::FreshTransactional,
-        Stream::Broadcast => Lane::FreshBroadcast,
     }
 }
 

@@ -54,6 +54,40 @@ fn a_claim_is_exclusive_and_its_settle_is_fenced() {
 }
 
 #[test]
+fn a_team_with_thousands_of_messages_keeps_no_other_waiting() {
+    on_every_engine(|book| async move {
+        let large = book.store.create_team("large").await.unwrap().id;
+        // Two teams in 128 share a turn.
+        let turn = |team: Id| team.0[15] % 128;
+        let mut small = large;
+        for n in 0.. {
+            if turn(small) != turn(large) {
+                break;
+            }
+            small = book.store.create_team(&format!("small{n}")).await.unwrap().id;
+        }
+        for _ in 0..10 {
+            let many = (0..500).map(|_| acceptance(large, &["b@example.test"])).collect();
+            assert!(book.store.accept_all(many).await.iter().all(Result::is_ok));
+        }
+        book.store.accept(acceptance(small, &["b@example.test"])).await.unwrap();
+        let epoch = book.store.open_epoch("test").await.unwrap();
+        let mut claims = book.store.claim(epoch, Lane::FreshTransactional, 64).await.unwrap();
+        assert_eq!(claims.iter().filter(|claim| claim.message.team == small).count(), 1, "it comes with the first");
+        assert!(claims.len() > 32);
+        loop {
+            let more = book.store.claim(epoch, Lane::FreshTransactional, 1000).await.unwrap();
+            if more.is_empty() {
+                break;
+            }
+            claims.extend(more);
+        }
+        assert_eq!(claims.len(), 5001);
+        assert_eq!(book.store.next_due().await, Ok(None));
+    });
+}
+
+#[test]
 fn of_many_outcomes_at_once_only_the_standing_claim_counts() {
     on_every_engine(|book| async move {
         let team = book.store.create_team("t").await.unwrap().id;
