@@ -6,7 +6,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::mail::Template;
+use crate::mail::{Content, Template};
 use crate::rest::Rest;
 use crate::smtp::Smtp;
 use crate::wire::Wire;
@@ -21,6 +21,7 @@ pub struct Plan {
     pub size: usize,
     /// Of the recipients: dest0.test and so on.
     pub domains: u64,
+    pub content: Content,
     pub door: Door,
 }
 
@@ -87,7 +88,7 @@ struct Shared {
 /// Opens every session, starts the clock, sends until the time is over.
 pub fn run(plan: Plan) -> Result<Outcome, String> {
     let shared = Shared {
-        template: Template::new(unix_us() as u64, plan.size, plan.domains),
+        template: Template::new(unix_us() as u64, plan.size, plan.domains, plan.content),
         next: AtomicU64::new(0),
         ready: Barrier::new(plan.connections + 1),
         go: Barrier::new(plan.connections + 1),

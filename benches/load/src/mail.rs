@@ -3,12 +3,24 @@
 use std::io::Write;
 
 const FIELD: &[u8] = b"\r\nX-Ledger: ";
+/// Links of a page.
+const LINKS: usize = 20;
+
+/// What a mail is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    Plain,
+    /// A page with links, which may be tracked.
+    Html { tracked: bool },
+}
 
 /// A mail of a given size whose body does not compress, with a place for its number.
 pub struct Template {
     run: u64,
     domains: u64,
     digest: u64,
+    /// The fields that tell of the content.
+    fields: &'static str,
     body: Vec<u8>,
     stuffed: Vec<u8>,
     /// The body as the inside of a JSON string.
@@ -17,16 +29,27 @@ pub struct Template {
 
 impl Template {
     /// `size` in octets, header included; the recipients' domains take turns.
-    pub fn new(run: u64, size: usize, domains: u64) -> Self {
+    pub fn new(run: u64, size: usize, domains: u64, content: Content) -> Self {
         let mut body = b"Hello,\r\n.a line that begins with a dot\r\n".to_vec();
         let mut seed = run | 1;
+        if content != Content::Plain {
+            body.extend(b"<html><body>\r\n");
+            for link in 0..LINKS {
+                let _ = write!(body, "<p><a href=\"https://shop.example.test/offers/{link}?utm_source=mail&amp;utm_campaign=2026\">an offer</a></p>\r\n");
+            }
+        }
         while body.len() < size.saturating_sub(380) {
             body.extend((0..76).map(|_| letter(&mut seed)));
             body.extend(b"\r\n");
         }
+        let fields = match content {
+            Content::Plain => "Content-Type: text/plain; charset=us-ascii",
+            Content::Html { tracked: false } => "Content-Type: text/html; charset=us-ascii",
+            Content::Html { tracked: true } => "Content-Type: text/html; charset=us-ascii\r\nX-Krafter-Track: yes",
+        };
         let stuffed = String::from_utf8_lossy(&body).replace("\r\n.", "\r\n..").into_bytes();
         let escaped = String::from_utf8_lossy(&body).replace("\r\n", "\\r\\n").into_bytes();
-        Self { run, domains, digest: digest(&body), body, stuffed, escaped }
+        Self { run, domains, digest: digest(&unlinked(&body)), fields, body, stuffed, escaped }
     }
 
     pub fn size(&self) -> usize {
@@ -40,12 +63,12 @@ impl Template {
 
     /// Appends the mail, dots doubled, and the dot that ends it.
     pub fn write(&self, out: &mut Vec<u8>, number: u64) {
-        let (Self { run, digest, .. }, recipient) = (self, self.recipient(number));
+        let (Self { run, digest, fields, .. }, recipient) = (self, self.recipient(number));
         let _ = write!(
             out,
             "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nFrom: Load <sender@example.test>\r\nTo: <{recipient}>\r\n\
              Subject: message {run:x}-{number} with an ordinary subject line\r\nMessage-ID: <{run:x}-{number}@example.test>\r\n\
-             MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nX-Ledger: {run:x}-{number} {digest:016x}\r\n\r\n",
+             MIME-Version: 1.0\r\n{fields}\r\nX-Ledger: {run:x}-{number} {digest:016x}\r\n\r\n",
         );
         out.extend_from_slice(&self.stuffed);
         out.extend_from_slice(b".\r\n");
@@ -72,8 +95,30 @@ pub fn inspect(stuffed: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut words = value.split(|&byte| byte == b' ');
     let (mark, claimed) = (words.next()?, words.next()?);
     let unstuffed = String::from_utf8_lossy(body).replace("\r\n..", "\r\n.");
-    let whole = format!("{:016x}", digest(unstuffed.as_bytes())).as_bytes() == claimed;
+    let whole = format!("{:016x}", digest(&unlinked(unstuffed.as_bytes()))).as_bytes() == claimed;
     Some((mark.to_vec(), whole))
+}
+
+/// Whether links of it lead by way of the server.
+pub fn is_tracked(stuffed: &[u8]) -> bool {
+    position(stuffed, b"/t/c/").is_some()
+}
+
+/// Without what tracking changes: where links lead, and pictures.
+fn unlinked(body: &[u8]) -> Vec<u8> {
+    without(&without(body, b"href=\"", b"\""), b"<img ", b">")
+}
+
+/// Without what begins and ends so.
+fn without(mut text: &[u8], begin: &[u8], end: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(place) = position(text, begin) {
+        out.extend_from_slice(&text[..place]);
+        let rest = &text[place + begin.len()..];
+        text = position(rest, end).map_or(&[], |place| &rest[place + end.len()..]);
+    }
+    out.extend_from_slice(text);
+    out
 }
 
 fn position(text: &[u8], mark: &[u8]) -> Option<usize> {
@@ -99,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_found_whole_and_damage_is_seen() {
-        let template = Template::new(7, 4096, 4);
+        let template = Template::new(7, 4096, 4, Content::Plain);
         let mut mail = Vec::new();
         template.write(&mut mail, 42);
         let mail = mail.strip_suffix(b".\r\n").unwrap();
@@ -108,5 +153,17 @@ mod tests {
         let mut damaged = mail.to_vec();
         damaged[3000] ^= 1;
         assert_eq!(inspect(&damaged), Some((b"7-42".to_vec(), false)));
+    }
+
+    #[test]
+    fn a_page_whose_links_lead_elsewhere_is_whole() {
+        let template = Template::new(7, 4096, 4, Content::Html { tracked: true });
+        let mut mail = Vec::new();
+        template.write(&mut mail, 42);
+        let mail = String::from_utf8(mail.strip_suffix(b".\r\n").unwrap().to_vec()).unwrap();
+        let tracked = mail.replace("https://shop.example.test/", "http://house.test/t/c/") + "<img src=\"x\">";
+        assert_eq!((inspect(tracked.as_bytes()), is_tracked(tracked.as_bytes())), (Some((b"7-42".to_vec(), true)), true));
+        let damaged = tracked.replacen("an offer", "no offer", 1);
+        assert_eq!((inspect(damaged.as_bytes()), is_tracked(mail.as_bytes())), (Some((b"7-42".to_vec(), false)), false));
     }
 }

@@ -16,6 +16,7 @@ struct Tally {
     repeated: u64,
     damaged: u64,
     signed: u64,
+    tracked: u64,
     /// When the last new one came, in microseconds of Unix time.
     last_us: u128,
 }
@@ -28,6 +29,7 @@ impl Tally {
         };
         self.damaged += u64::from(!whole);
         self.signed += u64::from(stuffed.starts_with(b"DKIM-Signature: "));
+        self.tracked += u64::from(mail::is_tracked(stuffed));
         if self.seen.insert(mark) {
             self.last_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
         } else {
@@ -36,10 +38,10 @@ impl Tally {
     }
 
     fn json(&self) -> String {
-        let Self { seen, repeated, damaged, signed, last_us } = self;
+        let Self { seen, repeated, damaged, signed, tracked, last_us } = self;
         let unique = seen.len();
         format!(
-            r#"{{"unique": {unique}, "repeated": {repeated}, "damaged": {damaged}, "signed": {signed}, "last_us": {last_us}}}"#
+            r#"{{"unique": {unique}, "repeated": {repeated}, "damaged": {damaged}, "signed": {signed}, "tracked": {tracked}, "last_us": {last_us}}}"#
         )
     }
 }
