@@ -9,7 +9,7 @@ use std::rc::Rc;
 use encoding_rs::{Encoding, UTF_8};
 use lol_html::errors::RewritingError;
 use lol_html::html_content::Element;
-use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, MemorySettings, Settings, element, end_tag};
+use lol_html::{AsciiCompatibleEncoding, EndTagHandler, HtmlRewriter, MemorySettings, Settings, element, end_tag};
 
 use super::target::target;
 
@@ -25,7 +25,7 @@ const TEXT_ALONE: &str = "iframe, noembed, noframes, plaintext, script, style, t
 pub struct Outline {
     /// In the order of the page.
     pub links: Vec<Link>,
-    /// Where the picture goes; `None`: it would be shown as text.
+    /// Where the picture goes; `None`: it would be shown as text, or not at all.
     pub picture: Option<usize>,
 }
 
@@ -76,18 +76,25 @@ fn read(html: &[u8], encoding: AsciiCompatibleEncoding) -> Result<Outline, Rewri
         }))
         .append_element_content_handler(element!("body", |element| {
             let body_end = body_end.clone();
-            element.on_end_tag(end_tag!(move |end| {
-                body_end.set(Some(end.source_location().bytes().start));
-                Ok(())
-            }))
+            at_end(
+                element,
+                end_tag!(move |end| {
+                    body_end.set(Some(end.source_location().bytes().start));
+                    Ok(())
+                }),
+            );
+            Ok(())
         }))
         .append_element_content_handler(element!(TEXT_ALONE, |element| {
-            open_text.set(true);
-            let open_text = open_text.clone();
-            element.on_end_tag(end_tag!(move |_| {
-                open_text.set(false);
-                Ok(())
-            }))
+            let ended = open_text.clone();
+            open_text.set(at_end(
+                element,
+                end_tag!(move |_| {
+                    ended.set(false);
+                    Ok(())
+                }),
+            ));
+            Ok(())
         }))
         .with_encoding(encoding)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MEMORY))
@@ -97,8 +104,20 @@ fn read(html: &[u8], encoding: AsciiCompatibleEncoding) -> Result<Outline, Rewri
     reader.end()?;
     let shunned = shunned.into_inner();
     let links = links.into_inner().into_iter().filter(|(place, _)| shunned.binary_search(place).is_err());
-    let picture = body_end.get().or((!open_text.get()).then(|| html.trim_ascii_end().len()));
+    let has_end = !open_text.get() && !ends_in_a_tag(html);
+    let picture = body_end.get().or(has_end.then(|| html.trim_ascii_end().len()));
     Ok(Outline { links: links.map(|(_, link)| link).collect(), picture })
+}
+
+/// Whether what comes behind it would be taken for a part of its last tag.
+fn ends_in_a_tag(html: &[u8]) -> bool {
+    let Some(last) = memchr::memrchr2(b'<', b'>', html) else { return false };
+    html[last..].starts_with(b"<") && html.get(last + 1).is_some_and(|byte| byte.is_ascii_alphabetic() || b"/!?".contains(byte))
+}
+
+/// Has `handler` told of an element's end. False: it has no content, as `<title/>` in a drawing.
+fn at_end(element: &mut Element<'_, '_>, handler: EndTagHandler<'static>) -> bool {
+    element.end_tag_handlers().map(|handlers| handlers.push(handler)).is_some()
 }
 
 /// Where it stands.

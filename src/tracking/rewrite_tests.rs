@@ -98,12 +98,15 @@ fn the_picture_goes_where_it_is_not_read() {
         ("<body>x</body><!-- </body> -->", "</body><!-- </body> -->"),
         ("<body><!-- </body> -->x</body>", "</body>"),
         ("<textarea>x</textarea>", ""),
+        ("<svg><title/><style/></svg>", ""),
         ("", ""),
     ] {
         let expected = format!("{}{}{before}", html.strip_suffix(before).unwrap(), picture());
         assert_eq!(page(html).trim_end(), expected.trim_end(), "{html}");
     }
-    for unclosed in ["<textarea>x", "x<plaintext>y</plaintext>", "<title>x", "<body><xmp></body>"] {
+    for unclosed in
+        ["<textarea>x", "x<plaintext>y</plaintext>", "<title>x", "<body><xmp></body>", "x <a href=\"https://a.test/", "x</p"]
+    {
         assert_eq!(page(unclosed), unclosed);
     }
 }

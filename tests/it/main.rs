@@ -12,6 +12,7 @@ mod dns;
 mod docs;
 mod domains;
 mod engine;
+mod html_mail;
 mod http;
 mod imports;
 mod intake;
