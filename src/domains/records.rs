@@ -6,10 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::gateway::Gateway;
 use crate::model::dkim::{Algorithm, DkimKey, KeyState};
-use crate::model::domain::Domain;
-
-/// Where below a domain the links of its tracked mail lie.
-pub const TRACKING_LABEL: &str = "track";
+use crate::model::domain::{Domain, TRACKING_LABEL};
 
 /// A DNS record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +159,7 @@ pub(super) mod testing {
             missing_since: None,
             return_label: ReturnLabel::default(),
             return_path: false,
+            tracking: false,
         }
     }
 }

@@ -39,7 +39,8 @@ pub fn judge(domain: &Domain, findings: &[Finding], now: Timestamp) -> Look {
         status: domain.status,
         misses: domain.misses,
         missing_since: domain.missing_since,
-        return_path: return_path(findings).unwrap_or(domain.return_path),
+        return_path: all_right(findings, &[Purpose::ReturnPathMx, Purpose::ReturnPathSpf]).unwrap_or(domain.return_path),
+        tracking: all_right(findings, &[Purpose::Tracking]).unwrap_or(domain.tracking),
         next_look_at: now.plus(UNANSWERED),
         seen: seen_keys(findings),
     };
@@ -78,10 +79,10 @@ fn pause(status: DomainStatus, misses: i64) -> Duration {
     }
 }
 
-/// Whether all of the return path is there; `None`: that is not known.
-fn return_path(findings: &[Finding]) -> Option<bool> {
-    let of_path = |f: &&Finding| matches!(f.record.purpose, Purpose::ReturnPathMx | Purpose::ReturnPathSpf);
-    let seen: Vec<&Seen> = findings.iter().filter(of_path).map(|finding| &finding.seen).collect();
+/// Whether the records for these purposes are there; `None`: that is not known.
+fn all_right(findings: &[Finding], purposes: &[Purpose]) -> Option<bool> {
+    let seen: Vec<&Seen> =
+        findings.iter().filter(|f| purposes.contains(&f.record.purpose)).map(|finding| &finding.seen).collect();
     let unknown = seen.iter().any(|seen| matches!(seen, Seen::Unknown(_)));
     (!unknown).then(|| !seen.is_empty() && seen.iter().all(|seen| **seen == Seen::Right))
 }
@@ -98,6 +99,7 @@ fn seen_keys(findings: &[Finding]) -> Vec<(Id, Algorithm)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domains::gateway::Gateway;
     use crate::domains::records::{records, testing};
 
     const NOW: Timestamp = Timestamp(1_795_222_861_000);
@@ -124,6 +126,18 @@ mod tests {
         let all = look(&domain(DomainStatus::Pending), NOW, |_| Seen::Right);
         assert_eq!((all.seen.len(), all.return_path), (2, true));
         assert_eq!(look(&domain(DomainStatus::Disabled), NOW, |_| Seen::Right).status, DomainStatus::Disabled);
+    }
+
+    #[test]
+    fn the_name_for_links_is_known_until_it_is_known_to_be_gone() {
+        let gateway = Gateway { web: Some("gate.test".to_owned()), ..testing::gateway() };
+        let tracking = |known: bool, seen: Seen| {
+            let domain = Domain { tracking: known, ..domain(DomainStatus::Verified) };
+            let findings = records(&domain, &[], &gateway).into_iter().map(|record| Finding { record, seen: seen.clone() });
+            judge(&domain, &findings.collect::<Vec<_>>(), NOW).tracking
+        };
+        assert!(tracking(false, Seen::Right) && tracking(true, Seen::Unknown("timeout".into())));
+        assert!(!tracking(true, Seen::Missing) && !tracking(false, Seen::Unknown("timeout".into())));
     }
 
     #[test]

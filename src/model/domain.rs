@@ -61,7 +61,12 @@ pub struct Domain {
     pub return_label: ReturnLabel,
     /// Whether the records of its return path were there at the last look.
     pub return_path: bool,
+    /// Whether the name for links below it led here at the last look.
+    pub tracking: bool,
 }
+
+/// Where below a domain the links of its mail lie.
+pub const TRACKING_LABEL: &str = "track";
 
 /// The label below a domain that makes the domain of our own reverse-paths for its mail: its MX leads here. Lower case; a host name's
 /// (RFC 1123 section 2.1), but for digits at its begin.
@@ -117,6 +122,7 @@ pub struct Look {
     pub misses: i64,
     pub missing_since: Option<Timestamp>,
     pub return_path: bool,
+    pub tracking: bool,
     pub next_look_at: Timestamp,
     /// Pending keys whose records were seen: they begin to sign.
     pub seen: Vec<(Id, Algorithm)>,

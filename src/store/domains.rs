@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::dkim::{KeyState, SecretKey};
-use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look, ReturnLabel};
+use crate::model::domain::{Domain, DomainStanding, DomainStatus, Look, ReturnLabel, TRACKING_LABEL};
 use crate::store::sql::{Kind, Sql, record, values};
 use crate::store::{Store, StoreError, dkim, rows};
 
@@ -23,7 +23,8 @@ pub struct Added {
 macro_rules! select {
     ($rest:literal) => {
         Sql::new(concat!(
-            "SELECT id, team_id, name, status, trusted, created_at, verified_at, misses, missing_since, return_label, return_path
+            "SELECT id, team_id, name, status, trusted, created_at, verified_at, misses, missing_since, return_label, return_path,
+                 tracking
              FROM domains ",
             $rest
         ))
@@ -41,13 +42,14 @@ static TRUST: Sql = Sql::new(
 );
 /// Only as it was when it was looked at: what somebody changed meanwhile stays.
 static LOOKED: Sql = Sql::new(
-    "UPDATE domains SET status = $4, misses = $5, missing_since = $6, return_path = $7, next_look_at = $8,
+    "UPDATE domains SET status = $4, misses = $5, missing_since = $6, return_path = $7, tracking = $11, next_look_at = $8,
          verified_at = CASE WHEN $4 = 'verified' THEN COALESCE(verified_at, $9) ELSE verified_at END
      WHERE id = $1 AND status = $2 AND trusted = $3 AND return_label = $10",
 );
 /// Under another label its records are to be seen anew.
 static RELABEL: Sql = Sql::new(
-    "UPDATE domains SET return_label = $3, return_path = 0, next_look_at = $4 WHERE team_id = $1 AND id = $2 AND return_label <> $3",
+    "UPDATE domains SET return_label = $3, return_path = 0, tracking = 0, next_look_at = $4
+     WHERE team_id = $1 AND id = $2 AND return_label <> $3",
 );
 static DISABLE: Sql = Sql::new("UPDATE domains SET status = 'disabled' WHERE team_id = $1 AND name = $2");
 /// One that an operator vouched for is verified at once; another has to be looked at again.
@@ -65,7 +67,8 @@ static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
 static COUNT: Sql = Sql::new("SELECT COUNT(*) AS domains FROM domains WHERE team_id = $1");
 /// Of the name and its parents, those that say anything: this team's own, and what another team has proven to be its own.
 static NEAREST: Sql = Sql::rows(
-    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status, d.return_label AS return_label, d.return_path AS return_path
+    "SELECT d.team_id AS team_id, d.name AS name, d.status AS status, d.return_label AS return_label, d.return_path AS return_path,
+         d.tracking AS tracking
      FROM {rows} JOIN domains d ON d.name = v.candidate
      WHERE d.team_id = $1 OR d.status = 'verified' OR d.status = 'disabled'",
     &[("candidate", Kind::Text)],
@@ -83,9 +86,10 @@ record!(DomainRow {
     missing_since: Option<i64>,
     return_label: String,
     return_path: i64,
+    tracking: i64,
 });
 record!(Count { domains: i64 });
-record!(Near { team_id: Vec<u8>, name: String, status: String, return_label: String, return_path: i64 });
+record!(Near { team_id: Vec<u8>, name: String, status: String, return_label: String, return_path: i64, tracking: i64 });
 
 impl DomainRow {
     fn domain(self) -> Result<Domain, StoreError> {
@@ -101,6 +105,7 @@ impl DomainRow {
             missing_since: self.missing_since.map(Timestamp),
             return_label: label(&self.return_label)?,
             return_path: self.return_path != 0,
+            tracking: self.tracking != 0,
         })
     }
 }
@@ -157,7 +162,8 @@ impl Store {
             i64::from(look.return_path),
             look.next_look_at,
             now,
-            domain.return_label.as_str()
+            domain.return_label.as_str(),
+            i64::from(look.tracking)
         ];
         let changed = tx.run(&LOOKED, &row, &[]).await.map_err(|error| taken(error, &domain.name))?;
         if changed == 1 {
@@ -239,12 +245,24 @@ impl Store {
     /// The domain that what comes back about the team's mail from `name` is addressed to. `None` where the team does not stand verified to
     /// it, or the records of the return path were not there at the last look.
     pub async fn return_path(&self, team: Id, name: &str) -> Result<Option<String>, StoreError> {
+        let own = self.nearest_own(team, name).await?;
+        own.filter(|n| n.return_path != 0).map(|n| Ok(label(&n.return_label)?.below(&n.name))).transpose()
+    }
+
+    /// The name that the links of the team's mail from `name` lie below. `None` where the team does not stand verified to it, or the name did
+    /// not lead here at the last look.
+    pub async fn tracking_host(&self, team: Id, name: &str) -> Result<Option<String>, StoreError> {
+        let own = self.nearest_own(team, name).await?;
+        Ok(own.filter(|n| n.tracking != 0).map(|n| format!("{TRACKING_LABEL}.{}", n.name)))
+    }
+
+    /// The team's nearest domain, where it stands verified to `name`.
+    async fn nearest_own(&self, team: Id, name: &str) -> Result<Option<Near>, StoreError> {
         let near = self.nearest(team, name).await?;
         if judge(team, &near) != DomainStanding::Verified {
             return Ok(None);
         }
-        let own = near.into_iter().filter(|n| n.team_id == team.0).max_by_key(|n| n.name.len());
-        own.filter(|n| n.return_path != 0).map(|n| Ok(label(&n.return_label)?.below(&n.name))).transpose()
+        Ok(near.into_iter().filter(|n| n.team_id == team.0).max_by_key(|n| n.name.len()))
     }
 
     async fn nearest(&self, team: Id, name: &str) -> Result<Vec<Near>, StoreError> {
@@ -329,6 +347,7 @@ mod tests {
             status: status.into(),
             return_label: "send".into(),
             return_path: 0,
+            tracking: 0,
         };
         let parent = || near(us, "example.com", "verified");
         assert_eq!(judge(us, &[]), DomainStanding::Unverified);

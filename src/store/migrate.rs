@@ -24,6 +24,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (16, "sts_policies", include_str!("../../migrations/0016_sts_policies.sql")),
     (20, "pieces", include_str!("../../migrations/0020_pieces.sql")),
     (22, "webhooks", include_str!("../../migrations/0022_webhooks.sql")),
+    (23, "engagement", include_str!("../../migrations/0023_engagement.sql")),
     (24, "unsubscribes", include_str!("../../migrations/0024_unsubscribes.sql")),
 ];
 /// Those of PostgreSQL alone.

@@ -80,6 +80,11 @@ impl<'a> Attempt<'a> {
         Self { links, ..self }
     }
 
+    /// Octets of a copy that one recipient gets for itself; 0 where all get the same.
+    pub fn copied(&self) -> usize {
+        if self.links.is_some() { self.claim.body.len() } else { 0 }
+    }
+
     /// Whether nothing was told yet.
     pub fn is_untold(&self) -> bool {
         self.told.iter().all(Option::is_none)
@@ -133,9 +138,12 @@ impl<'a> Attempt<'a> {
         let (Some(links), Some(recipient)) = (&self.links, whose.and_then(|place| recipients.get(place))) else {
             return body.clone();
         };
+        let tracked = Tracked::of(message, recipient.index, links);
+        if !tracked.opens && !tracked.clicks {
+            return body.clone();
+        }
         let pages = self.pages.get_or_insert_with(|| Pages::of(body, self.reach));
-        let marked = pages.marked(Tracked::of(message, recipient.index, links));
-        marked.map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
+        pages.marked(tracked).map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
     }
 
     /// Gives back those of `group` of whom nothing was told.

@@ -207,6 +207,11 @@ impl Courier {
             if in_flight.is_none() {
                 *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
             }
+            let names = self.link_names.clone();
+            let _room = match &names {
+                Some(names) => names.room(attempt.copied()).await,
+                None => None,
+            };
             let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);

@@ -22,8 +22,8 @@ pub(super) async fn team_of(store: &Store, domain: &str, return_path: bool) -> I
     store.trust_domain(team, domain).await.expect("trusted");
     let known = store.domain(team, domain).await.expect("read").expect("there");
     let next_look_at = Timestamp(i64::MAX);
-    let look =
-        Look { status: DomainStatus::Verified, misses: 0, missing_since: None, return_path, next_look_at, seen: Vec::new() };
+    let (status, seen) = (DomainStatus::Verified, Vec::new());
+    let look = Look { status, misses: 0, missing_since: None, return_path, tracking: false, next_look_at, seen };
     assert!(store.write_look(&known, &look).await.expect("written"));
     team
 }

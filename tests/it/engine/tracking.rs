@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use posthouse::clock::Timestamp;
 use posthouse::domains::gateway::Gateway;
 use posthouse::domains::keys;
 use posthouse::domains::records::records;
+use posthouse::model::domain::{DomainStatus, Look};
 use posthouse::model::message::{Message, Tracking};
 use posthouse::model::stream::Stream;
 use posthouse::store::secrets::LINKS;
@@ -67,6 +69,36 @@ fn each_recipient_of_broadcast_has_a_copy_of_its_own() {
             );
         }
         assert_eq!(&*store.body(None, id).await.unwrap().unwrap(), MAIL.as_bytes(), "what was accepted stays as it was");
+        engine.stop().await;
+    });
+}
+
+#[test]
+fn a_domain_whose_name_leads_here_has_links_of_its_own() {
+    on_every_engine(async |book| {
+        let (store, sink) = (&book.store, Sink::start(Script::default()).await);
+        let team = team(store).await;
+        store.trust_domain(team, "example.test").await.unwrap();
+        let known = store.domain(team, "example.test").await.unwrap().unwrap();
+        let (next_look_at, seen) = (Timestamp(i64::MAX), Vec::new());
+        let status = DomainStatus::Verified;
+        let look = Look { status, misses: 0, missing_since: None, return_path: false, tracking: true, next_look_at, seen };
+        assert!(store.write_look(&known, &look).await.unwrap());
+        let mut config = config(&sink);
+        config.public_url = "https://mail.house.test".to_owned();
+        let engine = Running::start(store, &config, &book.clock);
+        for (from, host) in [("a@news.example.test", "track.example.test"), ("a@elsewhere.test", "mail.house.test")] {
+            let from = |message: &mut Message| message.from = from.to_owned();
+            let (_, received) = sent(store, &sink, team, &["one@dest.test"], |message| {
+                broadcast(message);
+                from(message);
+            })
+            .await;
+            let content = String::from_utf8(received[0].content.clone()).unwrap();
+            for page in ["/t/c/", "/t/o/"] {
+                assert_eq!(content.matches(&format!("https://{host}{page}")).count(), 1, "{content}");
+            }
+        }
         engine.stop().await;
     });
 }
