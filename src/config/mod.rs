@@ -18,6 +18,7 @@ pub mod warmup;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use auto::AutoBool;
@@ -46,6 +47,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub tls: Tls,
     pub http: Http,
+    pub tracking: Tracking,
     pub inbound: Inbound,
     pub delivery: Delivery,
     pub webhooks: Webhooks,
@@ -77,6 +79,15 @@ pub struct Tls {
 #[serde(deny_unknown_fields)]
 pub struct Http {
     pub address: SocketAddr,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// Where programs are that open and click by themselves.
+    pub automated_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

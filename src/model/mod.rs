@@ -6,6 +6,7 @@ pub mod controls;
 pub mod dkim;
 pub mod domain;
 pub mod email;
+pub mod engagement;
 pub mod envelope;
 pub mod event;
 pub mod hop;

@@ -59,11 +59,49 @@ impl StatusCounts {
     }
 }
 
+/// How many messages people opened, clicked in, and unsubscribed by; each message counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngagementCounts {
+    pub opened: u64,
+    pub clicked: u64,
+    pub unsubscribed: u64,
+}
+
+/// What became of some mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub statuses: StatusCounts,
+    pub engagement: EngagementCounts,
+}
+
 /// The mail accepted on one day, as it stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DailyCounts {
     pub day: Day,
-    pub counts: StatusCounts,
+    pub counts: Counts,
+}
+
+impl EngagementCounts {
+    /// Counts more messages under an event's word; other events are none of these.
+    pub fn add(&mut self, word: &str, messages: u64) {
+        match word {
+            "opened" => self.opened += messages,
+            "clicked" => self.clicked += messages,
+            "unsubscribed" => self.unsubscribed += messages,
+            _ => {}
+        }
+    }
+}
+
+impl Counts {
+    /// Counts the messages of other counts in.
+    pub fn add(&mut self, other: &Self) {
+        other.statuses.each().for_each(|(status, messages)| self.statuses.add(status, messages));
+        let EngagementCounts { opened, clicked, unsubscribed } = other.engagement;
+        self.engagement.opened += opened;
+        self.engagement.clicked += clicked;
+        self.engagement.unsubscribed += unsubscribed;
+    }
 }
 
 #[cfg(test)]

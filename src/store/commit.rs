@@ -132,7 +132,7 @@ impl Store {
     }
 }
 
-fn closing() -> StoreError {
+pub(super) fn closing() -> StoreError {
     StoreError::Unavailable("it is being closed".to_owned())
 }
 

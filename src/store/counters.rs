@@ -9,7 +9,8 @@ use crate::model::statistics::Day;
 use crate::store::sql::{Kind, Sql, Value, values};
 use crate::store::{Store, StoreError, sql};
 
-/// Messages accepted. Those at a status are counted under its word; but for `queued`, which is the rest.
+/// Messages accepted. Those at a status are counted under its word; but for `queued`, which is the rest. Those that a person opened, clicked in
+/// or unsubscribed by are counted under the event's word.
 pub(super) const MESSAGES: &str = "messages";
 /// Recipients that are open, of no day.
 pub(super) const OPEN: &str = "open";

@@ -16,10 +16,11 @@ pub(super) static ROWS: Sql = Sql::rows(
     select_messages!("{rows} JOIN outbound_messages m ON m.id = v.message WHERE m.team_id = $1"),
     &[("message", Kind::Bytes)],
 );
-/// The first event of each kind, be it that the event itself is no longer kept.
+/// The first event of each kind, be it that the event itself is no longer kept; of opens and clicks the first of a person.
 pub(super) static TIMES: Sql = Sql::rows(
     "SELECT q.message_id AS message_id, q.kind AS kind, MIN(q.at) AS at FROM (
          SELECT e.message_id, e.kind, e.at FROM {rows} JOIN events e ON e.message_id = v.message
+             WHERE e.kind NOT IN ('opened', 'clicked')
          UNION ALL SELECT f.message_id, f.kind, f.at FROM {rows} JOIN first_events f ON f.message_id = v.message) AS q
      GROUP BY q.message_id, q.kind",
     &[("message", Kind::Bytes)],

@@ -14,6 +14,7 @@ pub mod dkim;
 pub mod domains;
 mod email;
 pub mod emails;
+mod engagement;
 pub mod engines;
 pub mod error;
 mod events;
@@ -112,6 +113,7 @@ struct Inner {
     desk: Desk,
     work: Gather<Work>,
     look_ups: Gather<barriers::LookUp>,
+    engagements: Gather<engagement::Noted>,
     standings: domains::Standings,
     tally: refusals::Tally,
     bells: listen::Bells,
@@ -136,11 +138,14 @@ impl Store {
         let (work, look_ups) = (Gather::new(WORK_ROOM, commit::CROWD), Gather::new(WORK_ROOM, 1));
         let mut workers = commit::start(&desk, &work);
         workers.push(barriers::start(&db, &look_ups));
+        let engagements = Gather::new(WORK_ROOM, 1);
+        workers.push(engagement::start(&desk, &engagements));
         let bells = listen::Bells::start(&db, desk.rope());
         let inner = Inner {
             desk,
             work,
             look_ups,
+            engagements,
             standings: domains::Standings::default(),
             tally: refusals::Tally::default(),
             bells,
@@ -169,6 +174,7 @@ impl Store {
     pub async fn close(&self) {
         self.inner.work.close();
         self.inner.look_ups.close();
+        self.inner.engagements.close();
         let workers = std::mem::take(&mut *self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
         let closing = async {
             for worker in workers {
@@ -196,6 +202,10 @@ impl Store {
 
     fn look_ups(&self) -> &Gather<barriers::LookUp> {
         &self.inner.look_ups
+    }
+
+    fn engagements(&self) -> &Gather<engagement::Noted> {
+        &self.inner.engagements
     }
 
     fn standings(&self) -> &domains::Standings {

@@ -7,8 +7,8 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::sql::Sql;
 use super::{
-    Location, Store, barriers, cancel, claim, counters, email, emails, events, lanes, listing, operate, retention, search,
-    statistics, status, templates, unsubscribes, webhooks,
+    Location, Store, barriers, cancel, claim, counters, email, emails, engagement, events, lanes, listing, operate, retention,
+    search, statistics, status, templates, unsubscribes, webhooks,
 };
 use crate::clock::Clock;
 
@@ -25,6 +25,10 @@ static STATEMENTS: &[&Sql] = &[
     &email::TIMES,
     &listing::RECIPIENTS,
     &events::OF_MESSAGE,
+    &engagement::LOOK,
+    &engagement::COUNT,
+    &engagement::FIRST,
+    &engagement::FORGET,
     &statistics::BY_DAY,
     &counters::SUM,
     &search::TAIL,

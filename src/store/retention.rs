@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::store::db::{Db, repeated};
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, engagement};
 
 /// Rows of a step.
 const AT_ONCE: usize = 500;
@@ -38,11 +38,11 @@ pub(super) static UNFINISHED: Sql = Sql::rows(
      WHERE r.state IN ('queued', 'held')",
     &[("message", Kind::Bytes)],
 );
-/// The times that a message shows of itself.
+/// The times that a message shows of itself; those of opens and clicks are there from the first on.
 pub(super) static KEEP_FIRST: Sql = Sql::rows(
     "INSERT INTO first_events (message_id, kind, at)
      SELECT e.message_id, e.kind, MIN(e.at) FROM {rows} JOIN events e ON e.message_id = v.message
-     WHERE e.kind IN ('sent', 'delivered', 'opened', 'clicked', 'bounced')
+     WHERE e.kind IN ('sent', 'delivered', 'bounced')
      GROUP BY e.message_id, e.kind ORDER BY e.message_id, e.kind
      ON CONFLICT (message_id, kind) DO NOTHING",
     &[("message", Kind::Bytes)],
@@ -97,7 +97,7 @@ impl Store {
         let messages = messages_of(old());
         let gone: Vec<_> = old().map(|event| values![event.message_id.clone(), event.id.clone()]).collect();
         if !gone.is_empty() {
-            let statements = [(&KEEP_FIRST, &messages), (&DELETE_EVENTS, &gone)];
+            let statements = [(&KEEP_FIRST, &messages), (&DELETE_EVENTS, &gone), (&engagement::FORGET, &messages)];
             repeated(|| delete(self.db(), &statements)).await?;
         }
         let last = found.last().filter(|_| found.len() == AT_ONCE);

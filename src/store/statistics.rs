@@ -1,9 +1,9 @@
-//! Totals of a team's mail by status, from counters that move in the transaction of the change.
+//! Totals of a team's mail, by status and by what people did with it, from counters that move in the transaction of the change.
 
 use std::collections::BTreeMap;
 
 use crate::id::Id;
-use crate::model::statistics::{DailyCounts, Day, StatusCounts};
+use crate::model::statistics::{Counts, DailyCounts, Day};
 use crate::model::status::MessageStatus;
 use crate::store::sql::{Sql, record, values};
 use crate::store::{Store, StoreError, counters};
@@ -11,7 +11,8 @@ use crate::store::{Store, StoreError, counters};
 pub(super) static BY_DAY: Sql = Sql::new(
     "SELECT name, day, CAST(SUM(value) AS BIGINT) AS total FROM counters
      WHERE team_id = $1 AND day >= $2
-       AND name IN ('messages', 'complained', 'bounced', 'failed', 'sent', 'delivered', 'cancelled', 'rejected')
+       AND name IN ('messages', 'complained', 'bounced', 'failed', 'sent', 'delivered', 'cancelled', 'rejected',
+           'opened', 'clicked', 'unsubscribed')
      GROUP BY name, day",
 );
 
@@ -19,11 +20,9 @@ record!(Row { name: String, day: i64, total: i64 });
 
 impl Store {
     /// How the mail that a team had accepted on `since` and later stands now. Sandbox mail is left out.
-    pub async fn statistics(&self, team: Id, since: Day) -> Result<StatusCounts, StoreError> {
-        let mut sum = StatusCounts::default();
-        for counts in self.counts_by_day(team, since).await?.values() {
-            counts.each().for_each(|(status, messages)| sum.add(status, messages));
-        }
+    pub async fn statistics(&self, team: Id, since: Day) -> Result<Counts, StoreError> {
+        let mut sum = Counts::default();
+        self.counts_by_day(team, since).await?.values().for_each(|counts| sum.add(counts));
         Ok(sum)
     }
 
@@ -42,29 +41,32 @@ impl Store {
             None => self.counter(team, counters::MESSAGES).await,
             Some(MessageStatus::Queued) => {
                 let days = self.all_counts(team, Day::NONE).await?;
-                Ok(days.values().map(|counts| counts.of(MessageStatus::Queued)).sum())
+                Ok(days.values().map(|counts| counts.statuses.of(MessageStatus::Queued)).sum())
             }
             Some(status) => self.counter(team, status.as_str()).await,
         }
     }
 
-    async fn counts_by_day(&self, team: Id, since: Day) -> Result<BTreeMap<Day, StatusCounts>, StoreError> {
+    async fn counts_by_day(&self, team: Id, since: Day) -> Result<BTreeMap<Day, Counts>, StoreError> {
         self.all_counts(team, since.max(Day(Day::NONE.0 + 1))).await
     }
 
-    async fn all_counts(&self, team: Id, since: Day) -> Result<BTreeMap<Day, StatusCounts>, StoreError> {
-        let (mut days, mut queued) = (BTreeMap::<Day, StatusCounts>::new(), BTreeMap::<Day, i64>::new());
+    async fn all_counts(&self, team: Id, since: Day) -> Result<BTreeMap<Day, Counts>, StoreError> {
+        let (mut days, mut queued) = (BTreeMap::<Day, Counts>::new(), BTreeMap::<Day, i64>::new());
         for row in self.db().fetch::<Row>(&BY_DAY, values![team, since.0]).await? {
-            let rest = queued.entry(Day(row.day)).or_default();
+            let (counts, total) = (days.entry(Day(row.day)).or_default(), u64::try_from(row.total).unwrap_or(0));
             if row.name == counters::MESSAGES {
-                *rest += row.total;
+                *queued.entry(Day(row.day)).or_default() += row.total;
             } else if let Some(status) = MessageStatus::from_word(&row.name) {
-                *rest -= row.total;
-                days.entry(Day(row.day)).or_default().add(status, u64::try_from(row.total).unwrap_or(0));
+                *queued.entry(Day(row.day)).or_default() -= row.total;
+                counts.statuses.add(status, total);
+            } else {
+                counts.engagement.add(&row.name, total);
             }
         }
         for (day, messages) in queued {
-            days.entry(day).or_default().add(MessageStatus::Queued, u64::try_from(messages).unwrap_or(0));
+            let counts = days.entry(day).or_default();
+            counts.statuses.add(MessageStatus::Queued, u64::try_from(messages).unwrap_or(0));
         }
         Ok(days)
     }

@@ -1,5 +1,6 @@
-//! Links of ours in mail that leaves: what they say, where they lead, and how they get in.
+//! Links of ours in mail that leaves: what they say, where they lead, how they get in, and who follows them.
 
+pub mod agents;
 mod entity;
 mod html;
 pub mod links;

@@ -41,7 +41,7 @@ impl Context {
     /// The door's view of `config`.
     pub fn new(config: &Config, api: rest::Door, readiness: Readiness) -> Self {
         Self {
-            public: Public::new(api.store.clone()),
+            public: Public::new(api.store.clone(), config),
             store: api.store.clone(),
             keyring: api.keyring.clone(),
             logins: api.logins.clone(),

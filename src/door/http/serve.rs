@@ -33,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the router on `listener` until `shutdown` begins; what is being answered then is finished by tasks of `shutdown`.
 pub async fn run(listener: TcpListener, context: Context, shutdown: Shutdown) {
+    context.public.prepare().await;
     let readiness = context.readiness.clone();
     let router = super::router(context);
     tokio::select! {

@@ -5,8 +5,10 @@
 mod click;
 mod open;
 mod unsubscribe;
+mod visit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -14,15 +16,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::OnceCell;
 
+use crate::config::Config;
+use crate::model::engagement::{Deed, Engagement, Visitor};
 use crate::store::secrets::LINKS;
 use crate::store::{Store, StoreError};
 use crate::tracking::token::{Seal, Token};
+use visit::Networks;
+
+/// For the store, before a visitor is answered without it.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What these pages need of the house. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Public {
     store: Store,
     seal: Arc<OnceCell<Seal>>,
+    networks: Arc<Networks>,
 }
 
 /// A request that is not served.
@@ -45,15 +54,36 @@ pub fn router(public: Public) -> Router {
 
 impl Public {
     /// Over this store, by the secret it keeps.
-    pub fn new(store: Store) -> Self {
-        Self { store, seal: Arc::default() }
+    pub fn new(store: Store, config: &Config) -> Self {
+        Self { store, seal: Arc::default(), networks: Arc::new(Networks::new(config)) }
+    }
+
+    /// Reads the secret while the store is there: links then lead on without it.
+    pub async fn prepare(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(STORE_WITHIN, self.seal()).await {
+            tracing::warn!(%error, "the secret of links can't be read now; the first visitor will ask again");
+        }
+    }
+
+    async fn seal(&self) -> Result<&Seal, StoreError> {
+        self.seal.get_or_try_init(|| async { Ok(Seal::new(&self.store.secret(LINKS).await?)) }).await
     }
 
     /// What a token says.
     async fn read(&self, text: &str) -> Result<Token, Problem> {
-        let read = || async { Ok(Seal::new(&self.store.secret(LINKS).await?)) };
-        let seal = self.seal.get_or_try_init(read).await.map_err(Problem::Away)?;
-        seal.read(text).ok_or(Problem::NotFound)
+        self.seal().await.map_err(Problem::Away)?.read(text).ok_or(Problem::NotFound)
+    }
+
+    /// Has it written what a visitor did. Whoever holds a link is answered all the same when it can't be: the mail is theirs.
+    async fn engage(&self, token: &Token, deed: Deed, by: Visitor) {
+        let Some(place) = token.recipient.map(i64::from) else { return };
+        let engagement = Engagement { message: token.message, place, deed, by };
+        let written = tokio::time::timeout(STORE_WITHIN, self.store.engage(engagement)).await;
+        match written {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(message = %token.message, %error, "what a visitor did is not written"),
+            Err(_) => tracing::warn!(message = %token.message, "what a visitor did may not be written: the store is slow"),
+        }
     }
 }
 

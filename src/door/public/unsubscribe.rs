@@ -1,32 +1,30 @@
 //! `/u/{token}`: a page with a button, by which a reader unsubscribes, and the POST that a mail program makes by itself (RFC 8058).
 //! To look at the page changes nothing.
 
-use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, USER_AGENT};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use super::visit::Visit;
 use super::{Problem, Public};
 use crate::mime::form;
-use crate::mime::text::clipped;
+use crate::model::engagement::Visitor;
 use crate::model::unsubscribe::{Evidence, How};
 use crate::store::unsubscribes::Reader;
-use crate::tracking::token::Purpose;
+use crate::tracking::token::{Purpose, Token};
 
 /// Octets of a form, which says one word.
 const FORM_MAX: usize = 4096;
 /// For the whole of it.
 const FORM_WITHIN: Duration = Duration::from_secs(10);
-/// Octets of what a visitor's program calls itself.
-const USER_AGENT_MAX: usize = 500;
 
 const STYLE: &str = include_str!("../../../templates/public/style.css");
 
@@ -55,16 +53,18 @@ enum Wish {
 }
 
 /// The page.
-pub async fn page(State(public): State<Public>, Path(token): Path<String>) -> Result<Response, Problem> {
-    let reader = reader(&public, &token).await?;
+pub async fn page(State(public): State<Public>, visit: Visit) -> Result<Response, Problem> {
+    let reader = reader(&public, &visit.token).await?;
     let known = public.store.unsubscribed(reader.team, &reader.address).await?;
     choice(&reader, known.is_some())
 }
 
 /// The button of the page, or one click in a mail program.
-pub async fn act(State(public): State<Public>, Path(token): Path<String>, request: Request) -> Result<Response, Problem> {
-    let reader = reader(&public, &token).await?;
-    let evidence = evidence(&request);
+pub async fn act(State(public): State<Public>, visit: Visit, request: Request) -> Result<Response, Problem> {
+    let reader = reader(&public, &visit.token).await?;
+    let Visitor { ip, user_agent, .. } = visit.by;
+    let user_agent = Some(user_agent).filter(|name| !name.is_empty());
+    let evidence = Evidence { ip: Some(ip.to_string()), user_agent, reason: None };
     let wish = Wish::read(request).await.ok_or(Problem::Malformed)?;
     match wish {
         Wish::Unsubscribe(how) => _ = public.store.unsubscribe_reader(&reader, how, evidence).await?,
@@ -74,8 +74,7 @@ pub async fn act(State(public): State<Public>, Path(token): Path<String>, reques
 }
 
 /// Whose link it is.
-async fn reader(public: &Public, token: &str) -> Result<Reader, Problem> {
-    let token = public.read(token).await?;
+async fn reader(public: &Public, token: &Token) -> Result<Reader, Problem> {
     let place = token.recipient.filter(|_| token.purpose == Purpose::Unsubscribe).ok_or(Problem::NotFound)?;
     public.store.reader(token.message, place.into()).await?.ok_or(Problem::NotFound)
 }
@@ -93,7 +92,8 @@ fn choice(reader: &Reader, is_unsubscribed: bool) -> Result<Response, Problem> {
 
 impl Wish {
     async fn read(request: Request) -> Option<Self> {
-        let content_type = header(request.headers(), CONTENT_TYPE).unwrap_or_default();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let body = tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(request.into_body(), FORM_MAX)).await.ok()?.ok()?;
         let fields = form::fields(&content_type, &body);
         let word = |(name, value): &(String, String)| match (name.as_str(), value.as_str()) {
@@ -105,16 +105,4 @@ impl Wish {
         };
         fields.iter().find_map(word)
     }
-}
-
-fn evidence(request: &Request) -> Evidence {
-    let peer =
-        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string());
-    let user_agent = header(request.headers(), USER_AGENT).map(|text| clipped(text, USER_AGENT_MAX));
-    Evidence { ip: peer, user_agent, reason: None }
-}
-
-/// A header's value; one that is no text of ASCII is none.
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
 }

@@ -1,39 +1,130 @@
 //! Only what we made leads anywhere.
 
-use posthouse::clock::Clock;
-use posthouse::id::{Id, Ids};
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use posthouse::door::http::run;
+use posthouse::shutdown::Shutdown;
 use posthouse::tracking::token::{Purpose, Token};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
-use super::House;
+use super::{House, TARGET, page};
+use crate::support::IN_TIME;
+use crate::support::stores::on_every_engine;
 
-#[tokio::test]
-async fn a_link_leads_on_by_any_name() {
-    let house = House::open().await;
-    let message = Ids::random(Clock::System).next();
-    let target = "https://shop.example/a?b=c&d=%20#e";
-    let click = house.link(&Token::new(Purpose::Click(target.to_owned()), message, 0));
-    let open = house.link(&Token::new(Purpose::Open, message, 0));
-    for host in ["127.0.0.1:8025", "track.shop.example", "mail.example"] {
-        let answer = house.get(&click, &[("host", host)]).await;
-        assert_eq!((answer.status.as_u16(), answer.header("location")), (302, target), "{answer:?}");
-        let answer = house.get(&open, &[("host", host)]).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "image/gif"), "{answer:?}");
-        assert!(answer.body.starts_with(b"GIF89a"));
-        assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-store", "no-referrer"));
-        assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+#[test]
+fn a_link_leads_on_by_any_name() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        for host in ["127.0.0.1:8025", "track.shop.example", "mail.example"] {
+            let answer = house.get(&house.click(), &[("host", host)]).await;
+            assert_eq!((answer.status.as_u16(), answer.header("location")), (302, TARGET), "{answer:?}");
+            assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-store", "no-referrer"));
+            let answer = house.get(&house.open(), &[("host", host)]).await;
+            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "image/gif"), "{answer:?}");
+            assert!(answer.body.starts_with(b"GIF89a") && answer.header("cache-control") == "no-store");
+            assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+        }
+    });
+}
+
+#[test]
+fn a_token_opens_only_its_own_page() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        for purpose in [Purpose::Open, Purpose::Click(TARGET.to_owned()), Purpose::Unsubscribe] {
+            let token = Token::new(purpose, house.message, 0);
+            let text = house.seal.text(&token);
+            for other in ["/t/o", "/t/c"].into_iter().filter(|other| *other != page(&token.purpose)) {
+                let answer = house.get(&format!("{other}/{text}"), &[]).await;
+                assert_eq!((answer.status.as_u16(), answer.header("location")), (404, ""), "{other}: {token:?}");
+            }
+        }
+        assert!(house.events().await.is_empty());
+    });
+}
+
+/// A connection to the door, which asks for one page after another.
+struct Browser(BufReader<TcpStream>);
+
+impl Browser {
+    /// The status, and whether a Location came along.
+    async fn get(&mut self, path: &str) -> (u16, bool) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: mail.example\r\nUser-Agent: Mozilla/5.0 Gecko Firefox/140.0\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await.unwrap();
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            let read = tokio::time::timeout(IN_TIME, self.0.read_line(&mut line)).await.expect("an answer in time");
+            assert_ne!(read.unwrap(), 0, "closed after {path}: {head}");
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            head.push_str(&line);
+        }
+        self.0.read_exact(&mut vec![0; length]).await.unwrap();
+        (head[9..12].parse().unwrap(), head.to_ascii_lowercase().contains("\r\nlocation:"))
     }
 }
 
-#[tokio::test]
-async fn a_token_opens_only_its_own_page() {
-    let house = House::open().await;
-    let message = Id([7; 16]);
-    for purpose in [Purpose::Open, Purpose::Click("https://shop.example/".to_owned()), Purpose::Unsubscribe] {
-        let token = Token::new(purpose, message, 0);
-        let text = house.seal.text(&token);
-        for page in ["/t/o", "/t/c"].into_iter().filter(|page| !house.link(&token).starts_with(page)) {
-            let answer = house.get(&format!("{page}/{text}"), &[]).await;
-            assert_eq!((answer.status.as_u16(), answer.header("location")), (404, ""), "{page}: {token:?}");
+/// Each text that is one bit away from a token's: by its characters, and by the octets that they stand for.
+fn changed(text: &str) -> Vec<String> {
+    let turned = |octets: &[u8], bit: usize| {
+        let mut octets = octets.to_vec();
+        octets[bit / 8] ^= 1 << (bit % 8);
+        octets
+    };
+    let escaped = |octets: Vec<u8>| {
+        octets.iter().fold(String::new(), |mut out, octet| {
+            let _ = write!(out, "%{octet:02X}");
+            out
+        })
+    };
+    let octets = URL_SAFE_NO_PAD.decode(text).unwrap();
+    let characters = (0..text.len() * 8).map(|bit| escaped(turned(text.as_bytes(), bit)));
+    characters.chain((0..octets.len() * 8).map(|bit| URL_SAFE_NO_PAD.encode(turned(&octets, bit)))).collect()
+}
+
+#[test]
+fn a_token_of_which_one_bit_was_turned_is_none() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (listener, shutdown) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Shutdown::default());
+        let address = listener.local_addr().unwrap();
+        let running = tokio::spawn(run(listener, house.context.clone(), shutdown.clone()));
+        let mut browser = Browser(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        for link in [house.open(), house.click()] {
+            let (page, text) = link.rsplit_once('/').unwrap();
+            let all = changed(text);
+            assert!(all.len() > 600, "{}", all.len());
+            for other in all {
+                assert_eq!(browser.get(&format!("{page}/{other}")).await, (404, false), "{page}/{other}");
+            }
         }
-    }
+        assert!(house.events().await.is_empty(), "nothing was written");
+        assert_eq!(browser.get(&house.open()).await, (200, false));
+        assert_eq!(browser.get(&house.click()).await, (302, true));
+        assert_eq!(house.events().await.len(), 2);
+        shutdown.begin();
+        running.await.unwrap();
+    });
+}
+
+#[test]
+fn what_can_be_no_token_is_not_found() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let long = "A".repeat(20_000);
+        for text in ["x", "%00", "%FF", "%2F", "a/b", "=", "..", long.as_str()] {
+            for page in ["/t/o", "/t/c"] {
+                let answer = house.get(&format!("{page}/{text}"), &[]).await;
+                assert_eq!((answer.status.as_u16(), answer.header("location")), (404, ""), "{page}/{text}");
+            }
+        }
+    });
 }

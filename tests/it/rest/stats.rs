@@ -22,13 +22,14 @@ fn mail_is_counted_by_status_and_by_day() {
         for path in ["/api/v1/stats", "/api/v1/mail/stats"] {
             let statistics = api.get(&api.key, path).await.json()["data"].clone();
             let since = Day(today.0 - 7).begins().rfc3339();
-            let expected = json!({"period": "7d", "since": since, "total": 2, "by_status": {"queued": 1, "cancelled": 1}});
+            let expected = json!({"period": "7d", "since": since, "total": 2, "by_status": {"queued": 1, "cancelled": 1},
+                "engagement": {"opened": 0, "clicked": 0, "unsubscribed": 0}});
             assert_eq!(statistics, expected, "statuses of no message are left out, and sandbox mail");
         }
         let days = api.get(&api.key, "/api/v1/mail/stats/daily").await.json()["data"].as_array().unwrap().clone();
         let day = |date: String, queued: u64, cancelled: u64| {
             json!({"date": date, "queued": queued, "sent": 0, "delivered": 0, "bounced": 0, "complained": 0, "failed": 0,
-                "cancelled": cancelled, "rejected": 0})
+                "cancelled": cancelled, "rejected": 0, "engagement": {"opened": 0, "clicked": 0, "unsubscribed": 0}})
         };
         assert_eq!((days.len(), &days[0]), (30, &day(Day(today.0 - 29).date(), 0, 0)));
         assert_eq!(days[29], day(today.date(), 1, 1));

@@ -8,6 +8,7 @@ mod cancelling;
 mod claims;
 mod damage;
 mod emails;
+mod engagement;
 mod epochs;
 mod failover;
 mod hand_over;

@@ -45,7 +45,7 @@ pub(super) async fn consistent(store: &Store, team: Id) -> BTreeMap<Id, MessageS
     }
     let page = store.emails(team, &Filter::default(), Page::Number { page: 1, per_page: 1 }).await.unwrap();
     assert_eq!(page.total, all.total());
-    assert_eq!(store.statistics(team, Day(1)).await.unwrap(), live);
+    assert_eq!(store.statistics(team, Day(1)).await.unwrap().statuses, live);
     statuses
 }
 
@@ -220,12 +220,14 @@ fn days_are_counted_apart() {
             store.settle(settlement(&claim, &delivered())).await.unwrap();
         }
         store.accept(acceptance(team, &["b@example.test"])).await.unwrap();
-        let delivered = async |since| store.statistics(team, Day(since)).await.unwrap().of(MessageStatus::Delivered);
+        let delivered = async |since| store.statistics(team, Day(since)).await.unwrap().statuses.of(MessageStatus::Delivered);
         assert_eq!([delivered(today.0).await, delivered(today.0 - 4).await, delivered(1).await], [2, 3, 4]);
         let days = store.daily_statistics(team, 3).await.unwrap();
         let seen: Vec<_> = days
             .iter()
-            .map(|d| (d.day.0 - today.0, d.counts.of(MessageStatus::Delivered), d.counts.of(MessageStatus::Queued)))
+            .map(|d| {
+                (d.day.0 - today.0, d.counts.statuses.of(MessageStatus::Delivered), d.counts.statuses.of(MessageStatus::Queued))
+            })
             .collect();
         assert_eq!(seen, [(-2, 0, 0), (-1, 1, 0), (0, 2, 1)]);
     });

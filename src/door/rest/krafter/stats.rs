@@ -16,7 +16,7 @@ use crate::door::rest::access::{Caller, MailRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
-use crate::model::statistics::{DailyCounts, Day};
+use crate::model::statistics::{DailyCounts, Day, EngagementCounts};
 use crate::model::status::MessageStatus;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -36,6 +36,16 @@ pub struct Statistics {
     pub total: u64,
     /// The statuses that any message stands at.
     pub by_status: BTreeMap<&'static str, u64>,
+    pub engagement: Engagement,
+}
+
+/// Messages that people opened, clicked in, or unsubscribed by; what programs do by themselves is not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Engagement {
+    pub opened: u64,
+    pub clicked: u64,
+    pub unsubscribed: u64,
 }
 
 /// How far back statistics go.
@@ -66,6 +76,7 @@ pub struct DailyStatistics {
     pub failed: u64,
     pub cancelled: u64,
     pub rejected: u64,
+    pub engagement: Engagement,
 }
 
 pub fn routes() -> Resources {
@@ -89,9 +100,10 @@ async fn show_statistics(
     asked.end()?;
     let since = Day::at(door.clock.now().minus(DAY * period.days()));
     let counts = door.store.statistics(caller.team(), since).await?;
+    let (engagement, counts) = (counts.engagement.into(), counts.statuses);
     let by_status = counts.each().filter(|(_, messages)| *messages > 0).map(|(status, messages)| (status.as_str(), messages));
     let (since, total) = (since.begins().rfc3339(), counts.total());
-    Ok(Data { data: Statistics { period, since, total, by_status: by_status.collect() } })
+    Ok(Data { data: Statistics { period, since, total, by_status: by_status.collect(), engagement } })
 }
 
 /// Counts messages by day and status, oldest day first
@@ -137,6 +149,7 @@ impl Period {
 
 impl From<DailyCounts> for DailyStatistics {
     fn from(DailyCounts { day, counts }: DailyCounts) -> Self {
+        let (engagement, counts) = (counts.engagement.into(), counts.statuses);
         Self {
             date: day.date(),
             queued: counts.of(MessageStatus::Queued),
@@ -147,6 +160,14 @@ impl From<DailyCounts> for DailyStatistics {
             failed: counts.of(MessageStatus::Failed),
             cancelled: counts.of(MessageStatus::Cancelled),
             rejected: counts.of(MessageStatus::Rejected),
+            engagement,
         }
+    }
+}
+
+impl From<EngagementCounts> for Engagement {
+    fn from(counts: EngagementCounts) -> Self {
+        let EngagementCounts { opened, clicked, unsubscribed } = counts;
+        Self { opened, clicked, unsubscribed }
     }
 }
