@@ -61,6 +61,7 @@ fn may_have_changed(code: Code) -> bool {
             | Code::QueueFull
             | Code::TemplateNotFound
             | Code::TemplateError
+            | Code::ScheduledInPast
     )
 }
 

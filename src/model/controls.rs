@@ -28,7 +28,7 @@ pub struct Controls {
     pub template: Option<String>,
     /// What the template is filled with.
     pub variables: Option<Map<String, Value>>,
-    /// As it was asked for; a moment already past means now.
+    /// As it was asked for; a moment already past means now over SMTP, and is refused over HTTP.
     pub send_at: Option<Timestamp>,
     pub idempotency_key: Option<String>,
     pub ignore_unsubscribe: bool,

@@ -21,6 +21,7 @@ pub enum Code {
     IdempotencyKeyReused,
     TemplateNotFound,
     TemplateError,
+    ScheduledInPast,
     MailLoop,
     MessageTooLarge,
     TooManyRecipients,
@@ -38,7 +39,7 @@ pub struct Row {
     pub word: &'static str,
     /// HTTP status. `mail_loop` can't arise there; 422 stands in.
     pub http: u16,
-    /// SMTP reply code.
+    /// SMTP reply code. `scheduled_in_past` can't arise there: a moment already past means now.
     pub smtp: u16,
     /// Enhanced status code (RFC 3463).
     pub enhanced: &'static str,
@@ -49,7 +50,7 @@ const fn row(code: Code, word: &'static str, http: u16, smtp: u16, enhanced: &'s
 }
 
 /// The table itself.
-pub const TABLE: [Row; 23] = [
+pub const TABLE: [Row; 24] = [
     row(Code::StreamRequired, "stream_required", 422, 550, "5.7.1"),
     row(Code::StreamNotAllowed, "stream_not_allowed", 403, 550, "5.7.1"),
     row(Code::ForbiddenHeader, "forbidden_header", 422, 550, "5.7.1"),
@@ -65,6 +66,7 @@ pub const TABLE: [Row; 23] = [
     row(Code::IdempotencyKeyReused, "idempotency_key_reused", 422, 554, "5.5.0"),
     row(Code::TemplateNotFound, "template_not_found", 422, 550, "5.6.0"),
     row(Code::TemplateError, "template_error", 422, 550, "5.6.0"),
+    row(Code::ScheduledInPast, "scheduled_in_past", 422, 550, "5.6.0"),
     row(Code::MailLoop, "mail_loop", 422, 554, "5.4.6"),
     row(Code::MessageTooLarge, "message_too_large", 422, 552, "5.3.4"),
     row(Code::TooManyRecipients, "too_many_recipients", 422, 452, "4.5.3"),

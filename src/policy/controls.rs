@@ -8,6 +8,7 @@ use jiff::fmt::rfc2822;
 use crate::clock::Timestamp;
 use crate::mime::fields::{Field, Fields};
 use crate::model::controls::Controls;
+use crate::model::message::Source;
 use crate::model::refusal::{Code, Refusal};
 use crate::model::stream::Stream;
 use crate::policy::{Draft, Facts, Verdict, invalid_header, quoted};
@@ -47,7 +48,7 @@ fn suffix<'a>(field: &Field<'a>) -> Option<&'a str> {
     head.eq_ignore_ascii_case(PREFIX).then_some(tail)
 }
 
-/// Refuses a control that this key may not use, and a template that the team has not.
+/// Refuses a control that this key may not use, a template that the team has not, and over HTTP a moment that is past.
 pub fn judge(draft: &Draft<'_>, facts: &Facts<'_>) -> Verdict {
     if draft.controls.ignore_unsubscribe && !draft.key.rights.may_ignore_unsubscribe {
         // Controls given apart are fields of a request.
@@ -60,6 +61,9 @@ pub fn judge(draft: &Draft<'_>, facts: &Facts<'_>) -> Verdict {
     {
         let text = format!("there is no template {}; make it, or send the text itself", quoted(template));
         return Refusal::new(Code::TemplateNotFound, text).into();
+    }
+    if draft.source == Source::Rest && draft.controls.send_at.is_some_and(|moment| moment <= facts.now) {
+        return Refusal::new(Code::ScheduledInPast, "must be in the future").into();
     }
     Verdict::Pass
 }

@@ -1,6 +1,9 @@
 //! `POST /api/v1/emails`.
 
+use std::time::Duration;
+
 use axum::http::Method;
+use posthouse::clock::Clock;
 use posthouse::model::key::{KeyRights, StreamWord};
 use posthouse::model::stream::Stream;
 use serde_json::{Value, json};
@@ -138,6 +141,29 @@ fn a_repeat_under_a_key_is_answered_as_the_first_was() {
             assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (422, Some("invalid_idempotency_key")));
         }
         assert_ne!(send("k2", plain()).await.json()["data"]["id"], first.json()["data"]["id"]);
+    });
+}
+
+#[test]
+fn a_repeat_of_mail_for_later_is_known_when_its_moment_is_past() {
+    on_every_engine(async |book| {
+        let clock = Clock::manual(book.clock.now());
+        let api = Api::at(&book, &clock).await;
+        let hour = Duration::from_secs(3600);
+        let later = plain_with(&json!({"scheduled_at": clock.now().plus(hour).rfc3339()}));
+        let send = async |headers: &[(&str, &str)]| api.post_with(&api.key, "/api/v1/emails", headers, &later).await;
+        let first = send(&[("idempotency-key", "k1")]).await;
+        assert_eq!(first.status, 201);
+        clock.advance(2 * hour);
+        let again = send(&[("idempotency-key", "k1")]).await;
+        assert_eq!((again.status.as_u16(), again.header("idempotent-replayed"), again.json()), (201, "true", first.json()));
+        let past = json!({"error": "Validation failed", "details": {"scheduled_at": ["must be in the future"]}});
+        for headers in [&[][..], &[("idempotency-key", "k2")]] {
+            let answer = send(headers).await;
+            assert_eq!((answer.status.as_u16(), answer.json()), (422, past.clone()));
+        }
+        let batch = api.post(&api.key, "/api/v1/emails/batch", &json!({"emails": [plain(), later]})).await;
+        assert_eq!((batch.status.as_u16(), &batch.json()["data"][1]["errors"]), (207, &past));
     });
 }
 

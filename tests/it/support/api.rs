@@ -29,13 +29,17 @@ use super::stores::Book;
 
 /// The API of `config` over `store`, with an intake of its own.
 pub fn api(config: &Config, store: &Store) -> Door {
-    let intake = Intake::new(store.clone(), config, Clock::System, Ids::random(Clock::System));
-    let keyring = Keyring::new(store.clone(), Clock::System);
+    api_at(config, store, &Clock::System)
+}
+
+fn api_at(config: &Config, store: &Store, clock: &Clock) -> Door {
+    let intake = Intake::new(store.clone(), config, clock.clone(), Ids::random(clock.clone()));
+    let keyring = Keyring::new(store.clone(), clock.clone());
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize()));
     let resolver = Resolver::new(&config.delivery.dns).expect("a resolver");
-    let watch = Watch::new(store.clone(), resolver, config, Clock::System);
+    let watch = Watch::new(store.clone(), resolver, config, clock.clone());
     let client = Client::new(config, watch.resolver.clone()).expect("a client");
-    let webhooks = Webhooks::new(store.clone(), client, rest::webhook_body, Clock::System);
+    let webhooks = Webhooks::new(store.clone(), client, rest::webhook_body, clock.clone());
     Door::new(config, intake, watch, webhooks, keyring, Arc::default(), budget)
 }
 
@@ -81,6 +85,15 @@ impl Api {
     }
 
     pub async fn with(book: &Book, change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(book, change, &Clock::System).await
+    }
+
+    /// Whose mail is accepted by this clock.
+    pub async fn at(book: &Book, clock: &Clock) -> Self {
+        Self::made(book, |_| {}, clock).await
+    }
+
+    async fn made(book: &Book, change: impl FnOnce(&mut Config), clock: &Clock) -> Self {
         let mut config = Config::defaults();
         config.limits.min_free = posthouse::config::units::ByteSize(0);
         config.limits.requests_per_minute = 0;
@@ -88,7 +101,7 @@ impl Api {
         let store = book.store.clone();
         let (ours, theirs) = (store.create_team("ours").await.unwrap().id, store.create_team("theirs").await.unwrap().id);
         Self {
-            router: rest::router(api(&config, &store)),
+            router: rest::router(api_at(&config, &store, clock)),
             key: make_key(&store, ours, transactional()).await.1,
             foreign_key: make_key(&store, theirs, transactional()).await.1,
             store,

@@ -17,7 +17,6 @@ use super::new_email::NewEmail;
 use super::openapi::FailuresOfBody;
 use super::problem::{Failure, Shape};
 use super::submission::{self, Sent};
-use crate::clock::Timestamp;
 use crate::door::rest::access::{Caller, MailSend};
 use crate::door::rest::body::Payload;
 use crate::door::rest::checks::BLANK;
@@ -92,8 +91,7 @@ async fn send_batch(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let once = idempotency::key(&headers)?;
-    let now = door.clock.now();
-    let made = heavy::run(payload.len(), || submissions(&door.intake, payload, &caller.key, once.as_deref(), now))?;
+    let made = heavy::run(payload.len(), || submissions(&door.intake, payload, &caller.key, once.as_deref()))?;
     let sent = hand_in(&door, caller.team(), made).await?;
     let replayed = sent.iter().all(|sent| sent.as_ref().is_ok_and(|sent| sent.replayed));
     let items: Vec<Item> = sent.into_iter().map(Item::from).collect();
@@ -112,7 +110,6 @@ fn submissions(
     payload: Payload,
     key: &Arc<ApiKey>,
     once: Option<&str>,
-    now: Timestamp,
 ) -> Result<Vec<Result<Submission, Problem>>, Problem> {
     let (batch, room) = payload.json::<NewBatch>()?;
     let Some(List(emails)) = batch.emails else { return Err(Problem::Malformed("The field emails is missing".to_owned())) };
@@ -129,7 +126,7 @@ fn submissions(
             // No key that a client can give holds NUL: these are nobody else's.
             None => Ok(once.map(|once| format!("{once}\0{place}"))),
         };
-        let made = once.map_err(Problem::from).and_then(|once| submission::make(intake, email, key.clone(), once, &room, now));
+        let made = once.map_err(Problem::from).and_then(|once| submission::make(intake, email, key.clone(), once, &room));
         match made {
             Err(Problem::Refused(refusal)) if refusal.code.refuses_batch() => Err(of_all(place, refusal)),
             made => Ok(made),

@@ -135,6 +135,7 @@ impl Shape {
         let wait = refusal.retry_after.map_or(LATER, |wait| wait.as_secs().max(1));
         match StatusCode::from_u16(refusal.code.row().http).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY) {
             _ if refusal.code == Code::InsufficientScope => Self::of(Problem::ScopeMissing),
+            _ if refusal.code == Code::ScheduledInPast => Self::of(Details::one("scheduled_at", refusal.text).into()),
             StatusCode::TOO_MANY_REQUESTS => Self::rate_limit(refusal.text, Some(code), wait),
             status => {
                 let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(wait);
@@ -184,7 +185,8 @@ mod tests {
         for row in &TABLE {
             let (status, body, wait) = shown(Problem::Refused(Refusal::new(row.code, "why")));
             assert_eq!(status, row.http, "{}", row.word);
-            assert!(body.get("code").is_some_and(|code| code == row.word) || row.code == Code::InsufficientScope, "{body}");
+            let is_told_apart = matches!(row.code, Code::InsufficientScope | Code::ScheduledInPast);
+            assert!(body.get("code").is_some_and(|code| code == row.word) || is_told_apart, "{body}");
             assert_eq!(wait.is_some(), matches!(status, 429 | 503), "{}", row.word);
         }
     }

@@ -41,13 +41,12 @@ async fn send(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let once = idempotency::key(&headers)?;
-    let now = door.clock.now();
     let submission = heavy::run(payload.len(), || {
         let (email, room) = payload.json::<NewEmail>()?;
         if email.idempotency_key.is_some() {
             return Err(Details::one("idempotency_key", "is a header here: Idempotency-Key").into());
         }
-        submission::make(&door.intake, email, caller.key.clone(), once, &room, now)
+        submission::make(&door.intake, email, caller.key.clone(), once, &room)
     })?;
     let Sent { email, replayed } = submission::hand_in(&door, submission).await?;
     let location = format!("/api/v1/emails/{}", email.id);

@@ -7,7 +7,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::email::Email;
 use super::letter::Letter;
 use super::new_email::NewEmail;
-use crate::clock::Timestamp;
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
 use crate::id::Id;
@@ -33,9 +32,8 @@ pub fn make(
     key: Arc<ApiKey>,
     once: Option<String>,
     room: &Arc<OwnedSemaphorePermit>,
-    now: Timestamp,
 ) -> Result<Submission, Problem> {
-    let letter = Letter::read(email, &key, now)?;
+    let letter = Letter::read(email, &key)?;
     intake.may_carry(&key, Source::Rest, &letter.envelope, letter.octets())?;
     let mime = Body::held(letter.compose()?, room.clone());
     let Letter { envelope, mut controls, .. } = letter;

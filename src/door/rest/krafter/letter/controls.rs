@@ -10,7 +10,7 @@ use crate::model::key::ApiKey;
 use crate::model::message::Tracking;
 
 /// Reads all but the idempotency key, which is no field.
-pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp) -> Controls {
+pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey) -> Controls {
     let mut controls = Controls {
         stream: email.stream.map(Into::into),
         // A sandbox has one policy for all its mail.
@@ -18,7 +18,7 @@ pub fn read(faults: &mut Details, email: &NewEmail, key: &ApiKey, now: Timestamp
         template: email.template_id.clone(),
         variables: email.variables.as_ref().and_then(|object| variables(faults, &object.0)),
         ignore_unsubscribe: email.ignore_unsubscribe.unwrap_or_default(),
-        send_at: email.scheduled_at.as_deref().and_then(|text| later(faults, text, now)),
+        send_at: email.scheduled_at.as_deref().and_then(|text| moment(faults, text)),
         ..Controls::default()
     };
     for (name, value) in email.tags.iter().flat_map(|tags| &tags.0) {
@@ -42,11 +42,8 @@ fn variables(faults: &mut Details, variables: &Map<String, Value>) -> Option<Map
     None
 }
 
-fn later(faults: &mut Details, text: &str, now: Timestamp) -> Option<Timestamp> {
-    match text.parse::<jiff::Timestamp>().map(|moment| Timestamp(moment.as_millisecond())) {
-        Ok(moment) if moment > now => return Some(moment),
-        Ok(_) => faults.add("scheduled_at", "must be in the future"),
-        Err(_) => faults.add("scheduled_at", "must be a time such as 2026-11-21T12:00:00Z"),
-    }
-    None
+/// Whether it is past is judged with all else that time may change.
+fn moment(faults: &mut Details, text: &str) -> Option<Timestamp> {
+    let moment = text.parse::<jiff::Timestamp>().map(|moment| Timestamp(moment.as_millisecond()));
+    moment.map_err(|_| faults.add("scheduled_at", "must be a time such as 2026-11-21T12:00:00Z")).ok()
 }

@@ -7,7 +7,6 @@ mod parts;
 mod people;
 
 use super::new_email::NewEmail;
-use crate::clock::Timestamp;
 use crate::door::rest::checks;
 use crate::door::rest::problem::{Details, Problem};
 use crate::mime::compose::{Draft, Flaw};
@@ -28,10 +27,10 @@ pub struct Letter {
 
 impl Letter {
     /// Checks every field. Faults of fields go before what a policy says.
-    pub fn read(email: NewEmail, key: &ApiKey, now: Timestamp) -> Result<Self, Problem> {
+    pub fn read(email: NewEmail, key: &ApiKey) -> Result<Self, Problem> {
         let mut faults = Details::default();
         parts::require(&mut faults, &email);
-        let controls = controls::read(&mut faults, &email, key, now);
+        let controls = controls::read(&mut faults, &email, key);
         let people = people::read(&mut faults, &email);
         let reply_to = email.reply_to.and_then(|text| checks::mailbox(&mut faults, "reply_to", &text));
         let subject = subject(&mut faults, email.subject);
