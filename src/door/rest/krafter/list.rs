@@ -9,9 +9,8 @@ use utoipa_axum::routes;
 
 use super::Resources;
 use super::data::json;
-use super::email::{Email, Status};
-use super::new_email::StreamName;
-use super::openapi::Failures;
+use super::email::Email;
+use super::openapi::{AskedNumber, AskedStatus, AskedStream, Failures};
 use super::paging::{Meta, Page, Place};
 use crate::clock::Timestamp;
 use crate::door::rest::access::{Caller, MailRead};
@@ -39,12 +38,12 @@ pub fn routes() -> Resources {
     path = "/emails",
     tag = "emails",
     params(
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
-        ("status" = Option<Status>, Query),
+        ("status" = inline(Option<AskedStatus>), Query),
         ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, beginnings of words of the subject, or whole words of names and of what stands before an @"),
-        ("stream" = Option<StreamName>, Query),
+        ("stream" = inline(Option<AskedStream>), Query),
         ("tag" = Option<String>, Query, description = "A tag's name, or name:value"),
         ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
         ("to_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC, whose end is meant"),

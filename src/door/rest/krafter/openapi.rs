@@ -1,6 +1,7 @@
 //! The description of this dialect (OpenAPI 3.1), made from the types that read and write it.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
@@ -10,8 +11,10 @@ use utoipa::openapi::{SecurityRequirement, ServerBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::new_email::{Content, RECIPIENTS_MAX, Recipients};
+use super::email::Status;
+use super::new_email::{Content, RECIPIENTS_MAX, Recipients, StreamName};
 use super::problem::{Plain, Policy, RateLimit, Validation};
+use crate::tables::write::Format;
 
 /// The whole document.
 pub fn document() -> OpenApi {
@@ -95,6 +98,27 @@ fn answers(rows: &[(&str, &str, &[&str])]) -> Answers {
         ((*status).to_owned(), RefOr::T(response))
     };
     rows.iter().map(answer).collect()
+}
+
+/// A parameter behind a path's `?`: with nothing after its `=` it is as if it were left out.
+pub struct Asked<T>(PhantomData<T>);
+
+/// Asked for: a whole number, taken into bounds.
+pub type AskedNumber = Asked<usize>;
+/// Asked for: a status.
+pub type AskedStatus = Asked<Status>;
+/// Asked for: a stream.
+pub type AskedStream = Asked<StreamName>;
+/// Asked for: how lines are written.
+pub type AskedFormat = Asked<Format>;
+
+impl<T> ToSchema for Asked<T> where Self: PartialSchema {}
+
+impl<T: PartialSchema> PartialSchema for Asked<T> {
+    fn schema() -> RefOr<Schema> {
+        let nothing = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).enum_values(Some([""]));
+        OneOfBuilder::new().item(T::schema()).item(nothing).into()
+    }
 }
 
 impl ToSchema for Recipients {}

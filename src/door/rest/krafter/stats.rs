@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::Resources;
 use super::data::Data;
-use super::openapi::Failures;
+use super::openapi::{AskedNumber, Failures};
 use crate::door::rest::access::{Caller, MailRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
@@ -111,7 +111,7 @@ async fn show_statistics(
     get,
     path = "/stats/daily",
     tag = "statistics",
-    params(("days" = Option<u64>, Query, description = "Days up to today: 30 where it is left out, 365 at most")),
+    params(("days" = inline(Option<AskedNumber>), Query, description = "Days up to today: 30 where it is left out, 365 at most")),
     responses((status = 200, description = "The counts of each day", body = Data<Vec<DailyStatistics>>), Failures)
 )]
 async fn list_daily_statistics(

@@ -10,12 +10,11 @@ use crate::door::rest::access::{Caller, SuppressionsRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::download::{self, download};
 use crate::door::rest::krafter::Resources;
-use crate::door::rest::krafter::openapi::Failures;
+use crate::door::rest::krafter::openapi::{AskedFormat, Failures};
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::store::StoreError;
 use crate::suppressions::pages::{Pages, Shown};
-use crate::tables::write::Format;
 
 pub fn routes() -> Resources {
     Resources::new().routes(routes!(export_suppressions))
@@ -38,7 +37,7 @@ impl download::Pages for Pages {
     path = "/suppressions/export",
     tag = "suppressions",
     params(
-        ("format" = inline(Option<Format>), Query, description = "csv where it is not said"),
+        ("format" = inline(Option<AskedFormat>), Query, description = "csv where it is not said"),
         ("reason" = Option<String>, Query, description = "The whole word"),
         ("address" = Option<String>, Query, description = "The whole address, in any spelling"),
     ),

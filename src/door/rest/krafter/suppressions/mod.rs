@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::Resources;
 use super::data::{Data, json};
-use super::openapi::{Failures, FailuresOfBody, FailuresOfOne};
+use super::openapi::{AskedNumber, Failures, FailuresOfBody, FailuresOfOne};
 use super::paging::{Page, Place};
 use crate::door::rest::access::{Caller, MailSend, SuppressionsRead};
 use crate::door::rest::body::Payload;
@@ -102,8 +102,8 @@ async fn add_suppression(State(door): State<Arc<Door>>, caller: Caller<MailSend>
     path = "/suppressions",
     tag = "suppressions",
     params(
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
         ("reason" = Option<String>, Query, description = "The whole word"),
         ("address" = Option<String>, Query, description = "The whole address, in any spelling"),

@@ -19,7 +19,7 @@ use crate::door::rest::cursor;
 use crate::door::rest::door::Door;
 use crate::door::rest::krafter::Resources;
 use crate::door::rest::krafter::data::{Data, json};
-use crate::door::rest::krafter::openapi::{Failures, FailuresOfBody, FailuresOfOne};
+use crate::door::rest::krafter::openapi::{AskedNumber, Failures, FailuresOfBody, FailuresOfOne};
 use crate::door::rest::krafter::paging::{Page, Place};
 use crate::door::rest::problem::{Details, Problem};
 use crate::door::rest::query::Parameters;
@@ -124,8 +124,8 @@ async fn rotate_webhook(
     tag = "webhooks",
     params(
         ("id" = String, Path),
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
     ),
     responses((status = 200, description = "A page of them", body = Page<WebhookAttempt>), Failures, FailuresOfOne)

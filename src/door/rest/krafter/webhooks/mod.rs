@@ -17,7 +17,7 @@ pub use body::body;
 
 use super::Resources;
 use super::data::{Data, json};
-use super::openapi::{Failures, FailuresOfBody, FailuresOfOne};
+use super::openapi::{AskedNumber, Failures, FailuresOfBody, FailuresOfOne};
 use super::paging::{Page, Place};
 use crate::door::rest::access::{Caller, WebhooksManage};
 use crate::door::rest::body::Payload;
@@ -75,8 +75,8 @@ async fn create_webhook(
     path = "/webhooks",
     tag = "webhooks",
     params(
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
     ),
     responses((status = 200, description = "A page of them", body = Page<Webhook>), Failures)
