@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::counts::Place;
+use super::counts::{HandedIn, Place};
 use super::room::Taken;
 use super::{Inner, unwell};
 use crate::id::Id;
@@ -22,42 +22,48 @@ pub struct Promise<'a> {
     pub receipt: Receipt,
     pub place: Place<'a>,
     /// Given back when all is over.
-    pub _room: Taken<'a>,
+    pub room: Taken<'a>,
+}
+
+/// A promise whose acceptance is in the store's hands: whoever waited for it may be gone when it is written.
+struct Pending<'a> {
+    receipt: Receipt,
+    place: HandedIn<'a>,
+    automatic: bool,
+    _room: Taken<'a>,
 }
 
 impl Inner {
     /// Commits one, and says what came of it.
     pub(super) async fn commit(&self, fit: Fit<'_>) -> Result<Receipt, Refusal> {
-        let Fit { acceptance, promise } = fit;
-        let automatic = is_automatic(&acceptance);
-        promise.settle(self.store.accept(acceptance).await, automatic)
+        let (acceptance, pending) = fit.hand_in();
+        pending.settle(self.store.accept(acceptance).await)
     }
 
     /// Commits those that came together, in one transaction as far as a batch has room. The answers stand in their order.
     pub(super) async fn commit_all(&self, fits: Vec<Fit<'_>>) -> Vec<Result<Receipt, Refusal>> {
-        let mut acceptances = Vec::with_capacity(fits.len());
-        let mut promises = Vec::with_capacity(fits.len());
-        for Fit { acceptance, promise } in fits {
-            promises.push((promise, is_automatic(&acceptance)));
-            acceptances.push(acceptance);
-        }
+        let (acceptances, pending): (_, Vec<_>) = fits.into_iter().map(Fit::hand_in).unzip();
         let written = self.store.accept_all(acceptances).await;
-        promises.into_iter().zip(written).map(|((promise, automatic), written)| promise.settle(written, automatic)).collect()
+        pending.into_iter().zip(written).map(|(pending, written)| pending.settle(written)).collect()
     }
 }
 
-fn is_automatic(acceptance: &Acceptance) -> bool {
-    acceptance.idempotency.as_ref().is_some_and(|claim| claim.automatic)
+impl<'a> Fit<'a> {
+    fn hand_in(self) -> (Acceptance, Pending<'a>) {
+        let Self { acceptance, promise: Promise { receipt, place, room } } = self;
+        let automatic = acceptance.idempotency.as_ref().is_some_and(|claim| claim.automatic);
+        (acceptance, Pending { receipt, place: place.hand_in(), automatic, _room: room })
+    }
 }
 
-impl Promise<'_> {
-    fn settle(self, written: Result<Accepted, StoreError>, automatic: bool) -> Result<Receipt, Refusal> {
-        let Self { receipt, place, _room } = self;
+impl Pending<'_> {
+    fn settle(self, written: Result<Accepted, StoreError>) -> Result<Receipt, Refusal> {
+        let Self { receipt, place, automatic, _room } = self;
+        if !may_have_written(&written) {
+            place.give_back();
+        }
         match written.map_err(|fault| unwell(&fault))? {
-            Accepted::New => {
-                place.keep();
-                Ok(receipt)
-            }
+            Accepted::New => Ok(receipt),
             Accepted::Replay { id, accepted_at } => Ok(replay(id, Replay { accepted_at, automatic }, receipt.recipients)),
             Accepted::KeyReused { id } => {
                 let text = format!("this key was used within 24 h for another message, {id}; use a new key");
@@ -65,6 +71,11 @@ impl Promise<'_> {
             }
         }
     }
+}
+
+/// Of a store that went away it is not known what it still wrote.
+fn may_have_written(written: &Result<Accepted, StoreError>) -> bool {
+    matches!(written, Ok(Accepted::New) | Err(StoreError::Unavailable(_)))
 }
 
 /// The answer to a repeat: the first one's id.

@@ -40,7 +40,7 @@ struct Queue {
     waiting: u64,
 }
 
-/// A message's place in its key's allowance; given back when dropped, unless kept.
+/// A message's place in its key's allowance; given back when dropped, unless it was handed in.
 #[derive(Debug)]
 pub struct Place<'a> {
     pub usage: Usage,
@@ -49,10 +49,26 @@ pub struct Place<'a> {
     held: Option<(Id, Windows)>,
 }
 
-impl Place<'_> {
-    /// The message was accepted: it counts.
-    pub fn keep(mut self) {
-        self.held = None;
+/// The place of a message that is in the store's hands: it counts, whether or not anybody waits for what came of it.
+#[derive(Debug)]
+pub struct HandedIn<'a> {
+    counts: &'a Counts,
+    held: Option<(Id, Windows)>,
+}
+
+impl<'a> Place<'a> {
+    /// The message is handed to the store.
+    pub fn hand_in(mut self) -> HandedIn<'a> {
+        HandedIn { counts: self.counts, held: self.held.take() }
+    }
+}
+
+impl HandedIn<'_> {
+    /// Nothing was written for the message: it does not count.
+    pub fn give_back(self) {
+        if let Some((key, taken)) = self.held {
+            self.counts.give_back(key, taken);
+        }
     }
 }
 
@@ -177,14 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn a_place_counts_only_when_it_is_kept() {
+    fn a_place_counts_once_it_is_handed_in_until_nothing_was_written() {
         let (counts, key, limits) = (Counts::default(), key(), Limits::new(&Config::defaults()));
         assert_eq!(counts.day_to_learn(&key, &limits, NOON, false), Some(Timestamp(20_000 * DAY)));
-        counts.take(&key, &limits, NOON).keep();
+        counts.take(&key, &limits, NOON).hand_in();
         counts.learn_day(&key, Timestamp(20_000 * DAY), NOON, 5);
         counts.learn_day(&key, Timestamp(20_000 * DAY), NOON, 5);
         assert_eq!(counts.day_to_learn(&key, &limits, NOON, false), None);
         drop(counts.take(&key, &limits, NOON));
+        counts.take(&key, &limits, NOON).hand_in().give_back();
         let usage = counts.take(&key, &limits, NOON).usage;
         assert_eq!((usage.this_minute, usage.today), (2, 7));
     }
@@ -194,7 +211,7 @@ mod tests {
         let (counts, key, limits) = (Counts::default(), key(), Limits::new(&Config::defaults()));
         let (today, later) = (Timestamp(20_000 * DAY), Timestamp(NOON.0 + MINUTE));
         counts.learn_day(&key, today, NOON, 2);
-        counts.take(&key, &limits, NOON).keep();
+        counts.take(&key, &limits, NOON).hand_in();
         assert_eq!(counts.day_to_learn(&key, &limits, Timestamp(later.0 - 1), true), None);
         assert_eq!(counts.day_to_learn(&key, &limits, later, false), None, "nobody else can have sent anything");
         assert_eq!(counts.day_to_learn(&key, &limits, later, true), Some(today));
@@ -208,12 +225,12 @@ mod tests {
     #[test]
     fn windows_end_and_begin_anew() {
         let (counts, key, limits) = (Counts::default(), key(), Limits::new(&Config::defaults()));
-        counts.take(&key, &limits, NOON).keep();
+        counts.take(&key, &limits, NOON).hand_in();
         let usage = counts.take(&key, &limits, Timestamp(NOON.0 + MINUTE)).usage;
         assert_eq!((usage.this_minute, usage.today), (1, 2));
         let stale = counts.take(&key, &limits, NOON);
         let tomorrow = Timestamp(NOON.0 + DAY);
-        counts.take(&key, &limits, tomorrow).keep();
+        counts.take(&key, &limits, tomorrow).hand_in();
         drop(stale);
         assert_eq!(counts.take(&key, &limits, tomorrow).usage.today, 2, "a place of yesterday is not given back today");
         assert!(counts.day_to_learn(&key, &limits, tomorrow, false).is_some());
@@ -223,7 +240,7 @@ mod tests {
     fn without_limits_nothing_is_counted() {
         let (counts, limits) = (Counts::default(), Limits::new(&Config::defaults()));
         let key = ApiKey { rights: KeyRights::default(), ..key() };
-        counts.take(&key, &limits, NOON).keep();
+        counts.take(&key, &limits, NOON).hand_in();
         assert_eq!(counts.take(&key, &limits, NOON).usage, Usage::default());
         assert!(!counts.queue_to_learn(&key, &limits, NOON) && counts.day_to_learn(&key, &limits, NOON, true).is_none());
         assert!(lock(&counts.keys).is_empty());

@@ -205,7 +205,7 @@ impl Inner {
             recipients: submission.envelope.recipients.len(),
             record: Some(acceptance.message.clone()),
         };
-        Ok(Judged::Fit(Box::new(Fit { acceptance, promise: Promise { receipt, place, _room: room } })))
+        Ok(Judged::Fit(Box::new(Fit { acceptance, promise: Promise { receipt, place, room } })))
     }
 
     async fn may_begin(&self, key: &ApiKey, declared_size: Option<u64>, null_sender: bool) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! From a submission to the book: what is kept, what is said, and what is known as a repeat.
 
+mod allowance;
 mod batch;
 mod templates;
 
