@@ -51,7 +51,7 @@ pub mod suppressions;
 pub mod suspects;
 mod sweep;
 pub mod teams;
-mod templates;
+pub mod templates;
 pub mod tls_sessions;
 
 pub mod unsubscribes;

@@ -47,6 +47,7 @@ static STATEMENTS: &[&Sql] = &[
     &retention::DELETE_EVENTS,
     &templates::ONE,
     &templates::PAGE,
+    &templates::SIZES,
     &cancel::CHOSEN,
     &cancel::STILL_OPEN,
     &operate::CHANGE,

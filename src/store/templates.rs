@@ -27,7 +27,12 @@ static UPDATE: Sql = Sql::new(
 );
 static DELETE: Sql = Sql::new("DELETE FROM templates WHERE team_id = $1 AND id = $2");
 pub(super) static ONE: Sql = select!("AND id = $2");
-pub(super) static PAGE: Sql = select!("AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4");
+pub(super) static PAGE: Sql = select!("AND id <= $2 AND id >= $3 ORDER BY id DESC");
+pub(super) static SIZES: Sql = Sql::new(
+    "SELECT id, CAST(octet_length(name) + octet_length(subject) + octet_length(variables) + COALESCE(octet_length(html), 0)
+         + COALESCE(octet_length(text), 0) AS BIGINT) AS octets
+     FROM templates WHERE team_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
+);
 static COUNT: Sql = Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM templates WHERE team_id = $1 LIMIT $2) AS q");
 
 record!(TemplateRow {
@@ -43,6 +48,18 @@ record!(TemplateRow {
 });
 
 record!(NumberRow { number: i64 });
+record!(SizeRow { id: Vec<u8>, octets: i64 });
+
+/// Octets of the templates of a page, but for a single one that is larger.
+const PAGE_OCTETS: i64 = 4 << 20;
+
+/// A page of templates, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub templates: Vec<StoredTemplate>,
+    /// There are more, older ones; the page may be shorter than asked all the same.
+    pub more: bool,
+}
 
 impl TemplateRow {
     fn template(self) -> Result<StoredTemplate, StoreError> {
@@ -85,17 +102,18 @@ impl Store {
         self.db().fetch_one::<TemplateRow>(&ONE, values![team, id]).await?.map(TemplateRow::template).transpose()
     }
 
-    /// A page of a team's templates, newest first: `limit` of those older than `before`, after the first `offset`.
-    pub async fn templates(
-        &self,
-        team: Id,
-        before: Option<Id>,
-        offset: usize,
-        limit: usize,
-    ) -> Result<Vec<StoredTemplate>, StoreError> {
-        let scalars = values![team, before.unwrap_or(LAST), limit, offset];
+    /// A page of a team's templates: `most` of those older than `before`, after the first `offset`, or fewer where these are large.
+    pub async fn templates(&self, team: Id, before: Option<Id>, offset: usize, most: usize) -> Result<Listing, StoreError> {
+        let scalars = values![team, before.unwrap_or(LAST), most.saturating_add(1), offset];
+        let sizes = self.db().fetch::<SizeRow>(&SIZES, scalars).await?;
+        let count = fitting(&sizes).min(most);
+        let (Some(first), Some(last)) = (sizes.first(), sizes.get(count.saturating_sub(1))) else {
+            return Ok(Listing { templates: Vec::new(), more: false });
+        };
+        let scalars = values![team, rows::id(&first.id)?, rows::id(&last.id)?];
         let found = self.db().fetch::<TemplateRow>(&PAGE, scalars).await?;
-        found.into_iter().map(TemplateRow::template).collect()
+        let templates = found.into_iter().map(TemplateRow::template).collect::<Result<_, _>>()?;
+        Ok(Listing { templates, more: sizes.len() > count })
     }
 
     /// How many templates a team has; at most [`FOUND_MAX`].
@@ -103,6 +121,16 @@ impl Store {
         let found = self.db().fetch_one::<NumberRow>(&COUNT, values![team, FOUND_MAX]).await?;
         Ok(found.map_or(0, |row| u64::try_from(row.number).unwrap_or(0)))
     }
+}
+
+/// How many of these fit on a page: one at least.
+fn fitting(sizes: &[SizeRow]) -> usize {
+    let mut octets = 0;
+    let fits = |size: &&SizeRow| {
+        octets += size.octets;
+        octets <= PAGE_OCTETS
+    };
+    sizes.iter().take_while(fits).count().max(1)
 }
 
 fn row(id: Id, team: Id, text: &TemplateText, now: Timestamp) -> Vec<crate::store::sql::Value> {

@@ -205,6 +205,30 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 }
 
+/// A list of at most `MAX` values that are no objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Few<T, const MAX: usize>(pub Vec<T>);
+
+impl<'de, T: de::Deserialize<'de>, const MAX: usize> de::Deserialize<'de> for Few<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_seq(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: de::Deserialize<'de>, const MAX: usize> Visitor<'de> for FewVisitor<T, MAX> {
+    type Value = Few<T, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, source: A) -> Result<Self::Value, A::Error> {
+        bounded(source, MAX).map(Few)
+    }
+}
+
 /// A list of at most `MAX` objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List<T, const MAX: usize>(pub Vec<T>);
@@ -224,16 +248,22 @@ impl<'de, T: de::Deserialize<'de>, const MAX: usize> Visitor<'de> for ListVisito
         f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut source: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Fields(item)) = source.next_element()? {
-            if list.len() == MAX {
-                return Err(de::Error::custom(format_args!("holds more than {MAX}")));
-            }
-            list.push(item);
-        }
-        Ok(List(list))
+    fn visit_seq<A: SeqAccess<'de>>(self, source: A) -> Result<Self::Value, A::Error> {
+        let fields: Vec<Fields<T>> = bounded(source, MAX)?;
+        Ok(List(fields.into_iter().map(|Fields(item)| item).collect()))
     }
+}
+
+/// What a list holds, read no further than it may go.
+fn bounded<'de, T: de::Deserialize<'de>, A: SeqAccess<'de>>(mut source: A, most: usize) -> Result<Vec<T>, A::Error> {
+    let mut list = Vec::new();
+    while let Some(item) = source.next_element()? {
+        if list.len() == most {
+            return Err(de::Error::custom(format_args!("holds more than {most}")));
+        }
+        list.push(item);
+    }
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::*;
 struct Form {
     name: Option<String>,
     many: List<Inner, 3>,
+    few: Few<String, 2>,
     free: Object,
     texts: Texts,
 }
@@ -81,6 +82,7 @@ fn depth_and_number_are_bounded() {
     let (path, text) = fault(&nested(DEPTH));
     assert!(path.starts_with("free.a[0][0]") && text == "nests deeper than 64 levels", "{path}: {text}");
     assert_eq!(fault(r#"{"many": [{}, {}, {}, {}]}"#), ("many".to_owned(), "holds more than 3".to_owned()));
+    assert_eq!(fault(r#"{"few": ["a", "b", "c"]}"#), ("few".to_owned(), "holds more than 2".to_owned()));
     let wide = format!("{{\"free\": {{\"a\": [{}0]}}}}", "0,".repeat(VALUES_MAX));
     assert_eq!(fault(&wide).1, "holds more than 10000 values");
     let many: Vec<String> = (0..=TEXTS_MAX).map(|n| format!("\"{n}\": \"\"")).collect();

@@ -132,6 +132,32 @@ fn another_teams_template_is_not_told_from_none() {
 }
 
 #[test]
+fn a_page_of_large_templates_ends_early_and_the_cursor_leads_on() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        for number in 0..6 {
+            made(&api, &json!({"name": format!("t{number}"), "subject": "s", "html_content": "x".repeat(1 << 20)})).await;
+        }
+        let (mut names, mut sizes, mut query) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page = api.get(&api.key, &format!("{PATH}{query}")).await.json();
+            let found = page["data"].as_array().unwrap();
+            sizes.push(found.len());
+            names.extend(found.iter().map(|template| template["name"].as_str().unwrap().to_owned()));
+            let Some(cursor) = page["meta"]["next_cursor"].as_str() else { break };
+            query = format!("?cursor={cursor}");
+        }
+        assert_eq!((names.join(" "), sizes), ("t5 t4 t3 t2 t1 t0".to_owned(), vec![3, 3]));
+        let huge = "\u{10ffff}".repeat(1 << 20);
+        for name in ["first", "second"] {
+            made(&api, &json!({"name": name, "subject": "s", "html_content": huge, "text_content": huge})).await;
+        }
+        let page = api.get(&api.key, PATH).await.json();
+        assert_eq!((page["data"].as_array().unwrap().len(), &page["data"][0]["name"]), (1, &json!("second")), "one in any case");
+    });
+}
+
+#[test]
 fn pages_are_counted_and_the_cursor_leads_on() {
     on_every_engine(async |book| {
         let api = Api::over(&book).await;

@@ -30,11 +30,12 @@ fn a_team_keeps_its_templates() {
         let updated = store.update_template(us, made.id, changed.clone()).await.unwrap().unwrap();
         assert_eq!((updated.text, updated.created_at), (changed, made.created_at));
         let second = store.create_template(us, text("second")).await.unwrap();
-        let page = async |before| store.templates(us, before, 0, 1).await.unwrap().iter().map(|t| t.id).collect::<Vec<_>>();
+        let page =
+            async |before| store.templates(us, before, 0, 1).await.unwrap().templates.iter().map(|t| t.id).collect::<Vec<_>>();
         let newest = made.id.max(second.id);
         assert_eq!(page(None).await, [newest]);
         assert_eq!(page(Some(newest)).await, [made.id.min(second.id)]);
-        let beyond = store.templates(us, None, 1, 10).await.unwrap();
+        let beyond = store.templates(us, None, 1, 10).await.unwrap().templates;
         assert_eq!(beyond.iter().map(|t| t.id).collect::<Vec<_>>(), [made.id.min(second.id)]);
         assert_eq!((store.count_templates(us).await, store.count_templates(them).await), (Ok(2), Ok(0)));
         assert_eq!(store.delete_template(them, made.id).await, Ok(false));

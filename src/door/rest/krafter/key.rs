@@ -5,7 +5,11 @@ use utoipa::ToSchema;
 
 use super::new_email::StreamName;
 use crate::clock::Timestamp;
+use crate::door::rest::json::Few;
 use crate::model::key::{ApiKey, DsnChoice};
+
+/// Entries of a list of streams, scopes, networks or recipients.
+const LIST_MAX: usize = 100;
 
 /// A key; its text only in the answer to its making.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -56,17 +60,21 @@ pub enum KeyState {
 pub struct NewKey {
     #[schema(value_type = String, required, min_length = 1, max_length = 255)]
     pub name: Option<String>,
-    pub streams: Option<Vec<StreamName>>,
+    #[schema(value_type = Option<Vec<StreamName>>, max_items = 100)]
+    pub streams: Option<Few<StreamName, LIST_MAX>>,
     /// `*`, `mail:send`, `mail:read`, `mail:webhooks`, `domains:manage`, `templates:manage`, `contacts:manage`. A sandbox key may have the
     /// two of mail alone, which it has where this is left out.
-    pub scopes: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    pub scopes: Option<Few<String, LIST_MAX>>,
     pub is_sandbox: Option<bool>,
     /// Only for a sandbox key.
-    pub allow_recipients: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    pub allow_recipients: Option<Few<String, LIST_MAX>>,
     /// RFC 3339, in the future.
     pub expires_at: Option<String>,
     /// Each such as 192.0.2.0/24, or one address.
-    pub networks: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    pub networks: Option<Few<String, LIST_MAX>>,
     /// Refuses suppressed recipients at RCPT, over SMTP.
     pub strict: Option<bool>,
     /// Takes `MAIL FROM:<>`, over SMTP.

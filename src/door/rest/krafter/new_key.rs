@@ -15,8 +15,6 @@ use crate::model::stream::Stream;
 
 /// Characters of a name.
 const NAME_MAX: usize = 255;
-/// Entries of a list of scopes, networks or recipients.
-const LIST_MAX: usize = 100;
 /// What a sandbox key may do.
 const OF_SANDBOX: [&str; 2] = [Scope::MAIL_SEND, Scope::MAIL_READ];
 
@@ -34,12 +32,12 @@ impl NewKey {
         let mut reading = Reading { own: &asking.rights, faults: Details::default() };
         let name = reading.name(self.name);
         let expires_at = reading.end(self.expires_at, asking.expires_at, now);
-        let sandbox = reading.sandbox(self.is_sandbox, self.allow_recipients);
+        let sandbox = reading.sandbox(self.is_sandbox, self.allow_recipients.map(|list| list.0));
         let own = &asking.rights;
         let rights = KeyRights {
-            scopes: reading.scopes(self.scopes, sandbox.is_some()),
-            streams: reading.streams(self.streams),
-            networks: reading.networks(self.networks),
+            scopes: reading.scopes(self.scopes.map(|list| list.0), sandbox.is_some()),
+            streams: reading.streams(self.streams.map(|list| list.0)),
+            networks: reading.networks(self.networks.map(|list| list.0)),
             sandbox,
             strict: self.strict.unwrap_or(own.strict),
             null_sender: reading.flag("null_sender", self.null_sender, own.null_sender),
@@ -182,10 +180,6 @@ impl Reading<'_> {
 
     /// Each entry of a list, read; what is wrong is told by its place.
     fn each<T>(&mut self, path: &str, texts: Vec<String>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        if texts.len() > LIST_MAX {
-            self.faults.add(path, format!("holds more than {LIST_MAX}"));
-            return Vec::new();
-        }
         let read = texts
             .iter()
             .enumerate()

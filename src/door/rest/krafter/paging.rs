@@ -64,9 +64,14 @@ impl<C> Place<C> {
 
     /// The page of these rows, of which there was asked for one more than it has, so that it is known whether there is a next.
     pub fn of<R, T: From<R>>(self, mut rows: Vec<R>, total: u64, cursor: impl FnOnce(&R) -> String) -> Page<T> {
-        let is_last = rows.len() <= self.per_page;
+        let more = rows.len() > self.per_page;
         rows.truncate(self.per_page);
-        let next_cursor = rows.last().filter(|_| !is_last).map(cursor);
+        self.with(rows, more, total, cursor)
+    }
+
+    /// The page of these rows, after which there are more or not.
+    pub fn with<R, T: From<R>>(self, rows: Vec<R>, more: bool, total: u64, cursor: impl FnOnce(&R) -> String) -> Page<T> {
+        let next_cursor = rows.last().filter(|_| more).map(cursor);
         let meta = Meta { page: self.page, per_page: self.per_page, total, next_cursor };
         Page { data: rows.into_iter().map(T::from).collect(), meta }
     }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::Resources;
 use super::data::{Data, json};
-use super::openapi::{Failures, FailuresOfBody, FailuresOfOne};
+use super::openapi::{AskedNumber, Failures, FailuresOfBody, FailuresOfOne};
 use super::paging::{Page, Place};
 use super::template::{NewTemplate, Template, TemplateChange};
 use crate::door::rest::access::{Caller, TemplatesManage};
@@ -21,6 +21,7 @@ use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::door::rest::reference::Reference;
 use crate::heavy;
+use crate::store::templates::Listing;
 
 /// Of a team.
 const TEMPLATES_MAX: u64 = 1000;
@@ -58,13 +59,15 @@ async fn create_template(
 }
 
 /// Lists templates, newest first
+///
+/// A page ends early where its templates would be over 4 MiB; `meta.next_cursor` leads on from there.
 #[utoipa::path(
     get,
     path = "/templates",
     tag = "templates",
     params(
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
     ),
     responses((status = 200, description = "A page of them", body = Page<Template>), Failures)
@@ -76,9 +79,9 @@ async fn list_templates(
 ) -> Result<Response, Problem> {
     let place = Place::read(&mut asked, cursor::read);
     asked.end()?;
-    let page = door.store.templates(caller.team(), place.after, place.offset(), place.per_page + 1);
-    let (rows, total) = tokio::try_join!(page, door.store.count_templates(caller.team()))?;
-    let page: Page<Template> = place.of(rows, total, |last| cursor::after(last.id));
+    let page = door.store.templates(caller.team(), place.after, place.offset(), place.per_page);
+    let (Listing { templates, more }, total) = tokio::try_join!(page, door.store.count_templates(caller.team()))?;
+    let page: Page<Template> = place.with(templates, more, total, |last| cursor::after(last.id));
     Ok(json(&page))
 }
 
