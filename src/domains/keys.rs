@@ -25,7 +25,7 @@ pub async fn complete(store: &Store, domain: &Domain, now: Timestamp) -> Result<
     if lacking.is_empty() {
         return Ok(known);
     }
-    make(store, domain, lacking.into_iter(), now).await?;
+    make(store, domain, lacking.into_iter(), KeyState::Active, now).await?;
     store.dkim_keys(domain.id).await
 }
 
@@ -41,17 +41,19 @@ pub async fn rotate(store: &Store, domain: &Domain, now: Timestamp) -> Result<bo
     if store.dkim_keys(domain.id).await?.iter().any(|key| key.state == KeyState::Pending) {
         return Ok(false);
     }
-    make(store, domain, Algorithm::ALL.into_iter(), now).await?;
+    make(store, domain, Algorithm::ALL.into_iter(), KeyState::Pending, now).await?;
     Ok(true)
 }
 
 /// Keys that are made at once; each keeps a core busy for a while.
 static MAKING: Semaphore = Semaphore::const_new(2);
 
+/// Makes keys, but for those of which there is one that waits already, or that is in the state `unless`.
 async fn make(
     store: &Store,
     domain: &Domain,
     algorithms: impl Iterator<Item = Algorithm>,
+    unless: KeyState,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
@@ -62,7 +64,7 @@ async fn make(
         let secret = SecretKey { algorithm, selector: selector(algorithm, now), private: PrivateKey(made.private) };
         keys.push(NewDkimKey { secret, public: made.public });
     }
-    if keys.is_empty() { Ok(()) } else { store.add_dkim_keys(domain.id, keys).await }
+    if keys.is_empty() { Ok(()) } else { store.add_dkim_keys(domain.id, keys, unless).await }
 }
 
 /// `ph20261121k3fr`: the day it was made, so that a zone's owner sees which is old; three letters of chance, so that no two houses or

@@ -9,9 +9,12 @@ use crate::store::db::Tx;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
 
+/// Who adds keys to one domain takes turns: on PostgreSQL two that look at once would both find none.
+static TURN: Sql = Sql::new("SELECT COUNT(*) FROM (SELECT r.id FROM domains r WHERE r.id = $1 {lock}) AS q");
 static INSERT: Sql = Sql::new(
     "INSERT INTO dkim_keys (id, domain_id, algorithm, selector, state, private, public, created_at)
-     VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7)",
+     SELECT $1, $2, $3, $4, 'pending', $5, $6, $7
+     WHERE NOT EXISTS (SELECT 1 FROM dkim_keys k WHERE k.domain_id = $2 AND k.algorithm = $3 AND k.state IN ('pending', $8))",
 );
 static OF_DOMAIN: Sql = Sql::new(
     "SELECT id, algorithm, selector, state, public, created_at, retire_at FROM dkim_keys WHERE domain_id = $1
@@ -83,14 +86,16 @@ fn algorithm(word: &str) -> Result<Algorithm, StoreError> {
 }
 
 impl Store {
-    /// Keeps new keys of a domain; they are pending.
-    pub async fn add_dkim_keys(&self, domain: Id, keys: Vec<NewDkimKey>) -> Result<(), StoreError> {
+    /// Keeps new keys of a domain; they are pending. None is kept where there is one of the same algorithm that is pending, or in the state
+    /// `unless`: somebody was faster.
+    pub async fn add_dkim_keys(&self, domain: Id, keys: Vec<NewDkimKey>, unless: KeyState) -> Result<(), StoreError> {
         let now = self.desk().clock().now();
         let mut tx = self.db().begin().await?;
+        tx.run(&TURN, &values![domain], &[]).await?;
         for NewDkimKey { secret, public } in keys {
             let mut row = values![self.desk().next_id(), domain, secret.algorithm.as_str(), secret.selector];
             row.extend([secret.private.0, public].map(|octets| Value::Bytes(Some(octets))));
-            row.push(now.into());
+            row.extend(values![now, unless.as_str()]);
             tx.run(&INSERT, &row, &[]).await?;
         }
         tx.commit().await

@@ -50,6 +50,29 @@ async fn states(store: &Store, domain: &Domain) -> Vec<(Algorithm, KeyState)> {
 }
 
 #[test]
+fn a_domain_that_is_added_twice_at_once_has_one_key_of_each_kind() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let team = store.create_team("us").await.unwrap().id;
+        let label = ReturnLabel::default();
+        let add = || keys::add(store, team, "ours.test", &label, book.clock.now());
+        let (one, other) = tokio::join!(add(), add());
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!((one.domain.id, one.is_new), (other.domain.id, !other.is_new));
+        assert_eq!(
+            states(store, &one.domain).await,
+            [(Algorithm::Rsa, KeyState::Pending), (Algorithm::Ed25519, KeyState::Pending)]
+        );
+        let rotate = || keys::rotate(store, &one.domain, book.clock.now());
+        assert_eq!(rotate().await, Ok(false), "keys are waiting already");
+        store.vouch_for_keys(one.domain.id).await.unwrap();
+        let (first, second) = tokio::join!(rotate(), rotate());
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(states(store, &one.domain).await.len(), 4);
+    });
+}
+
+#[test]
 fn a_domain_is_verified_by_its_records_and_signs_with_the_keys_that_were_seen() {
     on_every_engine(async |book| {
         let store = &book.store;
