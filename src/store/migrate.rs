@@ -54,10 +54,13 @@ pub(super) async fn run(db: &Db) -> Result<(), StoreError> {
         Db::Postgres { writers, .. } => {
             let texts = SHARED.iter().chain(POSTGRES).map(|m| migration(m, "")).collect();
             let mut seat = writers.take().await?;
+            // A large book takes longer than any other statement may; whoever waits for its turn meanwhile, too.
+            seat.say("SET statement_timeout = 0; SET lock_timeout = 0").await?;
             let mut connection = seat.lend()?;
             let outcome = Migrator::with_migrations(texts).run(&mut connection).await;
             if outcome.is_ok() {
                 seat.put(connection, Ok(()))?;
+                seat.say("RESET statement_timeout; RESET lock_timeout").await?;
             }
             outcome
         }
