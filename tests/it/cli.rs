@@ -138,6 +138,23 @@ fn teams_keep_to_themselves() {
 }
 
 #[test]
+fn a_team_may_have_a_rate_of_its_own() {
+    let program = Program::new();
+    program.run(&["teams", "create", "acme"]).answer();
+    let set = |limit: &str| program.run(&["teams", "set", "acme", "--requests-per-minute", limit, "--json"]);
+    for (limit, shown) in [("250", json!(250)), ("0", json!(0)), ("default", json!(null))] {
+        assert_eq!(records(&set(limit))[0]["requests_per_minute"], shown);
+        let listed = records(&program.run(&["teams", "list", "--json"])).into_iter().find(|team| team["name"] == "acme");
+        assert_eq!(listed.expect("acme is listed")["requests_per_minute"], shown);
+    }
+    assert_eq!(set("many").status, 2);
+    let nobody = program.run(&["teams", "set", "nobody", "--requests-per-minute", "1"]);
+    assert!(nobody.status == 1 && nobody.stderr.contains("there is no team \"nobody\""), "{}", nobody.stderr);
+    let said = program.run(&["teams", "set", "acme", "--requests-per-minute", "7"]);
+    assert_eq!(said.answer(), "team acme may make 7 HTTP requests a minute\n");
+}
+
+#[test]
 fn a_domain_is_added_trusted_and_removed() {
     let program = Program::new();
     let added = records(&program.run(&["domains", "add", "Bücher.example", "--json"])).remove(0);
