@@ -21,6 +21,14 @@ impl Book {
         Store::open(&self.location, self.clock.clone()).await.expect("the book opens again")
     }
 
+    /// What it lies in.
+    pub fn engine(&self) -> &'static str {
+        match self.location {
+            Location::Sqlite(_) => "SQLite",
+            Location::Postgres(_) => "PostgreSQL",
+        }
+    }
+
     /// Changes the tables behind the store's back.
     pub async fn tamper(&self, sql: &'static str) {
         use sqlx::Connection as _;
