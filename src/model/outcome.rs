@@ -87,6 +87,14 @@ impl Reply {
         line.push_str(&self.text);
         line
     }
+
+    /// Adds it to the evidence of an event.
+    pub fn tell(&self, detail: &mut serde_json::Value) {
+        detail["reply"] = self.line().into();
+        if let Some(enhanced) = &self.enhanced {
+            detail["enhanced_code"] = enhanced.as_str().into();
+        }
+    }
 }
 
 fn clean(text: &str) -> String {

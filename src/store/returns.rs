@@ -154,18 +154,22 @@ impl Standing {
     /// Puts what follows on the sheet.
     fn write(&self, message: Id, told: &Returned, id: Id, now: Timestamp, sheet: &mut Sheet) {
         let (kind, mut detail) = match &told.news {
-            News::Delivered(reply) => (EventKind::Delivered, json!({ "reply": reply.line() })),
+            News::Delivered(_) => (EventKind::Delivered, json!({})),
             News::Bounced(bounce) => {
                 sheet.ended.push((message, false));
                 let suppression = settle::bad_address(self.team, message, bounce, now).filter(|_| !self.sandbox);
                 sheet.suppressions.extend(suppression);
-                (EventKind::Bounced, json!({ "reply": bounce.reply.line(), "class": bounce.class.as_str() }))
+                (EventKind::Bounced, json!({ "class": bounce.class.as_str() }))
             }
             News::Complained(kind) => {
                 sheet.suppressions.extend(self.complaint(message, kind, now).as_ref().map(suppressions::row));
                 (EventKind::Complained, json!({ "complaint": kind }))
             }
         };
+        match &told.news {
+            News::Delivered(reply) | News::Bounced(Bounce { reply, .. }) => reply.tell(&mut detail),
+            News::Complained(_) => {}
+        }
         if let Some(by) = &told.by {
             detail["reported_by"] = by.as_str().into();
         }

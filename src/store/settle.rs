@@ -202,13 +202,15 @@ fn follow(settlement: &Settlement, settled: &Settled, desk: &Desk, now: Timestam
         end(settlement, state, sheet);
     }
     if let Some(kind) = settled.outcome.event() {
-        let reply = settled.outcome.reply().map(|r| r.line());
-        let mut detail = serde_json::json!({ "reply": reply, "attempt": settled.attempt + 1 });
+        let mut detail = serde_json::json!({ "reply": null, "attempt": settled.attempt + 1 });
+        if let Some(reply) = settled.outcome.reply() {
+            reply.tell(&mut detail);
+        }
         if let Some(hop) = &settlement.hop {
             hop.tell(&mut detail);
         }
-        if matches!(settled.outcome, Outcome::Rejected(_)) {
-            detail = serde_json::json!({ "reason": reply });
+        if let Outcome::Rejected(why) = &settled.outcome {
+            detail = serde_json::json!({ "reason": why.line() });
         }
         if let Outcome::Bounced(bounce) = &settled.outcome {
             detail["class"] = bounce.class.as_str().into();

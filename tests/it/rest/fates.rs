@@ -53,7 +53,8 @@ fn what_became_of_a_message_is_shown() {
         let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["queued", "bounced"]);
         assert_eq!((&events[0]["recipient"], &events[1]["recipient"]), (&json!(null), &json!("bob@b.test")));
-        assert_eq!(events[1]["data"]["reply"], "550 5.1.1 no such user");
+        let told = json!({"reply": "550 5.1.1 no such user", "enhanced_code": "5.1.1", "attempt": 1, "class": "other"});
+        assert_eq!(events[1]["data"], told);
         assert!(events[1]["occurred_at"].as_str().unwrap().ends_with('Z'));
     });
 }

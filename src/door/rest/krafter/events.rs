@@ -29,7 +29,9 @@ pub struct EmailEvent {
     /// To whose copy; `null`: to the message as a whole.
     #[schema(required)]
     pub recipient: Option<String>,
-    /// What is known of it, by type: `reply`, `attempt`, `class`, `reason`, `url`, `user_agent`, `ip`.
+    /// What is known of it, by type: the next hop's `reply` and its `enhanced_code`, the number of the `attempt`, its `route`, `host`,
+    /// `address`, `tls` and `took_ms`, the ways that were `passed` before; the `class` of a bounce, the `complaint`, who it was
+    /// `reported_by`; the `reason` of a rejection; the `url`, `user_agent` and `ip` of who opened or clicked.
     #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub data: Map<String, Value>,
 }
