@@ -43,7 +43,7 @@ impl Store {
     }
 
     /// These messages of a team, in their order, as far as they are there and can be read.
-    pub(super) async fn emails_of(&self, team: Id, ids: Vec<Id>) -> Result<Vec<Email>, StoreError> {
+    pub async fn emails_of(&self, team: Id, ids: Vec<Id>) -> Result<Vec<Email>, StoreError> {
         let asked: Vec<_> = ids.iter().map(|id| values![*id]).collect();
         if asked.is_empty() {
             return Ok(Vec::new());

@@ -50,7 +50,8 @@ pub struct Listing {
 /// A part of a list, uncounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretch {
-    pub emails: Vec<Email>,
+    /// Newest first.
+    pub ids: Vec<Id>,
     /// What the next one lies before, if there may be one; one that was searched for may be empty and have it.
     pub next: Option<Id>,
 }
@@ -88,17 +89,18 @@ impl Store {
         }
     }
 
-    /// Up to so many messages that are older than this one, newest first: for going through a list of any length, which is counted by
-    /// nobody. Those that can't be read are left out.
-    pub async fn emails_before(&self, team: Id, filter: &Filter, before: Id, most: usize) -> Result<Stretch, StoreError> {
+    /// Which messages are older than this one, as many as one search finds: for going through a list of any length, which is counted by
+    /// nobody.
+    pub async fn ids_before(&self, team: Id, filter: &Filter, before: Id) -> Result<Stretch, StoreError> {
         let (since, until) = filter.span();
         let before = before.min(until);
-        let Some(terms) = filter.terms() else {
-            let ids = self.ids_at(team, (since, before), filter.status, (0, most + 1)).await?;
-            return self.stretch(team, Found { ids, rest: None }, most).await;
-        };
-        let found = self.find(&Wanted { team, terms, status: filter.status, since, before }).await?;
-        self.stretch(team, found, most).await
+        if let Some(terms) = filter.terms() {
+            let found = self.find(&Wanted { team, terms, status: filter.status, since, before }).await?;
+            return Ok(Stretch { ids: found.ids, next: found.rest });
+        }
+        let ids = self.ids_at(team, (since, before), filter.status, (0, FOUND_MAX)).await?;
+        let next = ids.last().copied().filter(|_| ids.len() >= FOUND_MAX);
+        Ok(Stretch { ids, next })
     }
 
     async fn emails_by_index(&self, team: Id, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
@@ -106,7 +108,7 @@ impl Store {
         let (offset, per_page, before) = page.place(until);
         let page = async {
             let ids = self.ids_at(team, (since, before), filter.status, (offset, per_page + 1)).await?;
-            self.stretch(team, Found { ids, rest: None }, per_page).await
+            self.page_of(team, Found { ids, rest: None }, per_page).await
         };
         let total = async {
             match (filter.since, filter.until) {
@@ -114,7 +116,7 @@ impl Store {
                 _ => self.counted(team, (since, until), filter.status).await,
             }
         };
-        let (Stretch { emails, next }, total) = tokio::try_join!(page, total)?;
+        let ((emails, next), total) = tokio::try_join!(page, total)?;
         Ok(Listing { emails, total, next })
     }
 
@@ -128,18 +130,23 @@ impl Store {
         wanted.before = before;
         let found = if is_beyond { self.find(&wanted).await? } else { all };
         let ids = found.ids.into_iter().filter(|id| *id < before).skip(offset).collect();
-        let Stretch { emails, next } = self.stretch(team, Found { ids, rest: found.rest }, per_page).await?;
+        let (emails, next) = self.page_of(team, Found { ids, rest: found.rest }, per_page).await?;
         Ok(Listing { emails, total, next })
     }
 
     /// The first of what was found, and where to go on.
-    async fn stretch(&self, team: Id, Found { mut ids, rest }: Found, most: usize) -> Result<Stretch, StoreError> {
+    async fn page_of(
+        &self,
+        team: Id,
+        Found { mut ids, rest }: Found,
+        most: usize,
+    ) -> Result<(Vec<Email>, Option<Id>), StoreError> {
         let next = match ids.get(most) {
             Some(_) => most.checked_sub(1).and_then(|last| ids.get(last)).copied(),
             None => rest,
         };
         ids.truncate(most);
-        Ok(Stretch { emails: self.emails_of(team, ids).await?, next })
+        Ok((self.emails_of(team, ids).await?, next))
     }
 
     /// The ids of a team's messages in a span, newest first: so many, after so many that are skipped.

@@ -1,5 +1,6 @@
 //! `GET /emails/export`: a team's mail as a file, newest first.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,19 +8,18 @@ use axum::response::Response;
 use utoipa_axum::routes;
 
 use super::Resources;
-use super::email::{Email, Status};
+use super::email::Email;
 use super::list::filter;
-use super::new_email::StreamName;
-use super::openapi::Failures;
+use super::openapi::{AskedFormat, AskedStatus, AskedStream, Failures};
 use crate::door::rest::access::{Caller, MailRead};
 use crate::door::rest::door::Door;
 use crate::door::rest::download::{self, Pages, download};
 use crate::door::rest::problem::Problem;
 use crate::door::rest::query::Parameters;
 use crate::id::Id;
-use crate::store::emails::{Filter, LAST};
+use crate::store::emails::{Filter, LAST, Stretch};
 use crate::store::{Store, StoreError};
-use crate::tables::write::{Format, Row};
+use crate::tables::write::Row;
 
 /// Messages of a page.
 const PAGE: usize = 100;
@@ -37,10 +37,10 @@ pub fn routes() -> Resources {
     path = "/emails/export",
     tag = "emails",
     params(
-        ("format" = inline(Option<Format>), Query, description = "csv where it is not said"),
-        ("status" = Option<Status>, Query),
+        ("format" = inline(Option<AskedFormat>), Query, description = "csv where it is not said"),
+        ("status" = inline(Option<AskedStatus>), Query),
         ("search" = Option<String>, Query, max_length = 200, description = "A whole address, a domain, beginnings of words of the subject, or whole words of names and of what stands before an @"),
-        ("stream" = Option<StreamName>, Query),
+        ("stream" = inline(Option<AskedStream>), Query),
         ("tag" = Option<String>, Query, description = "A tag's name, or name:value"),
         ("from_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC"),
         ("to_date" = Option<String>, Query, description = "RFC 3339, or a day in UTC, whose end is meant"),
@@ -58,7 +58,12 @@ async fn export_emails(
     let format = download::format(&mut asked);
     let filter = filter(&mut asked);
     asked.end()?;
-    download("emails", format, Mail { store: door.store.clone(), team: caller.team(), filter, before: Some(LAST) }).await
+    download(
+        "emails",
+        format,
+        Mail { store: door.store.clone(), team: caller.team(), filter, found: VecDeque::new(), before: Some(LAST) },
+    )
+    .await
 }
 
 /// The mail that the filter lets through.
@@ -66,7 +71,9 @@ struct Mail {
     store: Store,
     team: Id,
     filter: Filter,
-    /// What is read next lies before it; none after the last.
+    /// Found, and not read yet: what is searched for is searched for once in some thousand messages.
+    found: VecDeque<Id>,
+    /// What is found next lies before it; none after the last.
     before: Option<Id>,
 }
 
@@ -74,15 +81,19 @@ impl Pages for Mail {
     type Row = Email;
 
     async fn next(&mut self) -> Result<Vec<Email>, StoreError> {
-        while let Some(before) = self.before.take() {
-            let found = self.store.emails_before(self.team, &self.filter, before, PAGE).await?;
-            self.before = found.next;
-            // What is searched for may be on none of the messages that a page looked at.
-            if !found.emails.is_empty() {
-                return Ok(found.emails.into_iter().map(Email::from).collect());
+        loop {
+            while self.found.is_empty() {
+                let Some(before) = self.before.take() else { return Ok(Vec::new()) };
+                let Stretch { ids, next } = self.store.ids_before(self.team, &self.filter, before).await?;
+                (self.found, self.before) = (ids.into(), next);
+            }
+            let page = self.found.drain(..PAGE.min(self.found.len())).collect();
+            let emails = self.store.emails_of(self.team, page).await?;
+            // None of them may be there any more, or can be read.
+            if !emails.is_empty() {
+                return Ok(emails.into_iter().map(Email::from).collect());
             }
         }
-        Ok(Vec::new())
     }
 }
 
