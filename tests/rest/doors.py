@@ -1,5 +1,6 @@
 """Each refusal through both doors: one code word, the documented HTTP status, the documented SMTP reply, nothing queued."""
 import contextlib
+import sqlite3
 from dataclasses import dataclass, field
 
 from blackbox.cases import require
@@ -29,6 +30,7 @@ class Case:
     sender: str = SENDER
     text: str = "Hello, Bob.\n"
     stream: str = "transactional"
+    away: bool = False  # whether the store takes nothing meanwhile
     before: int = 0  # so many like it are accepted first, by the same key
     settings: tuple = ()  # of the gateway, where the usual ones won't do
     bare: bool = False  # whether the documented HTTP body is {"error": text} alone
@@ -47,6 +49,8 @@ CASES = [
     Case("recipient_suppressed", 422, "550 5.7.1", recipients=("gone@dest.test", "Gone@DEST.test")),
     Case("domain_not_verified", 403, "550 5.7.1", sender="ann@elsewhere.test"),
     Case("domain_not_verified", 403, "550 5.7.1", sender=f"ann@{DOMAIN}.elsewhere.test"),
+    Case("domain_disabled", 403, "550 5.7.1", sender="ann@switched-off.test"),
+    Case("domain_disabled", 403, "550 5.7.1", sender="ann@below.switched-off.test"),
     Case("insufficient_scope", 403, "550 5.7.1", stage="MAIL FROM", key=("--scope", "mail:read"), bare=True),
     Case("invalid_idempotency_key", 422, "550 5.6.0", fields=("X-Krafter-Idempotency-Key: " + "k" * 256,), headers={"Idempotency-Key": "k" * 256}),
     Case("invalid_idempotency_key", 422, "550 5.6.0", fields=("X-Krafter-Idempotency-Key:",), headers={"Idempotency-Key": ""}),
@@ -58,6 +62,7 @@ CASES = [
     Case("quota_exceeded", 429, "451 4.7.1", stage="MAIL FROM", key=("--quota", "0/day")),
     Case("rate_limited", 429, "451 4.4.5", stage="MAIL FROM", before=1, settings=(("limits.messages_per_minute", 1),)),
     Case("queue_full", 503, "452 4.3.1", stage="MAIL FROM", settings=(("limits.queued", 1),)),
+    Case("store_unavailable", 503, "451 4.3.0", away=True),
     Case("disk_full", 503, "452 4.3.1", stage="MAIL FROM", settings=(("limits.min_free", "1000000GiB"),)),
 ]
 
@@ -77,6 +82,8 @@ def gateway(settings):
     usual = {"require_verified_domain": True, "smtp.max_message_size": f"{LIMIT}B", "limits.min_free": "1MiB"}
     with house("doors", **{**usual, **dict(settings)}) as here:
         here.gateway.cli("domains", "trust", DOMAIN)
+        here.gateway.cli("domains", "trust", "switched-off.test")
+        here.gateway.cli("domains", "disable", "switched-off.test")
         here.gateway.cli("suppressions", "add", "gone@dest.test")
         if not settings:
             here.api().send(email(subject="another one"), key="used").expect(201)
@@ -92,6 +99,20 @@ def fill(here):
         wait_for(lambda: smtp.command(f"MAIL FROM:<{SENDER}>").code == 452 or smtp.command("RSET").code != 250, 10, "the queue to count as full")
 
 
+@contextlib.contextmanager
+def lent(here, case):
+    """Where the case asks for that, somebody else writes into the store all the while."""
+    if not case.away:
+        yield
+        return
+    other = sqlite3.connect(here.folder / "data/posthouse.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other.close()
+
+
 def queued(here):
     return here.gateway.cli("queue", "list", "--all", "--json", "--limit", "1000000").count("\n")
 
@@ -104,7 +125,8 @@ def by_smtp(here, case):
             for _ in range(case.before):
                 smtp.send(case.sender, case.recipients, mail(case, fields=()))
             before = queued(here)
-            smtp.send(case.sender, case.recipients, mail(case, case.fields))
+            with lent(here, case):
+                smtp.send(case.sender, case.recipients, mail(case, case.fields))
         except Refused as refused:
             reply = f"{refused.reply.code} {refused.reply.lines[-1]}"
             return None if [refused.stage, reply.startswith(f"{case.smtp} {case.code}: "), len(reply) <= 200, queued(here)] == \
@@ -125,7 +147,8 @@ def by_rest(here, case):
         for _ in range(case.before):
             api.send(body).expect(201)
         before = queued(here)
-        answer = api.post("/emails", body, headers=case.headers)
+        with lent(here, case):
+            answer = api.post("/emails", body, headers=case.headers)
         shape = {"error"} if case.bare else {"error", "code"}
         known = {key for key in answer.body if key in ("error", "code")}
         wrong = [f"status {answer.status}" if answer.status != case.http else None,
