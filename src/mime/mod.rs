@@ -9,6 +9,8 @@ pub mod encode;
 pub mod fields;
 pub mod fingerprint;
 pub mod form;
+#[cfg(test)]
+mod hostile;
 pub mod leaf;
 pub mod mailbox;
 mod parameters;

@@ -14,8 +14,8 @@ use super::fields::Fields;
 const VALUE: usize = 16 * 1024;
 /// Octets that may end a parameter, or part of one. A file name of 255 octets in RFC 2231's form has some thirty.
 const ENDS: usize = 100;
-/// Encoded words (RFC 2047), which don't belong here and are found all the same.
-const WORDS: usize = 20;
+/// Encoded words (RFC 2047), which don't belong here and are found all the same; such a name takes twelve at most.
+const WORDS: usize = 12;
 
 /// The first field of this name, as far as it is read; `None` when there is none, or it can't be read.
 pub fn read(fields: &Fields<'_>, name: &str) -> Option<ContentType<'static>> {
