@@ -262,3 +262,39 @@ fn a_policy_of_an_earlier_life_holds_mail_back_from_a_host_that_can_not_prove_it
         }
     });
 }
+
+#[test]
+fn a_connection_is_not_used_for_a_domain_that_asks_for_more() {
+    on_every_engine(|book| async move {
+        let policy = "version: STSv1\nmode: enforce\nmx: mx.one.example\nmax_age: 86400\n";
+        book.store.keep_sts_policy("one.example", "1", policy, Duration::from_secs(86_400)).await.expect("kept");
+        // Without TLS: good enough for the one domain, and not for the other behind the same host.
+        let sink = Sink::willing().await;
+        let records = Records::default()
+            .mx("one.example", 10, "mx.one.example")
+            .mx("two.example", 10, "mx.one.example")
+            .address("mx.one.example", here(1));
+        let dns = Dns::start(records).await;
+        let mut config = config(&dns, &sink);
+        let shape = "[[shape]]\nmatch = \"mx:*.one.example\"\nconnections = 1\nmessages_per_connection = 100";
+        config.delivery.shape = toml::from_str::<toml::Table>(shape).unwrap().remove("shape").unwrap().try_into().unwrap();
+        let team = team(&book.store).await;
+        let (two, one) = (
+            accept(&book.store, numbered(team, 1, &["a@two.example"])).await,
+            accept(&book.store, numbered(team, 2, &["b@one.example"])).await,
+        );
+        let both = accept(&book.store, numbered(team, 3, &["a@two.example", "b@one.example"])).await;
+        let engine = Running::start(&book.store, &config, &book.clock);
+        for id in [two, one, both] {
+            until("attempts", || async { recipients(&book.store, id).await.iter().all(|recipient| recipient.attempts == 1) })
+                .await;
+        }
+        engine.stop().await;
+        use RecipientState::{Delivered, Queued};
+        assert_eq!(states(&book.store, two).await, [Delivered]);
+        assert_eq!(states(&book.store, one).await, [Queued]);
+        assert_eq!(states(&book.store, both).await, [Delivered, Queued]);
+        assert_eq!((sink.said("MAIL"), sink.received().len()), (2, 2));
+        assert!(sink.received().iter().all(|received| received.rcpt == ["RCPT TO:<a@two.example>"]));
+    });
+}

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use posthouse::mime::parts::Reach;
+use posthouse::mime::view::View;
 use posthouse::model::envelope::{DsnNotify, DsnRet};
 
-use crate::support::sink::{Script, Sink};
+use crate::support::sink::{Received, Script, Sink};
 
 use super::{carry, claim, courier, small, told};
+
+const REACH: Reach = Reach { depth: 100, parts: 10_000 };
 
 #[tokio::test]
 async fn content_arrives_octet_for_octet() {
@@ -91,4 +95,48 @@ async fn what_is_too_large_is_not_even_offered() {
     let fates = told(&carry(&mut courier(&sink), &small(&["you@example.com"])).await);
     assert!(fates[0].starts_with("refused: 5.3.4"), "{fates:?}");
     assert_eq!(sink.said("MAIL"), 0);
+}
+
+/// What becomes of a mail that is not all ASCII, at a hop that offers nothing, 8BITMIME, SMTPUTF8 (which no server may offer alone),
+/// or both.
+#[tokio::test]
+async fn whatever_a_hop_lacks_mail_arrives_meaning_the_same_or_is_refused() {
+    const HOPS: [&[&str]; 4] = [&[], &["8BITMIME"], &["SMTPUTF8"], &["8BITMIME", "SMTPUTF8"]];
+    let mail = |from: &str, subject: &str, body: &str| {
+        let mime = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8";
+        format!("From: {from}@example.test\r\nSubject: {subject}\r\n{mime}\r\n\r\n{body}\r\n")
+    };
+    let (same, ascii, fields, refused) = ("as it was", "in ASCII", "its fields in ASCII", "refused: 5.6.7");
+    for (content, to, expected) in [
+        (mail("a", "hi", "body"), "you@example.com", [same; 4]),
+        (mail("a", "hi", "b\u{f6}dy"), "you@example.com", [ascii, same, ascii, same]),
+        (mail("a", "h\u{ed}", "body"), "you@example.com", [ascii; 4]),
+        (mail("a", "h\u{ed}", "b\u{f6}dy"), "you@example.com", [ascii, fields, ascii, fields]),
+        (mail("\u{e4}", "hi", "body"), "you@example.com", [refused, refused, same, same]),
+        (mail("a", "hi", "body"), "y\u{f6}u@example.com", [refused, refused, same, same]),
+    ] {
+        for (offers, expected) in HOPS.into_iter().zip(expected) {
+            let sink = Sink::start(Script::default().offering(offers)).await;
+            let fates = told(&carry(&mut courier(&sink), &claim(content.as_bytes(), &[to])).await);
+            let became =
+                sink.received().first().map_or(fates[0].as_str(), |arrived| what_became(content.as_bytes(), arrived)).to_owned();
+            assert!(became.starts_with(expected), "{content}to {to} by {offers:?}: {became}");
+        }
+    }
+}
+
+/// How the content that arrived differs. It has to say the same, and what is not ASCII has to be announced.
+fn what_became(sent: &[u8], arrived: &Received) -> &'static str {
+    let (before, after) = (View::of(sent, REACH), View::of(&arrived.content, REACH));
+    assert_eq!((before.header("Subject"), &before.text), (after.header("Subject"), &after.text));
+    let head = memchr::memmem::find(&arrived.content, b"\r\n\r\n").expect("a body");
+    let (fields, body) = arrived.content.split_at(head);
+    assert!(body.is_ascii() || arrived.mail.contains("BODY=8BITMIME"), "{}", arrived.mail);
+    assert!(fields.is_ascii() || arrived.mail.contains("SMTPUTF8"), "{}", arrived.mail);
+    match (arrived.content == sent, fields.is_ascii(), body.is_ascii()) {
+        (true, ..) => "as it was",
+        (false, true, true) => "in ASCII",
+        (false, true, false) => "its fields in ASCII",
+        _ => "changed",
+    }
 }
