@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -53,6 +54,24 @@ fn the_first_run_needs_nothing_and_says_everything() {
     let ended = server.close();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(!ended.stderr.contains(&key), "the key is logged: {}", ended.stderr);
+    let files = files(program.dir.path());
+    assert!(files.iter().any(|file| file.ends_with("posthouse.db")), "{files:?}");
+    for file in files {
+        let octets = std::fs::read(&file).expect("a file");
+        assert_eq!(memchr::memmem::find(&octets, key.as_bytes()), None, "the key lies in {}", file.display());
+    }
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
 }
 
 /// At the level that says most.
@@ -76,7 +95,7 @@ async fn no_key_and_no_control_character_of_a_client_is_logged() {
     client.expect("QUIT", "221 ").await;
     let log = server.close().stderr;
     assert!(log.contains("greeted"), "{log}");
-    for secret in [&key[..], "canary", &STANDARD.encode(&key), &STANDARD.encode("canary"), "AUTH PLAIN "] {
+    for secret in [&key[..], "canary", &STANDARD.encode(&key), &STANDARD.encode("canary"), &auth_plain(&key)[11..]] {
         assert!(!log.contains(secret), "{secret} is logged: {log}");
     }
     let control = log.chars().find(|&c| c.is_control() && c != '\n');
