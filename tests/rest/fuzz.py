@@ -20,7 +20,7 @@ SETTINGS = """
 [checks]
 enabled = true
 [checks.positive_data_acceptance]
-expected-statuses = [200, 201, 204, 207, 403, 404, 409, 422]
+expected-statuses = [200, 201, 202, 204, 207, 403, 404, 409, 422]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 411, 413, 415, 422]
 # Any text is CSV; what its lines lack is told line by line.

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::Resources;
 use super::data::{Data, json};
 use super::new_email::StreamName;
-use super::openapi::{Failures, FailuresOfBody, FailuresOfOne};
+use super::openapi::{AskedNumber, Failures, FailuresOfBody, FailuresOfOne};
 use super::paging::{Page, Place};
 use super::suppressions::{changeable, named};
 use crate::door::rest::access::{Caller, MailSend, SuppressionsRead};
@@ -132,8 +132,8 @@ async fn add_unsubscribe(State(door): State<Arc<Door>>, caller: Caller<MailSend>
     path = "/unsubscribes",
     tag = "unsubscribes",
     params(
-        ("page" = Option<u64>, Query, description = "From 1, which 0 stands for, too"),
-        ("per_page" = Option<u64>, Query, description = "25 where it is not said; taken into 1 to 100"),
+        ("page" = inline(Option<AskedNumber>), Query, description = "From 1, which 0 stands for, too"),
+        ("per_page" = inline(Option<AskedNumber>), Query, description = "25 where it is not said; taken into 1 to 100"),
         ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before; goes before `page`"),
     ),
     responses((status = 200, description = "A page of them", body = Page<Shown>), Failures)
