@@ -50,6 +50,14 @@ impl Payload {
         Ok((json::read(&self.bytes)?, self.room))
     }
 
+    /// The same of a body that may be left out: nothing, and `null`, stand for what is usual.
+    pub fn json_if_any<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
+        match &self.bytes[..] {
+            b"" | b"null" => Ok(T::default()),
+            _ => Ok(self.json()?.0),
+        }
+    }
+
     /// Its bytes, to be read while the room is kept.
     pub fn into_bytes(self) -> (Bytes, Arc<OwnedSemaphorePermit>) {
         (self.bytes, self.room)

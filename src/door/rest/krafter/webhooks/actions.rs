@@ -107,7 +107,7 @@ async fn rotate_webhook(
     Reference(id): Reference,
     payload: Payload,
 ) -> Result<Data<Webhook>, Problem> {
-    let rotation = if payload.len() == 0 { Rotation::default() } else { payload.json::<Rotation>()?.0 };
+    let rotation = payload.json_if_any::<Rotation>()?;
     let overlap = rotation.overlap.unwrap_or(OVERLAP);
     if overlap > OVERLAP_MAX {
         return Err(Details::one("overlap", format!("must not be over {OVERLAP_MAX} seconds")).into());
