@@ -1,11 +1,15 @@
 //! What the pages show, and what hostile mail can't make of them.
 
+use std::time::Duration;
+
 use posthouse::clock::Clock;
-use posthouse::config::Route;
+use posthouse::config::{Config, Route};
 use posthouse::id::Ids;
 use posthouse::model::event::EventKind;
 use posthouse::model::outcome::{Outcome, Reply};
+use posthouse::retention::Retention;
 use posthouse::store::claim::Lane;
+use posthouse::store::operate::QueueAction;
 use posthouse::store::settle::{Settled, Settlement};
 
 use super::{HERE, House, MAIL, recipient};
@@ -140,6 +144,21 @@ async fn a_next_hops_words_are_shown_as_evidence_and_as_text() {
     assert_tame(&page, "reply");
     assert!(page.contains("550 5.1.1 &#60;script&#62;"), "{page}");
     assert!(page.contains(&format!("<span class=\"state bounced\">{}</span>", EventKind::Bounced.as_str())), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_is_said_plainly() {
+    let house = House::open(Route::Capture).await;
+    let id = house.accept(MAIL, |_, _| {}).await;
+    let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
+    assert!(page.contains("It works.") && page.contains("nothing more has happened yet"), "{page}");
+    house.store.queue_action(id, QueueAction::Cancel).await.unwrap();
+    let later = Clock::manual(Clock::System.now().plus(Duration::from_secs(100 * 86_400)));
+    Retention::new(house.store.clone(), &Config::defaults().retention, later).without_rest().pass().await.unwrap();
+    let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
+    assert!(page.contains("content is no longer kept") && page.contains("What happened is no longer kept"), "{page}");
+    let raw = house.get(HERE, &format!("/messages/{id}/raw"), &[]).await;
+    assert!(raw.status == 404 && raw.text().contains("no longer kept"), "{raw:?}");
 }
 
 #[tokio::test]
