@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::address::Address;
 use crate::model::event::{Event, EventKind};
+use crate::model::statistics::Day;
 use crate::model::unsubscribe::{Evidence, How, SCOPE, Unsubscribe};
 use crate::store::db::repeated;
 use crate::store::search::FOUND_MAX;
@@ -40,11 +41,15 @@ pub(super) static COUNT: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM unsubscribes WHERE team_id = $1 AND scope = $2 LIMIT $3) AS q");
 
 static READER: Sql = Sql::new(
-    "SELECT m.team_id AS team_id, m.from_address AS sender, r.address AS address
-     FROM outbound_messages m JOIN outbound_recipients r ON r.message_id = m.id WHERE m.id = $1 AND r.idx = $2",
+    "SELECT m.team_id AS team_id, m.from_address AS sender, m.created_at AS accepted_at, r.address AS address
+     FROM outbound_messages m JOIN outbound_recipients r ON r.message_id = m.id
+     WHERE m.id = $1 AND r.idx = $2 AND m.sandbox = 0",
 );
+/// Of several readers of one message only one has the first.
+static FIRST: Sql =
+    Sql::new("INSERT INTO first_events (message_id, kind, at) VALUES ($1, $2, $3) ON CONFLICT (message_id, kind) DO NOTHING");
 
-record!(ReaderRow { team_id: Vec<u8>, sender: String, address: String });
+record!(ReaderRow { team_id: Vec<u8>, sender: String, accepted_at: i64, address: String });
 record!(UnsubscribeRow {
     team_id: Vec<u8>,
     address: String,
@@ -66,6 +71,8 @@ pub struct Reader {
     pub address: String,
     /// The address in the message's From.
     pub sender: String,
+    /// That statistics count the message under.
+    pub day: Day,
 }
 
 impl Store {
@@ -74,18 +81,20 @@ impl Store {
         let Some(row) = self.db().fetch_one::<ReaderRow>(&READER, values![message, place]).await? else { return Ok(None) };
         let address = Address::parse(&row.address).map_err(|e| rows::broken("outbound_recipients.address", &e))?;
         let team = rows::id(&row.team_id)?;
-        Ok(Some(Reader { team, message, place, address: address.key(), sender: row.sender }))
+        let day = Day::at(Timestamp(row.accepted_at));
+        Ok(Some(Reader { team, message, place, address: address.key(), sender: row.sender, day }))
     }
 
-    /// Notes what a reader told by the link of a message, with an event of that message. False: it is known, and nothing is written.
+    /// Notes what a reader told by the link of a message, with an event of that message, which is counted once. False: it is known, and
+    /// nothing is written.
     pub async fn unsubscribe_reader(&self, reader: &Reader, how: How, evidence: Evidence) -> Result<bool, StoreError> {
-        let Reader { team, message, place, ref address, .. } = *reader;
-        let (address, now) = (address.clone(), self.desk().clock().now());
-        let wish = Unsubscribe { team, address, how, message: Some(message), evidence, created_at: now };
-        repeated(|| self.try_unsubscribe(&wish, message, place)).await
+        let (address, created_at) = (reader.address.clone(), self.desk().clock().now());
+        let wish = Unsubscribe { team: reader.team, address, how, message: Some(reader.message), evidence, created_at };
+        repeated(|| self.try_unsubscribe(&wish, reader)).await
     }
 
-    async fn try_unsubscribe(&self, wish: &Unsubscribe, message: Id, place: i64) -> Result<bool, StoreError> {
+    async fn try_unsubscribe(&self, wish: &Unsubscribe, reader: &Reader) -> Result<bool, StoreError> {
+        let Reader { team, message, place, day, .. } = *reader;
         let mut tx = self.db().begin().await?;
         if tx.run(&INSERT, &[], &[row(wish)]).await? == 0 {
             return Ok(false);
@@ -94,7 +103,10 @@ impl Store {
         let detail = json!({ "how": wish.how.as_str(), "ip": ip, "user_agent": user_agent });
         let (id, kind, at) = (self.desk().next_id(), EventKind::Unsubscribed, wish.created_at);
         let mut sheet = Sheet::default();
-        sheet.tell(&Event { id, team: wish.team, message, recipient: Some(place), kind, at, detail });
+        sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
+        if tx.run(&FIRST, &values![message, kind.as_str(), at], &[]).await? == 1 {
+            sheet.counts.add_on(day, team, kind.as_str(), 1);
+        }
         sheet.write(&mut tx, self.desk().name()).await?;
         tx.commit().await?;
         Ok(true)

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use posthouse::door::http::router;
 use posthouse::id::Id;
 use posthouse::model::event::EventKind;
+use posthouse::model::statistics::Day;
 use posthouse::model::stream::Stream;
 use posthouse::model::unsubscribe::How;
 use posthouse::store::Store;
@@ -112,6 +113,8 @@ fn one_click_is_a_post_of_the_one_field_in_either_coding() {
             assert_eq!(book.store.unsubscribes(team, "", 0, 10).await.unwrap()[0].how, How::OneClick);
             house.post(&link, FORM, "action=resubscribe").await;
         }
+        let counted = book.store.statistics(team, Day(1)).await.unwrap().engagement.unsubscribed;
+        assert_eq!(counted, 1, "the message, however often");
     });
 }
 
