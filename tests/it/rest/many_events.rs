@@ -51,14 +51,15 @@ impl Book {
 
 /// Four events a message, and what has been counted of as many messages.
 async fn fill(book: &Book, team: Id, events: u64) {
-    let (team, today) = (book.octets(team), Day::at(Clock::System.now()).0);
+    let (team, now) = (book.octets(team), Clock::System.now());
+    let (today, now) = (Day::at(now).0, now.0);
     for first in (0..events).step_by(usize::try_from(AT_ONCE).unwrap()) {
         let (numbers, id) = book.numbers(first, AT_ONCE.min(events - first));
         let (message, event) = (id("i / 4"), id("i"));
         let insert = format!(
             "INSERT INTO events (message_id, id, team_id, recipient, kind, at, detail) {numbers}
              SELECT {message}, {event}, {team}, 0, CASE i % 4 WHEN 0 THEN 'sent' WHEN 1 THEN 'delivered' WHEN 2 THEN 'opened' ELSE 'clicked' END,
-                 {today} * 86400000 - i, '{{\"reply\": \"250 2.0.0 Ok: queued as 4WYxyz\", \"attempt\": 1, \"host\": \"mx.example\"}}' FROM n"
+                 {now} - i, '{{\"reply\": \"250 2.0.0 Ok: queued as 4WYxyz\", \"attempt\": 1, \"host\": \"mx.example\"}}' FROM n"
         );
         book.run(insert).await;
     }
