@@ -55,16 +55,20 @@ impl Runner {
     /// One attempt at a parcel. False: this runner has left the queue, and goes.
     async fn attempt(&mut self, mut parcel: Parcel) -> bool {
         let began = Instant::now();
-        if let Err(fate) = self.dispatch.heed_wishes(&mut parcel).await {
-            self.call(self.queue.done(&parcel, None, began));
-            let hop = parcel.hop(None, began.elapsed());
-            self.dispatch.conclude_all(parcel, fate, hop);
-            return true;
+        match self.dispatch.heed_wishes(&mut parcel).await {
+            Ok(()) if parcel.claim.recipients.is_empty() => self.call(self.queue.done(&parcel, None, began)),
+            Ok(()) => return self.carry(parcel, began).await,
+            Err(fate) => {
+                self.call(self.queue.done(&parcel, None, began));
+                let hop = parcel.hop(None, began.elapsed());
+                self.dispatch.conclude_all(parcel, fate, hop);
+            }
         }
-        if parcel.claim.recipients.is_empty() {
-            self.call(self.queue.done(&parcel, None, began));
-            return true;
-        }
+        true
+    }
+
+    /// Has a parcel carried to those that are left in it. False: this runner has left the queue, and goes.
+    async fn carry(&mut self, parcel: Parcel, began: Instant) -> bool {
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
             false => {
