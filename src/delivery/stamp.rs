@@ -24,9 +24,10 @@ pub struct Stamped {
     pub utf8: bool,
 }
 
-/// Makes the message fit for a next hop, and signs it; the error says why it can never go there.
+/// Makes the message fit for a next hop, puts the fields in `top` above it, and signs it; the error says why it can never go there.
 pub fn stamp(
     body: &Body,
+    top: &[u8],
     reverse_path: Option<&Address>,
     offered: &Extensions,
     reach: Reach,
@@ -42,7 +43,8 @@ pub fn stamp(
         Cow::Borrowed(_) => body.clone(),
         Cow::Owned(bytes) => body.replaced(bytes),
     };
-    let head = signing.map(|signing| signing.fields(b"", &content)).unwrap_or_default();
+    let signatures = signing.map(|signing| signing.fields(top, &content)).unwrap_or_default();
+    let head = if top.is_empty() { signatures } else { [&signatures, top].concat().into() };
     if offered.size_limit().is_some_and(|limit| (head.len() + content.len()) as u64 > limit) {
         return Err(unfit("5.3.4", "the message is larger than the next hop takes"));
     }

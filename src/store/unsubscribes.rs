@@ -12,7 +12,7 @@ use crate::store::db::repeated;
 use crate::store::search::FOUND_MAX;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
-use crate::store::{Store, StoreError, rows};
+use crate::store::{Store, StoreError, engagement, rows};
 
 pub(super) static INSERT: Sql = Sql::rows(
     "INSERT INTO unsubscribes (team_id, scope, address, how, message_id, evidence, created_at)
@@ -45,9 +45,6 @@ static READER: Sql = Sql::new(
      FROM outbound_messages m JOIN outbound_recipients r ON r.message_id = m.id
      WHERE m.id = $1 AND r.idx = $2 AND m.sandbox = 0",
 );
-/// Of several readers of one message only one has the first.
-static FIRST: Sql =
-    Sql::new("INSERT INTO first_events (message_id, kind, at) VALUES ($1, $2, $3) ON CONFLICT (message_id, kind) DO NOTHING");
 
 record!(ReaderRow { team_id: Vec<u8>, sender: String, accepted_at: i64, address: String });
 record!(UnsubscribeRow {
@@ -104,7 +101,7 @@ impl Store {
         let (id, kind, at) = (self.desk().next_id(), EventKind::Unsubscribed, wish.created_at);
         let mut sheet = Sheet::default();
         sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
-        if tx.run(&FIRST, &values![message, kind.as_str(), at], &[]).await? == 1 {
+        if tx.run(&engagement::FIRST, &[], &[values![message, kind.as_str(), at]]).await? == 1 {
             sheet.counts.add_on(day, team, kind.as_str(), 1);
         }
         sheet.write(&mut tx, self.desk().name()).await?;

@@ -7,3 +7,4 @@ pub mod links;
 pub mod rewrite;
 mod target;
 pub mod token;
+pub mod way_out;

@@ -17,6 +17,7 @@ use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 use crate::tracking::links::Links;
 use crate::tracking::rewrite::{Pages, Tracked};
+use crate::tracking::way_out;
 
 /// An attempt under way.
 pub struct Attempt<'a> {
@@ -125,8 +126,8 @@ impl<'a> Attempt<'a> {
             return made.stamped.clone();
         }
         let stamped = heavy::run(self.claim.body.len(), || {
-            let copy = self.copy(whose);
-            stamp(&copy, self.sender.said(), offered, self.reach, self.signing.as_ref())
+            let (copy, way_out) = (self.copy(whose), self.way_out(whose));
+            stamp(&copy, way_out.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref())
         });
         self.made = Some(Made { offered: offered.clone(), whose, stamped: stamped.clone() });
         stamped
@@ -134,16 +135,21 @@ impl<'a> Attempt<'a> {
 
     /// The message as this recipient gets it.
     fn copy(&mut self, whose: Option<usize>) -> Body {
-        let Claim { message, body, recipients, .. } = self.claim;
-        let (Some(links), Some(recipient)) = (&self.links, whose.and_then(|place| recipients.get(place))) else {
-            return body.clone();
-        };
-        let tracked = Tracked::of(message, recipient.index, links);
+        let Claim { message, body, .. } = self.claim;
+        let Some((links, recipient)) = linked(self.links.as_ref(), self.claim, whose) else { return body.clone() };
+        let tracked = Tracked::of(message, recipient, links);
         if !tracked.opens && !tracked.clicks {
             return body.clone();
         }
         let pages = self.pages.get_or_insert_with(|| Pages::of(body, self.reach));
         pages.marked(tracked).map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
+    }
+
+    /// The fields by which this recipient unsubscribes.
+    fn way_out(&self, whose: Option<usize>) -> String {
+        let Claim { message, body, .. } = self.claim;
+        let linked = linked(self.links.as_ref(), self.claim, whose);
+        linked.map(|(links, recipient)| way_out::fields(message, body, recipient, links)).unwrap_or_default()
     }
 
     /// Gives back those of `group` of whom nothing was told.
@@ -169,6 +175,11 @@ impl<'a> Attempt<'a> {
         }
         again
     }
+}
+
+/// What the links of a recipient's copy are made by, and the recipient's place in the message.
+fn linked<'l>(links: Option<&'l Links>, claim: &Claim, whose: Option<usize>) -> Option<(&'l Links, i64)> {
+    Some((links?, claim.recipients.get(whose?)?.index))
 }
 
 impl Sender {

@@ -12,6 +12,7 @@ mod sources;
 mod telling;
 mod tracking;
 mod wake;
+mod way_out;
 mod wishes;
 
 use std::collections::BTreeMap;

@@ -33,7 +33,7 @@ fn content(from: &str, body: &str) -> Vec<u8> {
 }
 
 /// The signatures that hold, by the records that the domain is to publish.
-async fn signatures(store: &Store, domain: &Domain, message: &[u8]) -> Vec<Signed> {
+pub(super) async fn signatures(store: &Store, domain: &Domain, message: &[u8]) -> Vec<Signed> {
     let published = records(domain, &store.dkim_keys(domain.id).await.unwrap(), &Gateway::default());
     let txt = |name: &str| published.iter().find(|record| record.name == name).map(|record| record.value.clone());
     verify(message, txt).into_iter().map(|verdict| verdict.expect("a signature that holds")).collect()
