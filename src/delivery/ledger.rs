@@ -67,8 +67,11 @@ impl Ledger {
                     return;
                 }
                 Err(failure) => {
-                    tracing::warn!(message = %settlement.message, %failure, "outcomes wait to be written");
-                    stall.get_or_insert_with(|| self.gate.stall());
+                    // Said once: hundreds may wait, and be offered again every few seconds, for as long as the store is away.
+                    stall.get_or_insert_with(|| {
+                        tracing::warn!(message = %settlement.message, %failure, "outcomes wait to be written");
+                        self.gate.stall()
+                    });
                 }
             }
             tries += 1;
