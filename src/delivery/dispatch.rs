@@ -151,7 +151,7 @@ impl Dispatch {
             () = self.gate.drained() => return self.release(part(claim, None)),
         };
         for (service, claim) in plan.parts {
-            self.enqueue(Destination::Hosts(service.destination.clone(), service.tls), part(claim, Some(Arc::new(service))));
+            self.enqueue(Destination::Hosts(service.destination.clone(), service.demand), part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {
             let parcel = part(claim, None);

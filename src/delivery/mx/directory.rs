@@ -56,6 +56,16 @@ impl Directory {
         self.kept.get(&domain, async || self.find(&domain).await).await
     }
 
+    /// The same whatever policy the domain has announced, for the little mail that tells of policies that fail; not kept.
+    pub async fn targets_without_policy(&self, domain: &str) -> Result<Arc<Targets>, Unroutable> {
+        if let Some(literal) = domain.strip_prefix('[') {
+            return literal_targets(domain, literal);
+        }
+        let Some(domain) = ascii_domain(domain) else { return Err(no_such_domain()) };
+        let (_, hosts) = self.hosts_of(&domain).await?;
+        Ok(Arc::new(targets(&domain, hosts, Arc::default())))
+    }
+
     async fn find(&self, domain: &str) -> (Duration, Found) {
         match self.look_up(domain).await {
             Ok((ttl, targets)) => (ttl.clamp(FRESH.0, FRESH.1), Ok(Arc::new(targets))),
@@ -65,17 +75,20 @@ impl Directory {
     }
 
     async fn look_up(&self, domain: &str) -> Result<(Duration, Targets), Unroutable> {
+        let (ttl, hosts) = self.hosts_of(domain).await?;
+        let policy = self.policies.of(domain).await.map_err(|failure| policy_unknown(&failure))?;
+        let hosts = admitted(hosts, &policy)?;
+        Ok((ttl, targets(domain, hosts, policy)))
+    }
+
+    /// By the DNS alone.
+    async fn hosts_of(&self, domain: &str) -> Result<(Duration, Vec<MxHost>), Unroutable> {
         let answer = match self.resolver.mx(domain).await {
             Ok(answer) => answer,
             Err(DnsError::NoRecords) => self.implicit(domain).await?,
             Err(failure) => return Err(of_domain(failure)),
         };
-        let hosts = self.up_to_us(hosts(&answer)?)?;
-        let policy = self.policies.of(domain).await.map_err(|failure| policy_unknown(&failure))?;
-        let hosts = admitted(hosts, &policy)?;
-        let best = hosts.first().map_or(0, |host| host.preference);
-        let group = Group::of_hosts(hosts.iter().filter(|host| host.preference == best).map(|host| host.name.as_str()));
-        Ok((answer.ttl, Targets { domain: domain.to_owned(), group, hosts, policy }))
+        Ok((answer.ttl, self.up_to_us(hosts(&answer)?)?))
     }
 
     /// RFC 5321 section 5.1: without MX records, the domain itself is the host, as if it had one of preference 0.
@@ -160,6 +173,12 @@ fn hosts(answer: &Answer<Mx>) -> Result<Vec<MxHost>, Unroutable> {
         return Err(Unroutable::never(550, "5.4.4", "no MX of the recipient's domain names a host"));
     }
     Ok(hosts)
+}
+
+fn targets(domain: &str, hosts: Vec<MxHost>, policy: Arc<DomainPolicy>) -> Targets {
+    let best = hosts.first().map_or(0, |host| host.preference);
+    let group = Group::of_hosts(hosts.iter().filter(|host| host.preference == best).map(|host| host.name.as_str()));
+    Targets { domain: domain.to_owned(), group, hosts, policy }
 }
 
 /// RFC 8461 section 5: of a policy that is enforced, only hosts that it names are used.

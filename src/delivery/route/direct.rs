@@ -1,6 +1,7 @@
 //! Straight to the hosts that take mail for each recipient's domain (RFC 5321 section 5.1).
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -14,11 +15,11 @@ use crate::delivery::client::dial::{Hop, Terms};
 use crate::delivery::client::tls::TlsClient;
 use crate::delivery::client::{ClientError, Connection, Step};
 use crate::delivery::departure::Departure;
-use crate::delivery::dns::Resolver;
+use crate::delivery::dns::{Answer, Resolver};
 use crate::delivery::mx::{Directory, MxHost, Own, Targets, Unroutable};
 use crate::delivery::route::hello_name;
 use crate::delivery::route::undialled::Undialled;
-use crate::delivery::security::{Fetcher, Policies, Session, TlsResult, Totals};
+use crate::delivery::security::{Demand, Fetcher, Policies, Requirement, Session, TlsResult, Totals};
 use crate::delivery::shape::{Limits, Shaped, Shapes};
 use crate::mime::parts::Reach;
 use crate::model::outcome::Reply;
@@ -52,8 +53,8 @@ pub struct Service {
     /// The destination that these hosts belong to.
     pub destination: Arc<str>,
     pub limits: Limits,
-    /// By the operator's rule; what the recipients' domains ask for is looked up.
-    pub tls: RuleTls,
+    /// What is asked of TLS by others than the recipients' domains.
+    pub demand: Demand,
 }
 
 /// What became of a claim that is to go directly.
@@ -105,26 +106,34 @@ impl Direct {
         for (place, recipient) in claim.recipients.iter().enumerate() {
             domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
         }
-        let look_ups = domains.into_iter().map(async |(domain, places)| (self.directory.targets(&domain).await, places));
+        let demand = Demand::of(tls, &claim.body);
+        let look_ups = domains.into_iter().map(async |(domain, places)| (self.targets(&domain, demand).await, places));
         let mut found = stream::iter(look_ups).buffer_unordered(LOOK_UPS_MAX);
         let mut plan = Plan::default();
         while let Some((found, places)) = found.next().await {
             let recipients = places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect();
             let part = Claim { recipients, ..claim.clone() };
             match found {
-                Ok(targets) => self.join(&mut plan, targets, tls, part),
+                Ok(targets) => self.join(&mut plan, targets, demand, part),
                 Err(unroutable) => plan.unroutable.push((unroutable, part)),
             }
         }
         plan
     }
 
+    async fn targets(&self, domain: &str, demand: Demand) -> Result<Arc<Targets>, Unroutable> {
+        match demand {
+            Demand::Waived => self.directory.targets_without_policy(domain).await,
+            Demand::Published | Demand::Encrypted => self.directory.targets(domain).await,
+        }
+    }
+
     /// Adds recipients to those who go to the same hosts on the same terms, as many as share a transaction: each is one message to the
     /// destination, and has to be its turn.
-    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, tls: RuleTls, mut claim: Claim) {
+    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, demand: Demand, mut claim: Claim) {
         let host = targets.hosts.first().map_or("", |host| host.name.as_str());
         let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
-        let service = Service { targets, destination, limits, tls };
+        let service = Service { targets, destination, limits, demand };
         let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
         for recipient in std::mem::take(&mut claim.recipients) {
             match plan.parts.iter_mut().rfind(|(known, part)| part.recipients.len() < most && known.serves(&service)) {
@@ -160,15 +169,7 @@ impl Direct {
     async fn dial_host(&self, service: &Service, host: &MxHost, departure: &Departure) -> Result<Connection, Undialled> {
         let targets = &*service.targets;
         let found = self.directory.addresses(host).await.map_err(Undialled::Unroutable)?;
-        let requirement = match self.directory.requirement(targets, host, &found).await {
-            Ok(requirement) if service.tls == RuleTls::Required => requirement.at_least_encrypted(),
-            Ok(requirement) => requirement,
-            Err(unknown) => {
-                let session = Session { targets, host, requirement: &Default::default(), address: None };
-                self.totals.count_failure(&session, TlsResult::DnssecInvalid);
-                return Err(Undialled::Unroutable(unknown));
-            }
-        };
+        let requirement = self.requirement(service, host, &found).await.map_err(Undialled::Unroutable)?;
         let hop = Hop {
             host: host.name.clone(),
             port: self.port,
@@ -184,9 +185,28 @@ impl Direct {
         // Of several addresses that failed, none is the one.
         let only = if let [only] = hop.addresses[..] { Some(only.ip()) } else { None };
         let address = dialled.as_ref().ok().and_then(Connection::peer_address).or(only);
-        let session = Session { targets, host, requirement: &requirement, address };
-        self.totals.count(&session, dialled.as_ref().map(Connection::protection));
+        // A report is no reason for another one tomorrow.
+        if service.demand != Demand::Waived {
+            let session = Session { targets, host, requirement: &requirement, address };
+            self.totals.count(&session, dialled.as_ref().map(Connection::protection));
+        }
         dialled.map_err(|failure| Undialled::Failed { host: host.name.clone(), failure })
+    }
+
+    /// What TLS with a host of the service has to be, which is at `found`.
+    async fn requirement(&self, service: &Service, host: &MxHost, found: &Answer<SocketAddr>) -> Result<Requirement, Unroutable> {
+        if service.demand == Demand::Waived {
+            return Ok(Requirement::Opportunistic);
+        }
+        match self.directory.requirement(&service.targets, host, found).await {
+            Ok(published) if service.demand == Demand::Encrypted => Ok(published.at_least_encrypted()),
+            Err(unknown) => {
+                let session = Session { targets: &service.targets, host, requirement: &Default::default(), address: None };
+                self.totals.count_failure(&session, TlsResult::DnssecInvalid);
+                Err(unknown)
+            }
+            published => published,
+        }
     }
 }
 
@@ -195,7 +215,7 @@ impl Service {
     pub fn serves(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.targets, &other.targets);
         self.destination == other.destination
-            && self.tls == other.tls
+            && self.demand == other.demand
             && (Arc::ptr_eq(ours, theirs)
                 || (ours.hosts == theirs.hosts
                     && ours.policy == theirs.policy
@@ -235,7 +255,7 @@ mod tests {
         let hosts = vec![MxHost { preference: 10, name: host.to_owned(), address: None, secure }];
         let targets = Targets { domain: domain.to_owned(), group: Group("mx:example".into()), hosts, policy: policy.clone() };
         let limits = Shapes::new(&Config::defaults().delivery.shape).of("mx:example", host, domain).limits;
-        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits, tls: RuleTls::default() }
+        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits, demand: Demand::default() }
     }
 
     #[test]
@@ -247,7 +267,7 @@ mod tests {
         assert!(!one.serves(&service("two.example", "mx.example", false, &enforced)));
         assert!(!one.serves(&service("two.example", "other.example", false, &none)));
         assert!(!one.serves(&service("two.example", "mx.example", true, &none)));
-        assert!(!one.serves(&Service { tls: RuleTls::Required, ..one.clone() }));
+        assert!(!one.serves(&Service { demand: Demand::Encrypted, ..one.clone() }));
         let signed = service("one.example", "mx.example", true, &none);
         assert!(signed.serves(&service("one.example", "mx.example", true, &none)));
         assert!(!signed.serves(&service("two.example", "mx.example", true, &none)), "its certificate may name one.example alone");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::routing::{RouteName, RuleTls};
+use crate::config::routing::RouteName;
 use crate::delivery::allowance::Allowance;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
@@ -23,7 +23,7 @@ use crate::delivery::flights::Flights;
 use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
-use crate::delivery::security::Totals;
+use crate::delivery::security::{Demand, Totals};
 use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::model::message::Recipient;
@@ -42,9 +42,9 @@ pub enum Destination {
     Capture,
     /// The smarthost of this name; `None`: the one without.
     Relay(Option<Arc<str>>),
-    /// Hosts that are one to us, by the name of `Service::destination`. One that takes no TLS is out of reach of mail that requires it,
-    /// and of no other.
-    Hosts(Arc<str>, RuleTls),
+    /// Hosts that are one to us, by the name of `Service::destination`. One without TLS is out of reach of mail that demands
+    /// it, and of no other.
+    Hosts(Arc<str>, Demand),
 }
 
 /// The routes in force.

@@ -2,6 +2,7 @@
 //! host's certificate satisfies it, and what is told of it (TLS-RPT, RFC 8460).
 
 pub mod dane;
+mod demand;
 pub mod judge;
 pub mod protection;
 pub mod report;
@@ -10,6 +11,7 @@ pub mod result;
 pub mod sts;
 pub mod totals;
 
+pub use demand::Demand;
 pub use protection::{Protection, Verified};
 pub use requirement::Requirement;
 pub use result::TlsResult;
