@@ -16,6 +16,7 @@ use crate::config::{Config, Role, Route};
 use crate::delivery::Engine;
 use crate::delivery::bounce::Rules;
 use crate::delivery::dns::Resolver;
+use crate::delivery::security::daily::DailyReports;
 use crate::domains::watch::Watch;
 use crate::door::http::{self, Readiness};
 use crate::door::inbound::{self, Inbound};
@@ -102,6 +103,10 @@ impl House {
         // Else another process looks after domains, or nothing leaves and they are looked at when somebody asks.
         if config.has(Role::Delivery) && config.delivery.route != Route::Capture {
             shutdown.spawn(watch.clone().run(shutdown.clone()));
+        }
+        let reports = DailyReports::new(store.clone(), watch.resolver.clone(), &config, Clock::System);
+        if let Some(reports) = reports.filter(|_| config.has(Role::Delivery)) {
+            shutdown.spawn(reports.run(shutdown.clone()));
         }
         let readiness = Readiness::default();
         let (smtp_door, api) = doors(&config, watch, webhooks.clone(), &keyring, certificates);

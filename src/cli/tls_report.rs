@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::warmup::Day;
 use crate::delivery::security::report::{Report, Reporter};
+use crate::delivery::security::reports::Reports;
 use crate::model::address::ascii_domain;
 use crate::store::Store;
 
@@ -44,22 +45,12 @@ impl TlsReport {
     }
 }
 
-/// The reports of a day, by domain.
 async fn reports(store: &Store, day: Day, wanted: Option<&str>) -> anyhow::Result<Vec<Report>> {
-    let (mut reports, mut last): (Vec<Report>, _) = (Vec::new(), None);
-    loop {
-        let page = store.tls_sessions(day, last.as_ref()).await?;
-        for (kind, sessions) in page.iter().filter(|(kind, _)| wanted.is_none_or(|domain| kind.domain == domain)) {
-            if reports.last().is_none_or(|report| report.domain != kind.domain) {
-                reports.push(Report::new(&kind.domain, day));
-            }
-            if let Some(report) = reports.last_mut() {
-                report.add(kind, *sessions);
-            }
-        }
-        let Some((kind, _)) = page.into_iter().next_back() else { return Ok(reports) };
-        last = Some(kind);
+    let (mut of_day, mut found) = (Reports::of(store, day), Vec::new());
+    while let Some(report) = of_day.next().await? {
+        found.extend(wanted.is_none_or(|domain| report.domain == domain).then_some(report));
     }
+    Ok(found)
 }
 
 fn table(reports: &[Report]) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use crate::model::address::Address;
 
 type Rule = fn(&Config) -> Option<String>;
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     roles,
     public_url,
     inbound,
@@ -17,6 +17,7 @@ const RULES: [Rule; 15] = [
     relay,
     relays,
     dns,
+    tls_reports,
     shapes,
     rules,
     ramps,
@@ -108,6 +109,12 @@ fn dns(config: &Config) -> Option<String> {
     }
     (!dns.dnssec && !dns.trust_anchor.is_empty())
         .then(|| "delivery.dns.trust_anchor is given, and delivery.dns.dnssec is false: it would not be used".to_owned())
+}
+
+fn tls_reports(config: &Config) -> Option<String> {
+    let from = &config.delivery.tls_reports.from;
+    let sound = from.is_empty() || Address::parse(from).is_ok_and(|from| from.is_ascii());
+    (!sound).then(|| format!("delivery.tls_reports.from = {from:?} is no address in ASCII"))
 }
 
 fn shapes(config: &Config) -> Option<String> {

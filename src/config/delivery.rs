@@ -42,6 +42,7 @@ pub struct Delivery {
     pub relays: BTreeMap<String, Relay>,
     pub direct: Direct,
     pub dns: Dns,
+    pub tls_reports: TlsReports,
     pub retry: Retry,
     /// Why mail bounced, asked before the rules that ship.
     pub bounce: Vec<BounceRule>,
@@ -81,6 +82,14 @@ pub struct Dns {
     pub trust_anchor: String,
     /// The longest wait for the answer to one question, all attempts together.
     pub timeout: Span,
+}
+
+/// Reports of TLS by mail (RFC 8460).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsReports {
+    /// Who mails them, in a verified domain; empty: nobody.
+    pub from: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

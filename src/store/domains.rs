@@ -63,6 +63,7 @@ static TAKE: Sql = Sql::new("UPDATE domains SET next_look_at = $3 WHERE id = $1 
 static REMOVE: Sql = Sql::new("DELETE FROM domains WHERE team_id = $1 AND name = $2");
 static BY_ID: Sql = select!("WHERE team_id = $1 AND id = $2");
 static BY_NAME: Sql = select!("WHERE team_id = $1 AND name = $2");
+static VERIFIED: Sql = select!("WHERE name = $1 AND status = 'verified'");
 static OF_TEAM: Sql = select!("WHERE team_id = $1 ORDER BY name");
 static COUNT: Sql = Sql::new("SELECT COUNT(*) AS domains FROM domains WHERE team_id = $1");
 /// Of the name and its parents, those that say anything: this team's own, and what another team has proven to be its own.
@@ -200,6 +201,11 @@ impl Store {
     async fn own_domain(&self, team: Id, name: &str) -> Result<Domain, StoreError> {
         let found = self.db().fetch_one::<DomainRow>(&BY_NAME, values![team, name]).await?;
         found.ok_or_else(|| StoreError::Conflict(format!("the domain {name} was just removed")))?.domain()
+    }
+
+    /// The domain of this name as the one team has it that stands verified to it.
+    pub async fn verified_domain(&self, name: &str) -> Result<Option<Domain>, StoreError> {
+        self.db().fetch_one::<DomainRow>(&VERIFIED, values![name]).await?.map(DomainRow::domain).transpose()
     }
 
     /// Switches a domain off: mail from it, and from what it covers, is refused from within 5 seconds on. Meanwhile no other team can verify

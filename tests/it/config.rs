@@ -119,6 +119,7 @@ fn what_makes_no_sense_is_refused() {
         ("delivery.retry.schedule=[]", "delivery.retry.schedule"),
         ("delivery.dns.trust_anchor=anchor.key", "delivery.dns.dnssec is false"),
         ("delivery.dns.timeout=0s", "delivery.dns.timeout"),
+        ("delivery.tls_reports.from=reports", "delivery.tls_reports.from"),
         (r#"inbound.abuse=["abuse"]"#, "inbound.abuse: \"abuse\": there is no @"),
         (r#"inbound.abuse=["abuse@example.com"]"#, "inbound.address is empty"),
         (r#"delivery.shape=[{"match": "*", "recipients_per_message": 500}]"#, "delivery.shape 1 (\"*\"): recipients_per_message"),

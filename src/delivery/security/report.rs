@@ -65,10 +65,19 @@ impl Report {
         totals.details.push(detail);
     }
 
+    /// Its first and its last second.
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        (Day(self.day.0 - 1).end(), Timestamp(self.day.end().0 - SECOND))
+    }
+
+    /// `report-id`: the same each time that this one makes it.
+    pub fn id(&self, by: Reporter<'_>) -> String {
+        format!("{}_{}@{}", self.day, self.domain, by.organization)
+    }
+
     /// As it is sent.
     pub fn json(&self, by: Reporter<'_>) -> Value {
-        let ends = self.day.end();
-        let (first, last) = (Day(self.day.0 - 1).end(), Timestamp(ends.0 - SECOND));
+        let (first, last) = self.span();
         let told = |totals: &PolicyTotals| {
             json!({
                 "policy": {
@@ -88,7 +97,7 @@ impl Report {
             "organization-name": by.organization,
             "date-range": {"start-datetime": seconds(first), "end-datetime": seconds(last)},
             "contact-info": by.contact,
-            "report-id": format!("{}_{}@{}", self.day, self.domain, by.organization),
+            "report-id": self.id(by),
             "policies": self.policies.iter().map(told).collect::<Vec<_>>(),
         })
     }

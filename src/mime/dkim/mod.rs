@@ -33,7 +33,7 @@ const OVERSIGNED: [&str; 11] = [
 ];
 
 /// Those that a signature covers as often as they are present: to add one changes little of what a reader sees.
-const SIGNED: [&str; 3] = ["In-Reply-To", "References", "Feedback-ID"];
+const SIGNED: [&str; 5] = ["In-Reply-To", "References", "Feedback-ID", "TLS-Report-Domain", "TLS-Report-Submitter"];
 
 /// Why a message can't be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,11 @@
-//! What mail systems tell one another about mail, as machines read it: delivery reports (RFC 3464) and complaints (RFC 5965), both
-//! inside a multipart/report (RFC 6522).
+//! What mail systems tell one another about mail, as machines read it: delivery reports (RFC 3464), complaints (RFC 5965) and reports of
+//! TLS (RFC 8460), all inside a multipart/report (RFC 6522).
 
 pub mod complaint;
 pub mod delivery;
 mod groups;
 pub mod notice;
+pub mod tls;
 
 use super::leaf;
 use super::parts::{self, Part, Reach};

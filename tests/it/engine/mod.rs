@@ -6,6 +6,7 @@ mod fairness;
 mod lives;
 mod outage;
 mod outcomes;
+mod reporting;
 mod returning;
 mod signing;
 mod sources;
