@@ -32,6 +32,7 @@ use crate::id::Ids;
 use crate::intake::Intake;
 use crate::lock::{self, Lock};
 use crate::model::outcome::Reply;
+use crate::net::sockets;
 use crate::notices::Postmaster;
 use crate::retention::Retention;
 use crate::shutdown::Shutdown;
@@ -95,6 +96,7 @@ impl House {
 
     /// Serves until `shutdown` begins, then finishes what is in flight, for at most 27 seconds.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        sockets::raise();
         let Self { config, bound, store, certificates, engine, watch, webhooks, inbound, .. } = self;
         let keyring = Keyring::new(store.clone(), Clock::System);
         if let Some(engine) = engine {

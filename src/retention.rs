@@ -64,6 +64,11 @@ impl Retention {
         while let (Some(after), Some(before)) = (place, self.events.map(before)) {
             place = self.step(store.forget_events(after, before)).await?;
         }
+        while let Some(before) = self.events.map(before) {
+            if !self.step(store.forget_webhook_history(before)).await? {
+                break;
+            }
+        }
         while self.step(store.give_back_space()).await? {}
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::sign::Header;
 use super::target::Target;
@@ -16,7 +16,9 @@ use crate::net::exchange::{self, Answer, Beginning};
 
 /// For a call, all in all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of that for the connection.
+/// For a look at an address that is given.
+const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
+/// Of a call, for the connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// The reading of an answer ends so much earlier, so that what was read can be told.
 const ANSWER_MARGIN: Duration = Duration::from_millis(100);
@@ -63,11 +65,13 @@ impl Client {
     /// Whether the address may be called, as far as it can be told now: a host that is not found may be so another time.
     pub async fn check(&self, url: &str) -> Result<(), String> {
         let target = Target::parse(url, self.allow_insecure)?;
-        let found = match target.literal() {
-            Some(_) => return Ok(()),
-            None => self.resolver.addresses(&target.host()).await,
-        };
-        found.map_or(Ok(()), |found| found.records.into_iter().try_for_each(|ip| target.check(ip)))
+        if target.literal().is_some() {
+            return Ok(());
+        }
+        match timeout(LOOK_UP_PATIENCE, self.resolver.addresses(&target.host())).await {
+            Ok(Ok(found)) => found.records.into_iter().try_for_each(|ip| target.check(ip)),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// Calls `url` with these headers and this JSON.

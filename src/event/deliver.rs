@@ -16,6 +16,7 @@ use super::endpoint::Session;
 use super::results::Results;
 use crate::id::Id;
 use crate::model::webhook::Webhook;
+use crate::net::sockets;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
 use crate::store::webhooks::deliveries::Standing;
@@ -24,6 +25,8 @@ use crate::store::webhooks::deliveries::Standing;
 const POOLS: [(Standing, usize); 3] = [(Standing::Proven, 256), (Standing::Unproven, 1024), (Standing::Failing, 32)];
 /// Requests beside each session's first, at endpoints that answer, all together.
 const EXTRAS: usize = 256;
+/// Of the sockets that the process may have, sessions of one pool take this part at most.
+const PART: usize = 4;
 /// What is due by the time alone is found so late at most.
 const POLL: Duration = Duration::from_secs(1);
 /// Between two looks, and so many times as long as one took: with thousands of endpoints a look is some work.
@@ -60,7 +63,8 @@ impl Drop for Place {
 impl Deliverer {
     /// Sends what is due, and has `results` write what came of it.
     pub fn new(webhooks: Webhooks, results: Results) -> Self {
-        let pools = POOLS.map(|(standing, places)| (standing, Arc::new(Semaphore::new(places)))).to_vec();
+        let most = (sockets::at_most() / PART).max(1);
+        let pools = POOLS.map(|(standing, places)| (standing, Arc::new(Semaphore::new(places.min(most))))).to_vec();
         let (holder, extras) = (webhooks.next_id(), Arc::new(Semaphore::new(EXTRAS)));
         Self { webhooks, results, holder, pools, extras, at_work: AtWork::default() }
     }

@@ -14,7 +14,7 @@ use crate::store::webhooks::outbox::WebhookEvent;
 
 /// Events of one transaction, and deliveries: what it writes keeps mail waiting where there is one writer.
 const EVENTS_MAX: usize = 100;
-const DELIVERIES_MAX: usize = 1000;
+const DELIVERIES_MAX: usize = 5000;
 /// Another process may have noted some, which nobody says here.
 const POLL: Duration = Duration::from_secs(1);
 /// Between a look that found nothing and the next, however often it is rung: a busy house rings at every batch of mail.

@@ -60,7 +60,8 @@ impl Webhooks {
 
     /// Sends `body` to an endpoint, whatever is due. `number`: of the attempt, from 1; 0 for a test, which says that it is one.
     pub(super) async fn call(&self, webhook: &Webhook, event: Id, kind: WebhookKind, number: i64, body: &str) -> Attempt {
-        let (id, at, request) = (self.next_id(), self.clock().now(), request_id());
+        let (id, request) = (self.next_id(), request_id());
+        let at = id.made_at();
         let signed = Request { event, kind, request: &request, at, body };
         let mut headers = sign::headers(&signed, &webhook.secrets);
         if number == 0 {

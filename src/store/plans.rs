@@ -61,6 +61,19 @@ static STATEMENTS: &[&Sql] = &[
     &webhooks::ONE,
     &webhooks::PAGE,
     &webhooks::COUNT,
+    &webhooks::outbox::EVENTS,
+    &webhooks::outbox::TELL,
+    &webhooks::outbox::DELIVER,
+    &webhooks::deliveries::DUE,
+    &webhooks::deliveries::SETTLE,
+    &webhooks::deliveries::BRING_FORWARD,
+    &webhooks::attempts::PAGE,
+    &webhooks::attempts::COUNT,
+    &webhooks::replay::WANTED,
+    &webhooks::replay::AGAIN,
+    &webhooks::history::FORGET_ATTEMPTS,
+    &webhooks::history::FORGET_DELIVERIES,
+    &webhooks::history::FORGET_EVENTS,
 ];
 
 #[tokio::test]

@@ -32,3 +32,4 @@ mod store;
 mod sts;
 mod support;
 mod tls;
+mod webhooks;

@@ -29,10 +29,10 @@ const PROVES_FOR: Duration = Duration::from_secs(86_400);
 
 /// Endpoints with something to send, those not tried for longest first.
 pub(in crate::store) static WITH_DUE: Sql = Sql::new(select_webhooks!(
-    "WHERE w.enabled = 1 AND (w.paused_until IS NULL OR w.paused_until <= $1)
-         AND CASE WHEN w.failures > 0 THEN 2 WHEN w.succeeded_at > $2 THEN 0 ELSE 1 END = $3
-         AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
-     ORDER BY COALESCE(w.tried_at, 0), w.id LIMIT $4"
+    "WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
+         AND CASE WHEN hook.failures > 0 THEN 2 WHEN hook.succeeded_at > $2 THEN 0 ELSE 1 END = $3
+         AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
+     ORDER BY COALESCE(hook.tried_at, 0), hook.id LIMIT $4"
 ));
 pub(in crate::store) static DUE: Sql = Sql::new(
     "SELECT d.event_id, d.attempts, e.kind, e.body FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id

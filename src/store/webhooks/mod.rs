@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod deliveries;
+pub mod history;
 pub mod leases;
 pub mod outbox;
 pub mod replay;
@@ -18,9 +19,10 @@ use crate::store::{Store, StoreError, rows};
 macro_rules! select_webhooks {
     ($rest:literal) => {
         concat!(
-            "SELECT w.id, w.team_id, w.url, w.description, w.kinds, w.enabled, w.secret, w.previous_secret, w.previous_until, w.failures,
-                 w.failing_since, w.paused_until, w.succeeded_at, w.disabled_at, w.disabled_reason, w.created_at, w.updated_at
-             FROM webhooks w ",
+            "SELECT hook.id, hook.team_id, hook.url, hook.description, hook.kinds, hook.enabled, hook.secret, hook.previous_secret,
+                 hook.previous_until, hook.failures, hook.failing_since, hook.paused_until, hook.succeeded_at, hook.disabled_at,
+                 hook.disabled_reason, hook.created_at, hook.updated_at
+             FROM webhooks hook ",
             $rest
         )
     };
@@ -46,9 +48,9 @@ static ROTATE: Sql = Sql::new(
     "UPDATE webhooks SET previous_secret = secret, secret = $3, previous_until = $4, updated_at = $5 WHERE team_id = $1 AND id = $2",
 );
 static DELETE: Sql = Sql::new("DELETE FROM webhooks WHERE team_id = $1 AND id = $2");
-pub(super) static ONE: Sql = Sql::new(select_webhooks!("WHERE w.team_id = $1 AND w.id = $2"));
+pub(super) static ONE: Sql = Sql::new(select_webhooks!("WHERE hook.team_id = $1 AND hook.id = $2"));
 pub(super) static PAGE: Sql =
-    Sql::new(select_webhooks!("WHERE w.team_id = $1 AND w.id < $2 ORDER BY w.id DESC LIMIT $3 OFFSET $4"));
+    Sql::new(select_webhooks!("WHERE hook.team_id = $1 AND hook.id < $2 ORDER BY hook.id DESC LIMIT $3 OFFSET $4"));
 pub(super) static COUNT: Sql =
     Sql::new("SELECT COUNT(*) AS number FROM (SELECT 1 FROM webhooks WHERE team_id = $1 LIMIT $2) AS q");
 

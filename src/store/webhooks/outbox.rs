@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::model::email::Email;
 use crate::model::event::Event;
 use crate::model::webhook::WebhookKind;
-use crate::store::db::Tx;
+use crate::store::db::{Tx, repeated};
 use crate::store::events::{self, FoundEvent};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, rows};
@@ -15,11 +15,11 @@ use crate::store::{Store, StoreError, rows};
 /// Notes what somebody wants to be told of. Of a team without such an endpoint it writes nothing, after a look into a small index.
 pub(in crate::store) static INSERT: Sql = Sql::rows(
     "INSERT {or fail} INTO webhook_outbox (event_id, message_id) SELECT event_id, message_id FROM {rows}
-     WHERE EXISTS (SELECT 1 FROM webhooks w WHERE w.team_id = v.team AND w.enabled = 1 AND (w.kinds & v.kind) <> 0)",
+     WHERE EXISTS (SELECT 1 FROM webhooks hook WHERE hook.team_id = v.team AND hook.enabled = 1 AND (hook.kinds & v.kind) <> 0)",
     &[("event_id", Kind::Bytes), ("message_id", Kind::Bytes), ("team", Kind::Bytes), ("kind", Kind::Int)],
 );
 
-pub(in crate::store) static NOTED: Sql = Sql::new("SELECT event_id, message_id FROM webhook_outbox ORDER BY event_id LIMIT $1");
+static NOTED: Sql = Sql::new("SELECT event_id, message_id FROM webhook_outbox ORDER BY event_id LIMIT $1");
 /// The events themselves, as far as they are still there.
 pub(in crate::store) static EVENTS: Sql = Sql::rows(
     "SELECT e.message_id, e.id, e.team_id, e.recipient, e.kind, e.at, e.detail
@@ -35,9 +35,9 @@ pub(in crate::store) static TELL: Sql = Sql::rows(
 /// One for each endpoint that wants to know, but for the one that is named.
 pub(in crate::store) static DELIVER: Sql = Sql::rows(
     "INSERT INTO webhook_deliveries (event_id, webhook_id, state, attempts, next_attempt_at)
-     SELECT v.event, w.id, 'pending', 0, CAST($1 AS BIGINT) FROM {rows}
-         JOIN webhooks w ON w.team_id = v.team AND w.enabled = 1 AND (w.kinds & v.kind) <> 0
-     WHERE w.id <> $2 ORDER BY v.event, w.id
+     SELECT v.event, hook.id, 'pending', 0, CAST($1 AS BIGINT) FROM {rows}
+         JOIN webhooks hook ON hook.team_id = v.team AND hook.enabled = 1 AND (hook.kinds & v.kind) <> 0
+     WHERE hook.id <> $2 ORDER BY v.event, hook.id
      ON CONFLICT (event_id, webhook_id) DO NOTHING",
     &[("event", Kind::Bytes), ("team", Kind::Bytes), ("kind", Kind::Int)],
 );
@@ -110,6 +110,10 @@ impl Store {
     /// Keeps what is told, makes a delivery of it for each endpoint that wants to know, and takes `ids` off the list of what waits: one
     /// transaction. Returns how many deliveries that makes.
     pub async fn announce(&self, told: &[WebhookEvent], ids: &[Id]) -> Result<u64, StoreError> {
+        repeated(|| self.try_announce(told, ids)).await
+    }
+
+    async fn try_announce(&self, told: &[WebhookEvent], ids: &[Id]) -> Result<u64, StoreError> {
         let mut tx = self.db().begin().await?;
         let made = tell(&mut tx, told, NOBODY, self.desk().clock().now()).await?;
         let done: Vec<_> = ids.iter().map(|id| values![*id]).collect();

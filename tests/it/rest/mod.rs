@@ -17,6 +17,7 @@ mod suppression_lists;
 mod suppressions;
 mod templates;
 mod unsubscribes;
+mod webhooks;
 
 use serde_json::{Value, json};
 

@@ -19,6 +19,7 @@ pub mod mutate;
 pub mod nouns;
 pub mod postgres;
 pub mod program;
+pub mod receiver;
 pub mod server;
 pub mod sink;
 pub mod smtp;

@@ -1,0 +1,68 @@
+//! Telling again, and forgetting.
+
+use std::time::Duration;
+
+use posthouse::id::Id;
+use posthouse::model::webhook::WebhookKind;
+use posthouse::store::webhooks::replay::Which;
+
+use super::{House, until};
+use crate::support::stores::on_every_engine;
+
+#[test]
+fn an_event_is_told_again_by_its_id_and_a_time_as_a_whole() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (first, began) = (house.endpoint("first").await, house.clock.now());
+        house.run();
+        for _ in 0..3 {
+            house.happens().await;
+            house.clock.advance(Duration::from_secs(10));
+        }
+        let told = house.attempts(&first, 3).await;
+        let late = house.endpoint("late").await;
+        assert_eq!(house.store.replay_webhook(&late, Which::One(told[1].event)).await, Ok(1));
+        let again = house.attempts(&late, 1).await;
+        assert_eq!((again[0].event, again[0].number), (told[1].event, 1));
+        let (from, to) = (began.plus(Duration::from_secs(5)), began.plus(Duration::from_secs(25)));
+        assert_eq!(house.store.replay_webhook(&late, Which::Between(from, to)).await, Ok(2));
+        house.attempts(&late, 3).await;
+        let mut events: Vec<&str> = Vec::new();
+        let receipts = house.receiver.of("late");
+        events.extend(receipts.iter().map(|receipt| receipt.header("webhook-id")));
+        assert_eq!(events.iter().filter(|id| **id == told[1].event.uuid()).count(), 2);
+        assert_eq!(events.iter().filter(|id| **id == told[2].event.uuid()).count(), 1);
+        let stranger = house.store.create_team("theirs").await.unwrap().id;
+        let theirs = house.endpoint_for(stranger, "theirs", &[WebhookKind::Rejected]).await;
+        for which in [Which::One(told[0].event), Which::Between(began, to), Which::One(Id([7; 16]))] {
+            assert_eq!(house.store.replay_webhook(&theirs, which).await, Ok(0), "{which:?}");
+        }
+        let others = house.endpoint_for(house.team, "others", &[WebhookKind::Sent]).await;
+        assert_eq!(house.store.replay_webhook(&others, Which::Between(began, to)).await, Ok(0), "it does not want to know");
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_is_old_is_forgotten_and_what_may_be_attempted_is_not() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        house.run();
+        house.happens().await;
+        house.attempts(&webhook, 1).await;
+        assert_eq!(house.store.forget_webhook_history(house.clock.now()).await, Ok(false));
+        assert_eq!(house.log(&webhook).await.len(), 1, "a week is kept whatever the span");
+        house.clock.advance(Duration::from_secs(9 * 86_400));
+        house.happens().await;
+        house.attempts(&webhook, 2).await;
+        assert_eq!(house.store.forget_webhook_history(house.clock.now()).await, Ok(false));
+        let log = house.log(&webhook).await;
+        assert_eq!(log.len(), 1);
+        let (long_ago, now) = (house.clock.now().minus(Duration::from_secs(30 * 86_400)), house.clock.now());
+        let later = now.plus(Duration::from_secs(1));
+        assert_eq!(house.store.replay_webhook(&webhook, Which::Between(long_ago, later)).await, Ok(1), "the old one is gone");
+        until("it to be told again", async || house.log(&webhook).await.len() == 2).await;
+        house.close().await;
+    });
+}
