@@ -57,8 +57,7 @@ impl Store {
         let mut sheet = Sheet::default();
         tell(self.desk(), team, id, &changed, "sender", now, &mut sheet);
         sheet.write(&mut tx, self.desk().name()).await?;
-        tx.commit().await?;
-        self.desk().noted().notify_one();
+        self.desk().commit(tx).await?;
         Ok(true)
     }
 }

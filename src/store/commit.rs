@@ -76,6 +76,13 @@ impl Desk {
         &self.noted
     }
 
+    /// Commits what a sheet was written into, outside the shared commits.
+    pub async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.noted.notify_one();
+        Ok(())
+    }
+
     /// The committer's name in the counters.
     pub fn name(&self) -> &str {
         &self.name

@@ -152,7 +152,7 @@ async fn write(desk: &Desk, batch: &[Noted]) -> Result<Vec<bool>, StoreError> {
     tx.run(&COUNT, &[], &counted).await?;
     count_firsts(&mut tx, &firsts, &mut sheet).await?;
     sheet.write(&mut tx, desk.name()).await?;
-    tx.commit().await?;
+    desk.commit(tx).await?;
     Ok(written)
 }
 

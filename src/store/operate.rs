@@ -73,8 +73,7 @@ impl Store {
             // Whatever it was suspected of, it begins anew.
             tx.run(&suspects::ACQUIT, &values![id], &[]).await?;
         }
-        tx.commit().await?;
-        self.desk().noted().notify_one();
+        self.desk().commit(tx).await?;
         Ok(changed.len() as u64)
     }
 }

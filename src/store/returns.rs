@@ -97,8 +97,7 @@ impl Store {
         tx.run(&CHANGE, &[], &changes).await?;
         notices.iter().for_each(|notice| accept::add_ready(notice, self.desk(), &mut sheet));
         sheet.write(&mut tx, self.desk().name()).await?;
-        tx.commit().await?;
-        self.desk().noted().notify_one();
+        self.desk().commit(tx).await?;
         self.wake_for(&notices);
         Ok(Recorded::Written(written))
     }

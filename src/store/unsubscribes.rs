@@ -105,7 +105,7 @@ impl Store {
             sheet.counts.add_on(day, team, kind.as_str(), 1);
         }
         sheet.write(&mut tx, self.desk().name()).await?;
-        tx.commit().await?;
+        self.desk().commit(tx).await?;
         Ok(true)
     }
 
