@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -32,14 +32,14 @@ pub struct LinkNames {
     base: Arc<str>,
     /// By team and From domain, what its links lie below.
     known: Recent<(Id, String), Arc<str>>,
-    copies: Semaphore,
+    copies: Arc<Semaphore>,
 }
 
 impl LinkNames {
     /// Below `public_url` or a sender domain's own name, by the secret that `store` keeps.
     pub fn new(store: Store, public_url: &str) -> Self {
         let known = Recent::new(REMEMBERED, REMEMBERED_AT_MOST);
-        Self { store, seal: OnceCell::new(), base: public_url.into(), known, copies: Semaphore::new(COPIES as usize) }
+        Self { store, seal: OnceCell::new(), base: public_url.into(), known, copies: Arc::new(Semaphore::new(COPIES as usize)) }
     }
 
     /// What makes the links of `message`; `None`: it has none of ours.
@@ -54,9 +54,9 @@ impl LinkNames {
     }
 
     /// Waits for room for a copy of so many octets. Whoever has it holds no other.
-    pub async fn room(&self, octets: usize) -> Option<SemaphorePermit<'_>> {
-        let octets = u32::try_from(octets).unwrap_or(COPIES).min(COPIES);
-        if octets as usize <= SMALL { None } else { self.copies.acquire_many(octets).await.ok() }
+    pub async fn room(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
+        let counted = u32::try_from(octets).unwrap_or(COPIES).min(COPIES);
+        if octets <= SMALL { None } else { self.copies.clone().acquire_many_owned(counted).await.ok() }
     }
 
     async fn base(&self, message: &Message) -> Result<Arc<str>, StoreError> {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use encoding_rs::{Encoding, UTF_8};
 use lol_html::errors::RewritingError;
 use lol_html::html_content::Element;
-use lol_html::{AsciiCompatibleEncoding, EndTagHandler, HtmlRewriter, MemorySettings, Settings, element, end_tag};
+use lol_html::{AsciiCompatibleEncoding, HandlerResult, HtmlRewriter, MemorySettings, Settings, element};
 
 use super::target::target;
 
@@ -60,64 +60,83 @@ fn encoding(html: &[u8], charset: Option<&str>) -> Option<AsciiCompatibleEncodin
 
 fn read(html: &[u8], encoding: AsciiCompatibleEncoding) -> Result<Outline, RewritingError> {
     let is_utf8 = <&Encoding>::from(encoding) == UTF_8;
-    let (links, shunned) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-    let (body_end, open_text) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(false)));
+    let finds = Finds::default();
     let settings = Settings::new()
-        .append_element_content_handler(element!("a[href], area[href]", |element| {
-            let mut links = links.borrow_mut();
-            if links.len() < LINKS_MAX {
-                links.extend(link(element, is_utf8).map(|link| (place(element), link)));
-            }
-            Ok(())
-        }))
-        .append_element_content_handler(element!("[data-no-track][href], [data-no-track] [href]", |element| {
-            shunned.borrow_mut().push(place(element));
-            Ok(())
-        }))
-        .append_element_content_handler(element!("body", |element| {
-            let body_end = body_end.clone();
-            at_end(
-                element,
-                end_tag!(move |end| {
-                    body_end.set(Some(end.source_location().bytes().start));
-                    Ok(())
-                }),
-            );
-            Ok(())
-        }))
-        .append_element_content_handler(element!(TEXT_ALONE, |element| {
-            let ended = open_text.clone();
-            open_text.set(at_end(
-                element,
-                end_tag!(move |_| {
-                    ended.set(false);
-                    Ok(())
-                }),
-            ));
-            Ok(())
-        }))
+        .append_element_content_handler(element!("a[href], area[href]", |element| finds.link(element, is_utf8)))
+        .append_element_content_handler(element!("[data-no-track][href], [data-no-track] [href]", |element| finds.shun(element)))
+        .append_element_content_handler(element!("body", |element| finds.body(element)))
+        .append_element_content_handler(element!(TEXT_ALONE, |element| finds.text_alone(element)))
         .with_encoding(encoding)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MEMORY))
         .with_strict(false);
     let mut reader = HtmlRewriter::new(settings, |_: &[u8]| {});
     reader.write(html)?;
     reader.end()?;
-    let shunned = shunned.into_inner();
-    let links = links.into_inner().into_iter().filter(|(place, _)| shunned.binary_search(place).is_err());
-    let has_end = !open_text.get() && !ends_in_a_tag(html);
-    let picture = body_end.get().or(has_end.then(|| html.trim_ascii_end().len()));
-    Ok(Outline { links: links.map(|(_, link)| link).collect(), picture })
+    Ok(finds.outline(html))
+}
+
+/// What is found on the way through a page. Who waits for an element's end shares what it tells.
+#[derive(Default)]
+struct Finds {
+    /// Each with the place of its element.
+    links: RefCell<Vec<(usize, Link)>>,
+    /// The places of elements that are not to be tracked, in the order of the page.
+    shunned: RefCell<Vec<usize>>,
+    /// Of the last one.
+    body_end: Rc<Cell<Option<usize>>>,
+    /// Whether an element of text alone is open.
+    in_text: Rc<Cell<bool>>,
+}
+
+impl Finds {
+    fn link(&self, element: &Element<'_, '_>, is_utf8: bool) -> HandlerResult {
+        let mut links = self.links.borrow_mut();
+        if links.len() < LINKS_MAX {
+            links.extend(link(element, is_utf8).map(|link| (place(element), link)));
+        }
+        Ok(())
+    }
+
+    fn shun(&self, element: &Element<'_, '_>) -> HandlerResult {
+        self.shunned.borrow_mut().push(place(element));
+        Ok(())
+    }
+
+    fn body(&self, element: &mut Element<'_, '_>) -> HandlerResult {
+        let body_end = self.body_end.clone();
+        let Some(handlers) = element.end_tag_handlers() else { return Ok(()) };
+        handlers.push(Box::new(move |end| {
+            body_end.set(Some(end.source_location().bytes().start));
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    fn text_alone(&self, element: &mut Element<'_, '_>) -> HandlerResult {
+        // As `<title/>` in a drawing has no content.
+        let Some(handlers) = element.end_tag_handlers() else { return Ok(()) };
+        self.in_text.set(true);
+        let in_text = self.in_text.clone();
+        handlers.push(Box::new(move |_| {
+            in_text.set(false);
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    fn outline(self, html: &[u8]) -> Outline {
+        let shunned = self.shunned.into_inner();
+        let links = self.links.into_inner().into_iter().filter(|(place, _)| shunned.binary_search(place).is_err());
+        let has_end = !self.in_text.get() && !ends_in_a_tag(html);
+        let picture = self.body_end.get().or(has_end.then(|| html.trim_ascii_end().len()));
+        Outline { links: links.map(|(_, link)| link).collect(), picture }
+    }
 }
 
 /// Whether what comes behind it would be taken for a part of its last tag.
 fn ends_in_a_tag(html: &[u8]) -> bool {
     let Some(last) = memchr::memrchr2(b'<', b'>', html) else { return false };
     html[last..].starts_with(b"<") && html.get(last + 1).is_some_and(|byte| byte.is_ascii_alphabetic() || b"/!?".contains(byte))
-}
-
-/// Has `handler` told of an element's end. False: it has no content, as `<title/>` in a drawing.
-fn at_end(element: &mut Element<'_, '_>, handler: EndTagHandler<'static>) -> bool {
-    element.end_tag_handlers().map(|handlers| handlers.push(handler)).is_some()
 }
 
 /// Where it stands.

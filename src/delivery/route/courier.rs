@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::{ClientError, Connection};
@@ -207,11 +209,7 @@ impl Courier {
             if in_flight.is_none() {
                 *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
             }
-            let names = self.link_names.clone();
-            let _room = match &names {
-                Some(names) => names.room(attempt.copied()).await,
-                None => None,
-            };
+            let _room = self.room(attempt).await;
             let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);
@@ -244,6 +242,11 @@ impl Courier {
             begun = self.attempts.begin(message, service.map(|service| &service.destination)) => Ok(begun),
             () = gate.drained() => Err(Ended::Closing),
         }
+    }
+
+    /// Room for the copy that a recipient gets for itself.
+    async fn room(&self, attempt: &Attempt<'_>) -> Option<OwnedSemaphorePermit> {
+        self.link_names.as_ref()?.room(attempt.copied()).await
     }
 
     /// Leave for one transaction.
