@@ -6,6 +6,7 @@ mod visits;
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request};
@@ -30,6 +31,8 @@ const FIREFOX: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv
 struct House {
     store: Store,
     context: Context,
+    /// Over this context: made once, as that takes long.
+    router: Router,
     seal: Seal,
     message: Id,
 }
@@ -49,7 +52,8 @@ impl House {
             acceptance(store.create_team(&Ids::random(book.clock.clone()).next().uuid()).await.unwrap().id, &["b@example.test"]);
         let message = acceptance.message.id;
         store.accept(acceptance).await.unwrap();
-        Self { store, context, seal, message }
+        let router = router(context.clone());
+        Self { store, context, router, seal, message }
     }
 
     /// The path of the link that says this.
@@ -79,8 +83,7 @@ impl House {
         let peer = SocketAddr::from(([192, 0, 2, 7], 40_000));
         let request = Request::builder().method(method).uri(path).extension(ConnectInfo(peer));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let router = router(self.context.clone());
-        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
         Answer { status, headers, body }

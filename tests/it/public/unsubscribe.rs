@@ -8,7 +8,6 @@ use axum::extract::ConnectInfo;
 use axum::http::{Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use posthouse::door::http::router;
 use posthouse::id::Id;
 use posthouse::model::event::EventKind;
 use posthouse::model::statistics::Day;
@@ -32,7 +31,7 @@ impl House {
         let request = Request::builder().method(Method::POST).uri(path).header("content-type", content_type);
         let peer = SocketAddr::from(([192, 0, 2, 7], 40_000));
         let request = request.header("user-agent", "Reader <b>1</b>").extension(ConnectInfo(peer));
-        let response = router(self.context.clone()).oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
         Answer { status, headers, body }
