@@ -8,3 +8,4 @@ pub mod logins;
 pub mod public;
 pub mod rest;
 pub mod smtp;
+mod unread;

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::OnceCell;
 
 use crate::config::Config;
+use crate::door::unread;
 use crate::model::engagement::{Deed, Engagement, Visitor};
 use crate::store::secrets::LINKS;
 use crate::store::{Store, StoreError};
@@ -49,6 +51,7 @@ pub fn router(public: Public) -> Router {
         .route("/t/o/{token}", get(open::open))
         .route("/t/c/{token}", get(click::click))
         .route("/u/{token}", get(unsubscribe::page).post(unsubscribe::act))
+        .layer(from_fn(unread::pass_over))
         .with_state(public)
 }
 

@@ -14,7 +14,6 @@ mod problem;
 mod query;
 mod reference;
 mod request_id;
-mod unread;
 mod window;
 
 use std::sync::Arc;

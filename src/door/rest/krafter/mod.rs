@@ -38,7 +38,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::door::Door;
 use super::problem::Problem;
-use super::{access, request_id, unread};
+use super::{access, request_id};
+use crate::door::unread;
 
 pub use openapi::document;
 pub use problem::shaped;
