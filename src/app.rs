@@ -153,7 +153,7 @@ fn watch(config: &Config, store: &Store, engine: Option<&Engine>) -> anyhow::Res
 /// Who tells endpoints of events, by the resolver that looks after domains.
 fn webhooks(config: &Config, store: &Store, watch: &Watch) -> anyhow::Result<Webhooks> {
     let client = Client::new(config, watch.resolver.clone()).map_err(anyhow::Error::msg)?;
-    Ok(Webhooks::new(store.clone(), client, rest::webhook_body, Clock::System))
+    Ok(Webhooks::new(store.clone(), client, rest::webhook_body, Clock::System).seated(lock::seat(&config.data_dir)))
 }
 
 /// The SMTP door and the HTTP API. They hand in at one intake, so that allowances and room are counted once; they share one budget of

@@ -65,7 +65,7 @@ impl Deliverer {
     pub fn new(webhooks: Webhooks, results: Results) -> Self {
         let most = (sockets::at_most() / PART).max(1);
         let pools = POOLS.map(|(standing, places)| (standing, Arc::new(Semaphore::new(places.min(most))))).to_vec();
-        let (holder, extras) = (webhooks.next_id(), Arc::new(Semaphore::new(EXTRAS)));
+        let (holder, extras) = (webhooks.holder(), Arc::new(Semaphore::new(EXTRAS)));
         Self { webhooks, results, holder, pools, extras, at_work: AtWork::default() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore};
 
 use super::announcement::Wording;
@@ -23,6 +24,8 @@ const PROBES_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Webhooks {
     inner: Arc<Inner>,
+    /// This process, among those that share a store.
+    holder: Id,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,15 @@ impl Webhooks {
     pub fn new(store: Store, client: Client, wording: Wording, clock: Clock) -> Self {
         let ids = Ids::random(clock.clone());
         let probes = Arc::new(Semaphore::new(PROBES_MAX));
-        Self { inner: Arc::new(Inner { store, client, wording, clock, ids, probes, made: Notify::new() }) }
+        let holder = ids.next();
+        Self { inner: Arc::new(Inner { store, client, wording, clock, ids, probes, made: Notify::new() }), holder }
+    }
+
+    /// With a name that only one process at a time can have (`lock::seat`): the endpoints that its earlier life worked at are taken over
+    /// at once.
+    pub fn seated(self, seat: Option<String>) -> Self {
+        let holder = seat.map_or(self.holder, |seat| named(&seat));
+        Self { holder, ..self }
     }
 
     /// Tells of what is noted, until closing begins; then what is under way is finished.
@@ -71,6 +82,10 @@ impl Webhooks {
         Attempt { id, webhook: webhook.id, event, kind, request, number, at, status, latency, answer, error }
     }
 
+    pub(super) fn holder(&self) -> Id {
+        self.holder
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.inner.store
     }
@@ -95,6 +110,12 @@ impl Webhooks {
     pub(super) fn made(&self) -> &Notify {
         &self.inner.made
     }
+}
+
+/// An id for a name.
+fn named(seat: &str) -> Id {
+    let digest = Sha256::digest(seat);
+    Id(std::array::from_fn(|place| digest[place]))
 }
 
 /// A UUID of random bits (version 4), as is documented.

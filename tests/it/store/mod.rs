@@ -13,6 +13,7 @@ mod epochs;
 mod failover;
 mod hand_over;
 mod idempotency;
+mod leases;
 mod migrations;
 mod records;
 mod retention;
