@@ -12,10 +12,10 @@ from scene import PEOPLE, WITHIN, house
 
 BURST = 200  # mails as fast as they are taken, for the pace
 PER_SECOND = 10  # then, for a while
-STEADY, MORE_FOR_EACH = 5, 0.03  # seconds of it, twice: so many, and so many more for each endpoint
+STEADY, MORE_FOR_EACH = 3, 0.03  # seconds of it, twice: so many, and so many more for each endpoint
 IN_TIME = 2.0  # seconds from an event to its receipt, of 99 in 100
 GROWS_AT_MOST = 32 << 20  # octets
-PACE_AT_LEAST = 0.25 # of that without endpoints: machines are noisy, and what is measured is printed
+PACE_AT_LEAST = 0.25  # of that without endpoints: machines are noisy, and what is measured is printed
 
 
 class Silence:

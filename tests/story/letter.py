@@ -5,6 +5,7 @@ import re
 import urllib.parse
 from html.parser import HTMLParser
 
+from blackbox.machine import Failure
 from blackbox.rest import Api
 
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
@@ -39,9 +40,10 @@ class Letter:
 
     @property
     def unsubscribe(self):
-        """The URL of its List-Unsubscribe, or None."""
-        found = re.search(r"<(https?:[^>]*)>", str(self.mail.get("List-Unsubscribe", "")))
-        return found and found.group(1)
+        """The URL of its List-Unsubscribe."""
+        if not (found := re.search(r"<(https?:[^>]*)>", str(self.mail["List-Unsubscribe"]))):
+            raise Failure(f"List-Unsubscribe is {self.mail['List-Unsubscribe']}")
+        return found.group(1)
 
     def signed_fields(self):
         """The names under each of its DKIM signatures, in lower case."""

@@ -71,6 +71,7 @@ def told_of(here, door):
         yield f"the next broadcast message: {said}"
     receipt = door.send(f"{door.name}-receipt", reader, "transactional")
     here.arrived(f"{door.name}-receipt")
+    yield from came_back(here, door, reader, first)
     yield from complained_of(here, message, first)
     if not door.is_refused(said := door.send(f"{door.name}-third", reader, "transactional")):
         yield f"a transactional message after the complaint: {said}"
@@ -111,6 +112,15 @@ def faults_of(letter):
     signed = letter.signed_fields()
     if len(signed) != 2 or not all({"list-unsubscribe", "list-unsubscribe-post"} <= set(names) for names in signed):
         yield f"signed are {signed}"  # RFC 8058 section 4
+
+
+def came_back(here, door, reader, mark):
+    """By the other button of the page, and broadcast mail goes there again."""
+    with Visitor(here.gateway) as visitor:
+        if (page := visitor.visit(here.letter(mark).unsubscribe, "POST", b"action=resubscribe")).status != 200:
+            yield f"subscribing again: {page}"
+    door.send(f"{door.name}-again", reader, "broadcast")
+    here.arrived(f"{door.name}-again")
 
 
 def complained_of(here, message, mark):
