@@ -183,6 +183,11 @@ impl Config {
         }
     }
 
+    /// What links in mail lie below. None: the operator chose nothing, and whoever reads mail elsewhere can't follow the default.
+    pub fn links_below(&self) -> Option<&str> {
+        (self.public_url != Self::defaults().public_url).then_some(self.public_url.as_str())
+    }
+
     /// The first key's text, when the operator chose it.
     pub fn bootstrap_secret(&self) -> Option<Secret> {
         (!self.bootstrap_key.0.is_empty()).then(|| Secret::from_text(self.bootstrap_key.0.clone()))

@@ -53,6 +53,8 @@ struct Inner {
     hostname: String,
     /// Whether a repeated Message-ID with the same bytes is taken for a repeat.
     automatic_idempotency: bool,
+    /// Whether broadcast leaves with a way out of ours.
+    has_links: bool,
     counts: Counts,
     room: Room,
 }
@@ -89,6 +91,7 @@ impl Intake {
             hostname: config.smtp.hostname.clone(),
             // What is captured stays here: whoever sends it twice wants to see it twice.
             automatic_idempotency: config.smtp.automatic_idempotency && !config.delivery.captures_all(),
+            has_links: config.links_below().is_some() || config.delivery.captures_all(),
             counts: Counts::default(),
             room: Room::new(config.data_dir.clone(), config.limits.min_free.0),
         };

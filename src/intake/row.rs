@@ -65,7 +65,7 @@ impl Inner {
         let mut top = trace::received(&self.hostname, &submission.transport, id, now);
         let mut remove = reserved::removed(fields);
         // Broadcast gets ours when it leaves, unless it keeps its own.
-        if stream == SCOPE && !draft.key.rights.own_unsubscribe {
+        if stream == SCOPE && self.has_links && !draft.key.rights.own_unsubscribe {
             remove.extend(reserved::ways_out(fields));
         }
         if trace::said(fields, "Date").is_none() {

@@ -176,10 +176,16 @@ fn a_clients_own_way_out_leaves_broadcast_unless_the_key_keeps_it() {
     const FIELDS: &str =
         "list-UNSUBSCRIBE: <https://b.test/u>,\n <mailto:u@b.test>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n";
     on_every_engine(|book| async move {
-        for (stream, own, stays) in
-            [(Stream::Broadcast, false, false), (Stream::Broadcast, true, true), (Stream::Transactional, false, true)]
-        {
-            let rights = |_: &mut Config, rights: &mut KeyRights| {
+        for (stream, own, has_links, stays) in [
+            (Stream::Broadcast, false, true, false),
+            (Stream::Broadcast, true, true, true),
+            (Stream::Broadcast, false, false, true),
+            (Stream::Transactional, false, true, true),
+        ] {
+            let rights = |config: &mut Config, rights: &mut KeyRights| {
+                if has_links {
+                    config.public_url = "https://mail.example".to_owned();
+                }
                 rights.streams = vec![StreamWord(stream)];
                 rights.own_unsubscribe = own;
             };
@@ -189,7 +195,7 @@ fn a_clients_own_way_out_leaves_broadcast_unless_the_key_keeps_it() {
             let (_, body) = house.kept(id).await;
             let expected = if stays { text } else { PLAIN.to_owned() }.replace('\n', "\r\n");
             let kept = String::from_utf8_lossy(&body);
-            assert!(kept.ends_with(&format!("\r\n{expected}")), "{stream} {own}: {kept}");
+            assert!(kept.ends_with(&format!("\r\n{expected}")), "{stream} {own} {has_links}: {kept}");
         }
     });
 }

@@ -98,8 +98,8 @@ impl Courier {
     }
 
     /// With links of ours in what has them.
-    pub fn linked_by(self, link_names: Arc<LinkNames>) -> Self {
-        Self { link_names: Some(link_names), ..self }
+    pub fn linked_by(self, link_names: Option<Arc<LinkNames>>) -> Self {
+        Self { link_names, ..self }
     }
 
     /// Whom the last attempt reached, or meant to reach; told once.

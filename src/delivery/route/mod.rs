@@ -58,7 +58,8 @@ pub struct Routes {
     attempts: Attempts,
     signer: Arc<Signer>,
     return_paths: Option<Arc<ReturnPaths>>,
-    link_names: Arc<LinkNames>,
+    /// `None`: mail has no links of ours.
+    link_names: Option<Arc<LinkNames>>,
     /// `None`: no message has to ask for leave.
     allowance: Option<Arc<Allowance>>,
     bounces: bounce::Rules,
@@ -94,7 +95,7 @@ impl Routes {
             signer,
             allowance,
             return_paths: None,
-            link_names: Arc::new(LinkNames::new(store.clone(), &config.public_url)),
+            link_names: link_names(config, store),
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
     }
@@ -169,6 +170,15 @@ impl Routes {
         let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).linked_by(self.link_names.clone());
         Some(courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone()))
     }
+}
+
+/// Whose links mail has, when the operator said where they lead.
+fn link_names(config: &Config, store: &Store) -> Option<Arc<LinkNames>> {
+    let below = config.links_below();
+    if below.is_none() && !config.delivery.captures_all() {
+        tracing::warn!("public_url is not set: mail leaves without links to track it or to unsubscribe by");
+    }
+    below.map(|below| Arc::new(LinkNames::new(store.clone(), below)))
 }
 
 /// The EHLO name: as configured, else the machine's when it is fully qualified, else none (then an address literal is said).

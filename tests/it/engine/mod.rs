@@ -39,6 +39,7 @@ fn config(sink: &Sink) -> Config {
     config.delivery.route = Route::Relay;
     config.delivery.relay.host = sink.address.ip().to_string();
     config.delivery.relay.port = sink.address.port();
+    config.public_url = "https://mail.house.test".to_owned();
     config
 }
 

@@ -39,7 +39,7 @@ fn broadcast(message: &mut Message) {
 
 /// What the links below this page say.
 fn tokens(seal: &Seal, content: &str, page: &str) -> Vec<Token> {
-    let below = format!("http://127.0.0.1:8025{page}/");
+    let below = format!("https://mail.house.test{page}/");
     let texts = content.split(&below).skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
     texts.map(|text| seal.read(text).expect("a token of ours")).collect()
 }
@@ -84,9 +84,7 @@ fn a_domain_whose_name_leads_here_has_links_of_its_own() {
         let status = DomainStatus::Verified;
         let look = Look { status, misses: 0, missing_since: None, return_path: false, tracking: true, next_look_at, seen };
         assert!(store.write_look(&known, &look).await.unwrap());
-        let mut config = config(&sink);
-        config.public_url = "https://mail.house.test".to_owned();
-        let engine = Running::start(store, &config, &book.clock);
+        let engine = Running::start(store, &config(&sink), &book.clock);
         for (from, host) in [("a@news.example.test", "track.example.test"), ("a@elsewhere.test", "mail.house.test")] {
             let from = |message: &mut Message| message.from = from.to_owned();
             let (_, received) = sent(store, &sink, team, &["one@dest.test"], |message| {
@@ -100,6 +98,28 @@ fn a_domain_whose_name_leads_here_has_links_of_its_own() {
             }
         }
         engine.stop().await;
+    });
+}
+
+#[test]
+fn where_nobody_said_where_links_lead_mail_has_none() {
+    on_every_engine(async |book| {
+        let (store, sink) = (&book.store, Sink::start(Script::default()).await);
+        let team = team(store).await;
+        let default = Config::defaults().public_url;
+        for (public_url, has_links) in [(format!("{default}/"), true), (default, false)] {
+            let config = Config { public_url, ..config(&sink) };
+            let engine = Running::start(store, &config, &book.clock);
+            let (_, received) = sent(store, &sink, team, &["one@dest.test"], broadcast).await;
+            let content = String::from_utf8(received[0].content.clone()).unwrap();
+            for part in
+                ["\"http://127.0.0.1:8025/t/c/", "\"http://127.0.0.1:8025/t/o/", "List-Unsubscribe: <http://127.0.0.1:8025/u/"]
+            {
+                assert_eq!(content.contains(part), has_links, "{part}: {content}");
+            }
+            assert_eq!(content.contains("127.0.0.1:8025"), has_links, "{content}");
+            engine.stop().await;
+        }
     });
 }
 
