@@ -22,6 +22,7 @@ pub fn decoded<'a>(message: &'a [u8], part: &Part) -> Option<Cow<'a, [u8]>> {
         Encoding::Identity => Some(Cow::Borrowed(raw)),
         Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Cow::Owned),
         Encoding::Base64 => base64_decode(raw).map(Cow::Owned),
+        Encoding::Unknown => None,
     };
     catch_unwind(AssertUnwindSafe(decode)).ok().flatten()
 }
@@ -29,7 +30,7 @@ pub fn decoded<'a>(message: &'a [u8], part: &Part) -> Option<Cow<'a, [u8]>> {
 /// Writes octets as a part's body, in this transfer encoding. The line end before a delimiter is the delimiter's own.
 pub fn write(octets: &[u8], encoding: Encoding, out: &mut Vec<u8>) {
     match encoding {
-        Encoding::Identity => out.extend_from_slice(octets),
+        Encoding::Identity | Encoding::Unknown => out.extend_from_slice(octets),
         Encoding::QuotedPrintable => {
             QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(octets, out);
         }

@@ -39,6 +39,8 @@ pub enum Encoding {
     Identity,
     QuotedPrintable,
     Base64,
+    /// Something else, as `x-uuencode`: what the octets stand for can't be told (section 6.4).
+    Unknown,
 }
 
 /// One part: the message itself, a multipart, or a leaf.
@@ -234,9 +236,55 @@ fn attribute(value: Option<&ContentType<'_>>, name: &str) -> Option<String> {
 }
 
 fn encoding(fields: &Fields<'_>) -> Encoding {
-    match fields.first("Content-Transfer-Encoding").map(|field| field.trimmed().to_ascii_lowercase()).as_deref() {
-        Some(b"quoted-printable") => Encoding::QuotedPrintable,
-        Some(b"base64") => Encoding::Base64,
-        _ => Encoding::Identity,
+    let word = fields.first("Content-Transfer-Encoding").map(|field| without_comments(field.value)).unwrap_or_default();
+    match word.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"" | b"7bit" | b"8bit" | b"binary" => Encoding::Identity,
+        b"quoted-printable" => Encoding::QuotedPrintable,
+        b"base64" => Encoding::Base64,
+        _ => Encoding::Unknown,
+    }
+}
+
+/// A value without what stands in brackets (RFC 5322 section 3.2.2), which may nest and hide one by a backslash.
+fn without_comments(value: &[u8]) -> Vec<u8> {
+    let (mut depth, mut escaped) = (0_usize, false);
+    let is_said = |byte: &&u8| {
+        let plain = !std::mem::replace(&mut escaped, false);
+        match byte {
+            b'\\' if plain => escaped = true,
+            b'(' if plain => depth += 1,
+            b')' if plain && depth > 0 => {
+                depth -= 1;
+                return false;
+            }
+            _ => {}
+        }
+        depth == 0
+    };
+    value.iter().filter(is_said).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_is_known_by_its_whole_name_and_comments_are_none_of_it() {
+        for (value, expected) in [
+            ("Base64", Encoding::Base64),
+            ("\r\n base64 (as it (really\\)) is)", Encoding::Base64),
+            ("(a) quoted-printable", Encoding::QuotedPrintable),
+            ("(nothing said)", Encoding::Identity),
+            ("8BIT", Encoding::Identity),
+            ("binary", Encoding::Identity),
+            ("quoted-printable;", Encoding::Unknown),
+            ("base64 base64", Encoding::Unknown),
+            ("base64)", Encoding::Unknown),
+            ("x-uuencode", Encoding::Unknown),
+        ] {
+            let message = format!("Content-Transfer-Encoding: {value}\r\n\r\nx\r\n");
+            assert_eq!(of(message.as_bytes(), Reach::STANDARD)[0].encoding, expected, "{value}");
+        }
+        assert_eq!(of(b"\r\nx\r\n", Reach::STANDARD)[0].encoding, Encoding::Identity);
     }
 }

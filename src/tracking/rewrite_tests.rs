@@ -202,6 +202,21 @@ fn a_part_keeps_its_encoding_and_its_text() {
 }
 
 #[test]
+fn what_is_encoded_in_a_way_that_is_not_known_stays() {
+    let html = b"PGEgaHJlZj1odHRwczovL2EudGVzdC8+eDwvYT4=\r\n";
+    let of = |encoding: &str| {
+        marked(html, &format!("Content-Type: text/html\r\nContent-Transfer-Encoding: {encoding}"), both(&links()))
+    };
+    for encoding in ["x-uuencode", "base64;", "base 64", "quoted-printable;"] {
+        assert_eq!(of(encoding), None, "{encoding}");
+    }
+    let out = of("base64 (by hand)").expect("a page");
+    let octets = mail_parser::decoders::base64::base64_decode(&out).expect("base64");
+    let expected = format!("<a href={}>x</a>{}", click("https://a.test/"), picture());
+    assert_eq!(String::from_utf8(octets).expect("text").replace('"', ""), expected.replace('"', ""));
+}
+
+#[test]
 fn what_is_vouched_for_or_attached_stays() {
     let page = "Content-Type: text/html\r\n\r\n<a href=\"https://a.test/\">x</a>\r\n";
     for kind in ["multipart/signed", "multipart/encrypted"] {

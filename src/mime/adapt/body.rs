@@ -93,6 +93,7 @@ impl Rewriting<'_> {
             Encoding::QuotedPrintable => Recoding::QuotedPrintable,
             Encoding::Identity if part.is_text() && !is_dense(raw) => Recoding::QuotedPrintable,
             Encoding::Identity => Recoding::Base64,
+            Encoding::Unknown => return Err(Obstacle::Sealed),
         }))
     }
 

@@ -33,8 +33,8 @@ pub struct Adapted<'a> {
 /// Why a message can't be brought into a form the hop takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// What would have to be re-encoded is signed, encrypted or a message of its own.
-    #[error("conversion is required, but the message is signed, encrypted or encapsulated")]
+    /// What would have to be re-encoded is signed, encrypted, a message of its own, or in an encoding that is not known.
+    #[error("conversion is required, but the message is signed, encrypted, encapsulated or in an unknown encoding")]
     Sealed,
     /// A field holds an address with a local part that is not ASCII.
     #[error("a header address needs SMTPUTF8, which the next hop does not offer")]

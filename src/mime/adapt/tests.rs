@@ -94,6 +94,7 @@ fn what_is_vouched_for_bounces_rather_than_changes() {
         crlf("MIME-Version: 1.0\nContent-Type: application/pkcs7-mime\nContent-Transfer-Encoding: binary\n\n\u{fc}\n"),
         crlf("MIME-Version: 1.0\nContent-Type: message/rfc822\n\nSubject: \u{fc}\n\nx\n"),
         crlf("Content-Type: multipart/encrypted; boundary=e\n\n--e\n\n\u{fc}\n--e--\n"),
+        crlf("MIME-Version: 1.0\nContent-Transfer-Encoding: x-uuencode\n\n\u{fc}\n"),
     ];
     for message in &refused {
         assert_eq!(adapt(message, SEVEN, Reach::STANDARD), Err(Obstacle::Sealed), "{}", message.escape_ascii());
