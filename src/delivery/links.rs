@@ -50,7 +50,7 @@ impl LinkNames {
         let seal =
             self.seal.get_or_try_init(|| async { Ok::<_, StoreError>(Seal::new(&self.store.secret(LINKS).await?)) }).await?;
         let base = self.base(message).await?;
-        Ok(Some(Links::new(&base, seal.clone())))
+        Ok(Some(Links::new(&base, seal)))
     }
 
     /// Waits for room for a copy of so many octets. Whoever has it holds no other.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::token::{Purpose, Seal, Token};
 
 /// Below these stand the tokens.
@@ -17,9 +19,9 @@ pub struct Links {
 }
 
 impl Links {
-    /// Links below `base`, as in `https://mail.example`.
-    pub fn new(base: &str, seal: Seal) -> Self {
-        Self { base: base.trim_end_matches('/').into(), seal }
+    /// Links below `base`, as in `https://mail.example`, by the seal of its host.
+    pub fn new(base: &str, seal: &Seal) -> Self {
+        Self { base: base.trim_end_matches('/').into(), seal: seal.at(&host(base)) }
     }
 
     /// The link that says this.
@@ -39,14 +41,32 @@ impl Links {
     }
 }
 
+/// The host that a URL leads to: lower case, no port; empty when it has none.
+pub fn host(url: &str) -> String {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
+    host.trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::Id;
 
     #[test]
+    fn a_host_has_neither_port_nor_capitals() {
+        for (url, expected) in [
+            ("https://Mail.Example:8443/post", "mail.example"),
+            ("http://mail.example./", "mail.example"),
+            ("http://[::1]:8025", "[::1]"),
+            ("mail.example", ""),
+        ] {
+            assert_eq!(host(url), expected, "{url}");
+        }
+    }
+
+    #[test]
     fn a_link_lies_below_the_base() {
-        let links = Links::new("https://mail.example/post/", Seal::new(b"secret"));
+        let links = Links::new("https://mail.example/post/", &Seal::new(b"secret"));
         let token = |purpose| Token::new(purpose, Id([1; 16]), 0);
         let click = Purpose::Click("https://mail.example/".to_owned());
         for (purpose, page) in [(Purpose::Open, "/t/o/b"), (click, "/t/c/Y"), (Purpose::Unsubscribe, "/u/d")] {

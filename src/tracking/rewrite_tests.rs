@@ -6,7 +6,7 @@ use crate::tracking::token::Seal;
 const MESSAGE: Id = Id([7; 16]);
 
 fn links() -> Links {
-    Links::new("https://mail.example", Seal::new(b"secret"))
+    Links::new("https://mail.example", &Seal::new(b"secret"))
 }
 
 fn both(links: &Links) -> Tracked<'_> {

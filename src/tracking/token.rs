@@ -37,7 +37,7 @@ pub struct Token {
     pub recipient: Option<u16>,
 }
 
-/// The secret that links are made and known by.
+/// The secret that links are made and known by: at one host, once [`Seal::at`] has said which.
 #[derive(Clone)]
 pub struct Seal(hmac::Key);
 
@@ -80,6 +80,12 @@ impl Seal {
     /// From the secret that the store keeps.
     pub fn new(secret: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The seal of links at this host (lower case, no port): what is sealed for another host is none of its own.
+    #[must_use]
+    pub fn at(&self, host: &str) -> Self {
+        Self::new(hmac::sign(&self.0, host.as_bytes()).as_ref())
     }
 
     /// The token as the last segment of a link's path.
@@ -172,6 +178,16 @@ mod tests {
         }
         for odd in ["", "A", "\u{fc}", &"A".repeat(CHARACTERS_MAX + 4)] {
             assert_eq!(seal.read(odd), None);
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_at_its_own_host() {
+        let seal = Seal::new(b"secret");
+        let text = seal.at("track.a.test").text(&token(click("https://example.com/"), 7));
+        assert!(seal.at("track.a.test").read(&text).is_some());
+        for other in [&seal, &seal.at("track.b.test"), &seal.at(""), &Seal::new(b"another").at("track.a.test")] {
+            assert_eq!(other.read(&text), None);
         }
     }
 

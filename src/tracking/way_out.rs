@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn broadcast_has_a_way_out_for_each_reader_and_one_alone() {
-        let links = Links::new("https://mail.example", Seal::new(b"secret"));
+        let links = Links::new("https://mail.example", &Seal::new(b"secret"));
         let message = |stream| Message { stream, ..Message::bare(Id([1; 16]), Id([2; 16]), Timestamp(0)) };
         let of = |stream, content: &str, place| fields(&message(stream), content.as_bytes(), place, &links);
         let (first, second) = (of(Stream::Broadcast, "From: a@b.test\r\n\r\n", 0), of(Stream::Broadcast, "", 1));

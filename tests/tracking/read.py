@@ -4,7 +4,7 @@
     tests/tracking/read.py FOLDER
 
 FOLDER holds pairs: 000.eml, and 000.eml.sent, as it leaves. A reader must be shown the same text by both, and nothing may differ but the
-links that are to be tracked and one picture. Tokens are sealed with `secret`.
+links that are to be tracked and one picture. Tokens are sealed with `secret`, for one host.
 """
 import base64
 import email
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 BASE = "https://mail.house.test"
+KEY = hmac.digest(b"secret", b"mail.house.test", hashlib.sha256)
 UNSHOWN = {"script", "style", "title", "head", "noscript", "template"}
 
 
@@ -69,7 +70,7 @@ def said(link, page):
     """What a link of ours says: its letter, and what follows the recipient."""
     token = link.removeprefix(f"{BASE}{page}/")
     octets = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    if not hmac.compare_digest(hmac.digest(b"secret", octets[:-16], hashlib.sha256)[:16], octets[-16:]):
+    if not hmac.compare_digest(hmac.digest(KEY, octets[:-16], hashlib.sha256)[:16], octets[-16:]):
         raise ValueError(f"{link} is not sealed")
     return octets[:1].decode(), octets[19:-16].decode()
 

@@ -1,6 +1,6 @@
 //! Pages for whoever holds a link of ours: no login, and any Host, since a domain may have links of its own.
 //!
-//! A token that is none of ours is 404 whatever is wrong with it, and nothing is written.
+//! A token that is none of ours, or was made for another name, is 404 whatever is wrong with it, and nothing is written.
 
 mod click;
 mod open;
@@ -19,9 +19,11 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 use crate::door::unread;
+use crate::model::domain::TRACKING_LABEL;
 use crate::model::engagement::{Deed, Engagement, Visitor};
 use crate::store::secrets::LINKS;
 use crate::store::{Store, StoreError};
+use crate::tracking::links;
 use crate::tracking::token::{Seal, Token};
 use visit::Networks;
 
@@ -33,6 +35,8 @@ const STORE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Public {
     store: Store,
     seal: Arc<OnceCell<Seal>>,
+    /// The host of the house's own links.
+    host: Arc<str>,
     networks: Arc<Networks>,
 }
 
@@ -58,7 +62,8 @@ pub fn router(public: Public) -> Router {
 impl Public {
     /// Over this store, by the secret it keeps.
     pub fn new(store: Store, config: &Config) -> Self {
-        Self { store, seal: Arc::default(), networks: Arc::new(Networks::new(config)) }
+        let host = links::host(&config.public_url).into();
+        Self { store, seal: Arc::default(), host, networks: Arc::new(Networks::new(config)) }
     }
 
     /// Reads the secret while the store is there: links then lead on without it.
@@ -72,9 +77,15 @@ impl Public {
         self.seal.get_or_try_init(|| async { Ok(Seal::new(&self.store.secret(LINKS).await?)) }).await
     }
 
-    /// What a token says.
-    async fn read(&self, text: &str) -> Result<Token, Problem> {
-        self.seal().await.map_err(Problem::Away)?.read(text).ok_or(Problem::NotFound)
+    /// What a token says at the host that was asked. At the name of a domain only those made for it count, or one team could lead readers
+    /// on in the name of another; the house's own count by every other name, since a proxy may put its own for the one it was asked by.
+    async fn read(&self, text: &str, host: &str) -> Result<Token, Problem> {
+        let seal = self.seal().await.map_err(Problem::Away)?;
+        let of_the_house = || match host.split_once('.') {
+            Some((TRACKING_LABEL, _)) => None,
+            _ => seal.at(&self.host).read(text),
+        };
+        seal.at(host).read(text).or_else(of_the_house).ok_or(Problem::NotFound)
     }
 
     /// Has it written what a visitor did. Whoever holds a link is answered all the same when it can't be: the mail is theirs.

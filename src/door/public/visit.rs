@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::header::USER_AGENT;
+use axum::http::header::{HOST, USER_AGENT};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
 use ipnet::IpNet;
 
@@ -44,7 +45,7 @@ impl FromRequestParts<Public> for Visit {
         let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, public).await;
         // What is no text is no token either.
         let Path(text) = path.map_err(|_| Problem::NotFound)?;
-        let token = public.read(&text).await?;
+        let token = public.read(&text, &host(parts)).await?;
         Ok(Self { token, by: public.networks.visitor(parts) })
     }
 }
@@ -83,6 +84,14 @@ impl Networks {
         }
         origin
     }
+}
+
+/// The host that was asked: lower case, no port; empty when none was named. A target in absolute form goes before the field (RFC 9112
+/// section 3.2.2).
+fn host(parts: &Parts) -> String {
+    let field = parts.headers.get(HOST).and_then(|value| Authority::try_from(value.as_bytes()).ok());
+    let named = parts.uri.host().or_else(|| field.as_ref().map(Authority::host)).unwrap_or_default();
+    named.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// An address, with a port or without.

@@ -50,7 +50,7 @@ fn each_recipient_of_broadcast_has_a_copy_of_its_own() {
         let (store, sink) = (&book.store, Sink::start(Script::default()).await);
         let team = team(store).await;
         let domain = keys::trust(store, team, "example.test", book.clock.now()).await.unwrap();
-        let seal = Seal::new(&store.secret(LINKS).await.unwrap());
+        let seal = Seal::new(&store.secret(LINKS).await.unwrap()).at("mail.house.test");
         let engine = Running::start(store, &config(&sink), &book.clock);
         let (id, received) = sent(store, &sink, team, &["one@dest.test", "two@dest.test", "three@dest.test"], broadcast).await;
         assert_eq!(received.len(), 3, "a transaction each");

@@ -16,7 +16,7 @@ use posthouse::id::{Id, Ids};
 use posthouse::model::event::{Event, EventKind};
 use posthouse::store::Store;
 use posthouse::store::secrets::LINKS;
-use posthouse::tracking::links::{CLICK, OPEN, UNSUBSCRIBE};
+use posthouse::tracking::links::{self, CLICK, OPEN, UNSUBSCRIBE};
 use posthouse::tracking::token::{Purpose, Seal, Token};
 use tower::ServiceExt as _;
 
@@ -46,7 +46,7 @@ impl House {
         let mut config = Config::defaults();
         change(&mut config);
         let store = book.store.clone();
-        let seal = Seal::new(&store.secret(LINKS).await.unwrap());
+        let seal = Seal::new(&store.secret(LINKS).await.unwrap()).at(&links::host(&config.public_url));
         let context = Context::new(&config, api(&config, &store), Readiness::default());
         let acceptance =
             acceptance(store.create_team(&Ids::random(book.clock.clone()).next().uuid()).await.unwrap().id, &["b@example.test"]);

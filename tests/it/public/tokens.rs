@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use posthouse::door::http::run;
 use posthouse::shutdown::Shutdown;
-use posthouse::tracking::token::{Purpose, Token};
+use posthouse::store::secrets::LINKS;
+use posthouse::tracking::links::CLICK;
+use posthouse::tracking::token::{Purpose, Seal, Token};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,10 +17,10 @@ use crate::support::IN_TIME;
 use crate::support::stores::on_every_engine;
 
 #[test]
-fn a_link_leads_on_by_any_name() {
+fn a_link_of_the_house_leads_on_by_any_name_but_those_of_domains() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
-        for host in ["127.0.0.1:8025", "track.shop.example", "mail.example"] {
+        for host in ["127.0.0.1:8025", "tracks.shop.example", "mail.example", "track"] {
             let answer = house.get(&house.click(), &[("host", host)]).await;
             assert_eq!((answer.status.as_u16(), answer.header("location")), (302, TARGET), "{answer:?}");
             assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-store", "no-referrer"));
@@ -27,6 +29,39 @@ fn a_link_leads_on_by_any_name() {
             assert!(answer.body.starts_with(b"GIF89a") && answer.header("cache-control") == "no-store");
             assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
         }
+        let before = house.events().await.len();
+        for path in [house.click(), house.open(), house.copy(Purpose::Unsubscribe)] {
+            for host in ["track.shop.example", "Track.Shop.Example.:443"] {
+                let answer = house.get(&path, &[("host", host)]).await;
+                assert_eq!((answer.status.as_u16(), answer.header("location")), (404, ""), "{host}: {path}");
+            }
+        }
+        assert_eq!(house.events().await.len(), before);
+    });
+}
+
+#[test]
+fn a_link_of_a_domain_leads_on_by_its_own_name_alone() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let seal = Seal::new(&house.store.secret(LINKS).await.unwrap()).at("track.shop.example");
+        let click = Token::new(Purpose::Click(TARGET.to_owned()), house.message, 0);
+        let path = format!("{CLICK}/{}", seal.text(&click));
+        for (host, status) in [
+            ("track.shop.example", 302),
+            ("Track.Shop.Example.:443", 302),
+            ("track.victim.example", 404),
+            ("shop.example", 404),
+            ("127.0.0.1:8025", 404),
+        ] {
+            assert_eq!(house.get(&path, &[("host", host)]).await.status.as_u16(), status, "{host}");
+        }
+        assert_eq!(house.get(&path, &[]).await.status.as_u16(), 404);
+        // The target names the host; the field is not looked at then (RFC 9112 section 3.2.2).
+        let absolute = |host: &str| format!("http://{host}{path}");
+        let own = [("host", "track.shop.example")];
+        assert_eq!(house.get(&absolute("track.victim.example"), &own).await.status.as_u16(), 404);
+        assert_eq!(house.get(&absolute("track.shop.example:8025"), &[]).await.status.as_u16(), 302);
     });
 }
 
