@@ -64,8 +64,9 @@ impl Inner {
         let fields = &draft.fields;
         let mut top = trace::received(&self.hostname, &submission.transport, id, now);
         let mut remove = reserved::removed(fields);
-        // Broadcast gets ours when it leaves, unless it keeps its own.
-        if stream == SCOPE && self.has_links && !draft.key.rights.own_unsubscribe {
+        // Broadcast gets ours when it leaves, unless it keeps its own; a blank one, or half of one, is none.
+        let keeps_own = draft.key.rights.own_unsubscribe && trace::said(fields, "List-Unsubscribe").is_some();
+        if stream == SCOPE && self.has_links && !keeps_own {
             remove.extend(reserved::ways_out(fields));
         }
         if trace::said(fields, "Date").is_none() {

@@ -34,6 +34,11 @@ impl Links {
         format!("{}{page}/{}", self.base, self.seal.text(token))
     }
 
+    /// Whether they are followed by HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.base.starts_with("https://")
+    }
+
     /// Whether a target is a link of ours already.
     pub fn made(&self, target: &str) -> bool {
         let below = target.strip_prefix(&*self.base);

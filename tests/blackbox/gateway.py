@@ -14,6 +14,7 @@ KEY = "kr_live_" + "A" * 42 + "E"  # 43 url-safe base64 characters: 32 octets
 # What the tests ask for beside the defaults; a test's own settings go before these.
 BASE = {
     "bootstrap_key": KEY,
+    "public_url": "https://gateway.test",
     "require_verified_domain": False,
     "delivery.route": "relay",
     "delivery.hostname": "gateway.test",

@@ -173,14 +173,17 @@ fn suppressed_recipients_are_named_or_the_message_refused() {
 
 #[test]
 fn a_clients_own_way_out_leaves_broadcast_unless_the_key_keeps_it() {
-    const FIELDS: &str =
-        "list-UNSUBSCRIBE: <https://b.test/u>,\n <mailto:u@b.test>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n";
+    const POST: &str = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\n";
     on_every_engine(|book| async move {
-        for (stream, own, has_links, stays) in [
-            (Stream::Broadcast, false, true, false),
-            (Stream::Broadcast, true, true, true),
-            (Stream::Broadcast, false, false, true),
-            (Stream::Transactional, false, true, true),
+        let whole = format!("list-UNSUBSCRIBE: <https://b.test/u>,\n <mailto:u@b.test>\n{POST}");
+        let whole = whole.as_str();
+        for (fields, stream, own, has_links, stays) in [
+            (whole, Stream::Broadcast, false, true, false),
+            (whole, Stream::Broadcast, true, true, true),
+            (POST, Stream::Broadcast, true, true, false),
+            (&format!("List-Unsubscribe: \n{POST}"), Stream::Broadcast, true, true, false),
+            (whole, Stream::Broadcast, false, false, true),
+            (whole, Stream::Transactional, false, true, true),
         ] {
             let rights = |config: &mut Config, rights: &mut KeyRights| {
                 if has_links {
@@ -190,12 +193,12 @@ fn a_clients_own_way_out_leaves_broadcast_unless_the_key_keeps_it() {
                 rights.own_unsubscribe = own;
             };
             let house = House::new(&book, rights).await;
-            let text = PLAIN.replace("Subject:", &format!("{FIELDS}Subject:"));
+            let text = PLAIN.replace("Subject:", &format!("{fields}Subject:"));
             let id = house.offer(&["r@c.test"], &text).await.unwrap().id;
             let (_, body) = house.kept(id).await;
             let expected = if stays { text } else { PLAIN.to_owned() }.replace('\n', "\r\n");
             let kept = String::from_utf8_lossy(&body);
-            assert!(kept.ends_with(&format!("\r\n{expected}")), "{stream} {own} {has_links}: {kept}");
+            assert!(kept.ends_with(&format!("\r\n{expected}")), "{fields} {stream} {own} {has_links}: {kept}");
         }
     });
 }

@@ -27,7 +27,7 @@ class House:
         self.at, self.receiver, self.inbound = at, receiver, free_port()
         self.host = at.provider("people.test", [PEOPLE], hosts=1, manner=Manner(keeps=True))
         self.gateway = at.gateway(**{
-            "public_url": "http://gateway.test", "inbound.address": f"127.0.0.1:{self.inbound}", "limits.requests_per_minute": 0, "log.level": "warn",
+            "inbound.address": f"127.0.0.1:{self.inbound}", "limits.requests_per_minute": 0, "log.level": "warn",
             "webhooks.allow_insecure": True, "webhooks.endpoints_per_team": 2000, **settings}).start()
         self.key = json.loads(self.gateway.cli("keys", "create", "--name", "both streams", "--json"))["key"]
         self.rest = self.api()

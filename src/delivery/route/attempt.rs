@@ -149,7 +149,8 @@ impl<'a> Attempt<'a> {
     fn way_out(&self, whose: Option<usize>) -> String {
         let Claim { message, body, .. } = self.claim;
         let linked = linked(self.links.as_ref(), self.claim, whose);
-        linked.map(|(links, recipient)| way_out::fields(message, body, recipient, links)).unwrap_or_default()
+        let is_signed = self.signing.is_some();
+        linked.map(|(links, recipient)| way_out::fields(message, body, recipient, links, is_signed)).unwrap_or_default()
     }
 
     /// Gives back those of `group` of whom nothing was told.

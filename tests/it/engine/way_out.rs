@@ -83,6 +83,7 @@ fn a_way_out_of_the_senders_own_stays_where_its_key_says_so_and_there_is_none_bu
     on_every_engine(async |book| {
         let (store, sink) = (&book.store, Sink::willing().await);
         let api = Api::over(&book).await;
+        keys::trust(store, api.ours, "example.test", book.clock.now()).await.unwrap();
         let engine = Running::start(store, &config(&sink), &book.clock);
         let theirs = "<https://example.test/out>";
         for (own, stream, headers, ours, expected) in [
