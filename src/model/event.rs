@@ -15,6 +15,8 @@ pub enum EventKind {
     Bounced,
     Complained,
     Unsubscribed,
+    /// A reader took back what they had told by a link.
+    Resubscribed,
     Failed,
     Rejected,
     Cancelled,
@@ -22,7 +24,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Queued,
         Self::Deferred,
         Self::Sent,
@@ -32,6 +34,7 @@ impl EventKind {
         Self::Bounced,
         Self::Complained,
         Self::Unsubscribed,
+        Self::Resubscribed,
         Self::Failed,
         Self::Rejected,
         Self::Cancelled,
@@ -54,6 +57,7 @@ impl EventKind {
             Self::Bounced => "bounced",
             Self::Complained => "complained",
             Self::Unsubscribed => "unsubscribed",
+            Self::Resubscribed => "resubscribed",
             Self::Failed => "failed",
             Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",

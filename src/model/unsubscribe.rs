@@ -49,6 +49,11 @@ impl How {
         }
     }
 
+    /// Whether the reader told it by a link, by which it may be taken back as well.
+    pub fn is_by_link(self) -> bool {
+        matches!(self, Self::OneClick | Self::Page)
+    }
+
     /// From the store's word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|how| how.as_str() == word)

@@ -71,7 +71,7 @@ impl WebhookKind {
     pub fn of(event: &Event) -> Option<Self> {
         match event.kind {
             EventKind::Opened | EventKind::Clicked if event.is_automated() => None,
-            EventKind::Queued => None,
+            EventKind::Queued | EventKind::Resubscribed => None,
             EventKind::Deferred => Some(Self::Deferred),
             EventKind::Sent => Some(Self::Sent),
             EventKind::Delivered => Some(Self::Delivered),

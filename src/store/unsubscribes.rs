@@ -29,6 +29,9 @@ pub(super) static INSERT: Sql = Sql::rows(
     ],
 );
 static DELETE: Sql = Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3");
+/// What was told by a link.
+static DELETE_TOLD: Sql =
+    Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3 AND how IN ('one_click', 'page')");
 static ONE: Sql = Sql::new(
     "SELECT team_id, address, how, message_id, evidence, created_at FROM unsubscribes
      WHERE team_id = $1 AND scope = $2 AND address = $3",
@@ -115,6 +118,27 @@ impl Store {
         let added = tx.run(&INSERT, &[], &[row(wish)]).await?;
         tx.commit().await?;
         Ok(added == 1)
+    }
+
+    /// Takes back what was told by a link, with an event of the message whose link was followed for it. False: there is no such wish, or it
+    /// was told otherwise, and nothing is written.
+    pub async fn resubscribe_reader(&self, reader: &Reader, evidence: &Evidence) -> Result<bool, StoreError> {
+        repeated(|| self.try_resubscribe(reader, evidence)).await
+    }
+
+    async fn try_resubscribe(&self, reader: &Reader, evidence: &Evidence) -> Result<bool, StoreError> {
+        let Reader { team, message, place, .. } = *reader;
+        let mut tx = self.db().begin().await?;
+        if tx.run(&DELETE_TOLD, &values![team, SCOPE.as_str(), reader.address.as_str()], &[]).await? == 0 {
+            return Ok(false);
+        }
+        let detail = json!({ "ip": evidence.ip, "user_agent": evidence.user_agent });
+        let (id, kind, at) = (self.desk().next_id(), EventKind::Resubscribed, self.desk().clock().now());
+        let mut sheet = Sheet::default();
+        sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
+        sheet.write(&mut tx, self.desk().name()).await?;
+        self.desk().commit(tx).await?;
+        Ok(true)
     }
 
     /// Takes a wish back. False: there was none.

@@ -43,6 +43,8 @@ struct Choice<'a> {
     address: &'a str,
     sender: &'a str,
     is_unsubscribed: bool,
+    /// What was told otherwise is not taken back by a link.
+    is_by_link: bool,
 }
 
 /// What is asked for by a form.
@@ -55,8 +57,7 @@ enum Wish {
 /// The page.
 pub async fn page(State(public): State<Public>, visit: Visit) -> Result<Response, Problem> {
     let reader = reader(&public, &visit.token).await?;
-    let known = public.store.unsubscribed(reader.team, &reader.address).await?;
-    choice(&reader, known.is_some())
+    choice(&public, &reader).await
 }
 
 /// The button of the page, or one click in a mail program.
@@ -68,9 +69,9 @@ pub async fn act(State(public): State<Public>, visit: Visit, request: Request) -
     let wish = Wish::read(request).await.ok_or(Problem::Malformed)?;
     match wish {
         Wish::Unsubscribe(how) => _ = public.store.unsubscribe_reader(&reader, how, evidence).await?,
-        Wish::Resubscribe => _ = public.store.resubscribe(reader.team, &reader.address).await?,
+        Wish::Resubscribe => _ = public.store.resubscribe_reader(&reader, &evidence).await?,
     }
-    choice(&reader, wish != Wish::Resubscribe)
+    choice(&public, &reader).await
 }
 
 /// Whose link it is.
@@ -79,8 +80,12 @@ async fn reader(public: &Public, token: &Token) -> Result<Reader, Problem> {
     public.store.reader(token.message, place.into()).await?.ok_or(Problem::NotFound)
 }
 
-fn choice(reader: &Reader, is_unsubscribed: bool) -> Result<Response, Problem> {
-    let page = Choice { style: STYLE, address: &reader.address, sender: &reader.sender, is_unsubscribed };
+/// The page, as the reader's wish stands now.
+async fn choice(public: &Public, reader: &Reader) -> Result<Response, Problem> {
+    let known = public.store.unsubscribed(reader.team, &reader.address).await?;
+    let is_by_link = known.as_ref().is_some_and(|wish| wish.how.is_by_link());
+    let is_unsubscribed = known.is_some();
+    let page = Choice { style: STYLE, address: &reader.address, sender: &reader.sender, is_unsubscribed, is_by_link };
     match page.render() {
         Ok(page) => Ok(([(CONTENT_SECURITY_POLICY, POLICY.clone())], Html(page)).into_response()),
         Err(error) => {

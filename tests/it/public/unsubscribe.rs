@@ -12,7 +12,7 @@ use posthouse::id::Id;
 use posthouse::model::event::EventKind;
 use posthouse::model::statistics::Day;
 use posthouse::model::stream::Stream;
-use posthouse::model::unsubscribe::How;
+use posthouse::model::unsubscribe::{Evidence, How, Unsubscribe};
 use posthouse::store::Store;
 use posthouse::tracking::token::{Purpose, Token};
 use tower::ServiceExt as _;
@@ -87,6 +87,30 @@ fn to_look_changes_nothing_and_the_button_does_and_undoes() {
         assert_eq!(back.status, 200);
         assert!(!unsubscribed(&book.store, team).await);
         assert!(String::from_utf8(back.body).unwrap().contains("Unsubscribe?"));
+        house.post(&link, FORM, "action=resubscribe").await;
+        let events = book.store.events(id).await.unwrap();
+        assert_eq!(events.len(), 2, "told once: {events:?}");
+        assert_eq!((events[1].kind, events[1].recipient), (EventKind::Resubscribed, Some(0)));
+        let told = ["ip", "user_agent"].map(|name| events[1].detail[name].as_str().unwrap());
+        assert_eq!(told, ["192.0.2.7", "Reader <b>1</b>"]);
+    });
+}
+
+#[test]
+fn what_was_not_told_by_a_link_is_not_taken_back_by_one() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (team, id, link) = broadcast(&house, &book.store).await;
+        let (address, created_at) = (book.store.reader(id, 0).await.unwrap().unwrap().address, book.clock.now());
+        for how in [How::Api, How::Cli] {
+            let evidence = Evidence::default();
+            let wish = Unsubscribe { team, address: address.clone(), how, message: None, evidence, created_at };
+            assert!(book.store.unsubscribe(&wish).await.unwrap());
+            let page = String::from_utf8(house.post(&link, FORM, "action=resubscribe").await.body).unwrap();
+            assert!(page.contains("You are unsubscribed") && !page.contains("Subscribe again"), "{page}");
+            assert!(unsubscribed(&book.store, team).await && book.store.events(id).await.unwrap().is_empty());
+            assert!(book.store.resubscribe(team, &address).await.unwrap());
+        }
     });
 }
 
