@@ -52,8 +52,8 @@ class Letter:
 
 
 def token(url):
-    """The last part of a link's path, and what stands before it."""
-    before, _, last = urllib.parse.urlsplit(url).path.rpartition("/")
+    """The last part of a link, and what stands before it."""
+    before, _, last = url.rpartition("/")
     return last, before + "/"
 
 

@@ -23,6 +23,7 @@ PROXIES = ["Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.
 
 def tokens(store, _times, _seed):
     with house("tokens", store) as here, Visitor(here.gateway) as visitor:
+        here.own_domain()
         here.webhook(here.receiver.endpoint("all"))
         message = here.send(subject="tokens", html=HTML, stream="broadcast", headers={"X-Mark": "tokens"})
         letter = here.letter("tokens")

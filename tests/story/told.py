@@ -1,7 +1,7 @@
 """What the API tells of messages, what a receiver of webhooks was told of them, and what must hold between the two."""
 import collections
 
-SILENT = {"queued"}  # kinds that no webhook tells of
+SILENT = {"queued", "resubscribed"}  # kinds that no webhook tells of
 
 
 def of_api(rest, messages):
