@@ -10,8 +10,11 @@ const TRIPS_AT: i64 = 10;
 /// The first pause; each further failure doubles it, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(30);
 const PAUSE_LONGEST: Duration = Duration::from_secs(3600);
-/// An endpoint that has taken nothing for so long is given up.
+/// Failures in a row that mean that an endpoint was away.
+const AWAY_AT: i64 = 5;
+/// An endpoint that has taken nothing for so long is given up, if it was asked so often: a time in which nobody called proves nothing.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(7 * 86_400);
+const GIVE_UP_AT: i64 = 12;
 /// How exactly it is kept when an endpoint last took something.
 const SUCCESS_STEP: Duration = Duration::from_secs(60);
 
@@ -35,14 +38,14 @@ pub fn failed(health: &WebhookHealth, at: Timestamp) -> WebhookHealth {
     }
 }
 
-/// Whether it was spared, so that a success means that it is back.
-pub fn was_paused(health: &WebhookHealth) -> bool {
-    health.failures >= TRIPS_AT
+/// Whether it was away, so that a success means that it is back.
+pub fn was_away(health: &WebhookHealth) -> bool {
+    health.failures >= AWAY_AT
 }
 
 /// Whether it has failed for so long that it is to be given up.
 pub fn is_given_up(health: &WebhookHealth, now: Timestamp) -> bool {
-    health.failing_since.is_some_and(|since| now.since(since) >= GIVE_UP_AFTER)
+    health.failures >= GIVE_UP_AT && health.failing_since.is_some_and(|since| now.since(since) >= GIVE_UP_AFTER)
 }
 
 fn pause(failures: i64) -> Duration {
@@ -65,7 +68,8 @@ mod tests {
         assert_eq!(pauses[..9], [None; 9]);
         assert_eq!(pauses[9..], [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600].map(Some));
         assert_eq!((health.failures, health.failing_since), (20, Some(Timestamp(0))));
-        assert!(was_paused(&health));
+        assert!(was_away(&health) && was_away(&WebhookHealth { failures: 5, ..WebhookHealth::default() }));
+        assert!(!was_away(&WebhookHealth { failures: 4, ..WebhookHealth::default() }));
         let back = succeeded(&health, Timestamp(30)).expect("news");
         assert_eq!(back, WebhookHealth { succeeded_at: Some(Timestamp(30)), ..WebhookHealth::default() });
         assert_eq!(succeeded(&back, Timestamp(60_029)), None);
@@ -73,9 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn a_week_without_a_success_is_the_end() {
-        let health = failed(&WebhookHealth::default(), Timestamp(5));
+    fn a_week_without_a_success_is_the_end_of_what_was_asked_often() {
+        let once = failed(&WebhookHealth::default(), Timestamp(5));
         let week = Timestamp(5).plus(GIVE_UP_AFTER);
+        assert!(!is_given_up(&failed(&once, week), week), "nobody called in between");
+        let health = (2..GIVE_UP_AT).fold(once, |health, _| failed(&health, Timestamp(6)));
+        assert!(!is_given_up(&health, week));
+        let health = failed(&health, Timestamp(6));
         assert!(!is_given_up(&health, Timestamp(week.0 - 1)) && is_given_up(&health, week));
         assert!(!is_given_up(&WebhookHealth::default(), week));
     }

@@ -109,7 +109,7 @@ impl Deliverer {
                 let session = Session {
                     webhooks: self.webhooks.clone(),
                     results: self.results.clone(),
-                    extras: (*standing == Standing::Proven).then(|| self.extras.clone()),
+                    extras: (*standing == Standing::Proven && webhook.health.failures == 0).then(|| self.extras.clone()),
                     holder: self.holder,
                     webhook,
                 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::announcement::{Announcement, News};
 use super::deliver::Place;
@@ -23,6 +23,10 @@ use crate::store::webhooks::outbox::WebhookEvent;
 const LASTS: Duration = Duration::from_secs(5);
 /// Requests at once beside the first, at an endpoint that answers.
 const EXTRAS_MAX: usize = 7;
+/// Seconds between tries to write down what came of requests. With all else that a session takes they fit into its lease.
+const SETBACKS: [u64; 4] = [1, 2, 4, 8];
+/// So long nobody works at an endpoint of which nothing can be written down: else it would be sent the same again at once, for ever.
+const REST: Duration = Duration::from_secs(8);
 
 /// The work at one endpoint.
 pub(super) struct Session {
@@ -39,6 +43,7 @@ impl Session {
     pub async fn run(mut self, place: Place, shutdown: Shutdown) {
         if let Err(failure) = self.work(&shutdown).await {
             tracing::warn!(webhook = %self.webhook.id, %failure, "what an endpoint was told can't be written down; it may be told again");
+            rest(REST, &shutdown).await;
         }
         if let Err(failure) = self.webhooks.store().release_webhook(self.holder, self.webhook.id).await {
             tracing::debug!(%failure, "an endpoint could not be let go of; its lease ends by itself");
@@ -48,15 +53,22 @@ impl Session {
 
     async fn work(&mut self, shutdown: &Shutdown) -> Result<(), StoreError> {
         let until = Instant::now() + LASTS;
-        while Instant::now() < until && !shutdown.has_begun() {
+        while Instant::now() < until && !shutdown.has_begun() && self.read_anew().await? {
             let extras = self.extras();
             let due = self.webhooks.store().due_deliveries(self.webhook.id, 1 + extras.len()).await?;
             let attempts = join_all(due.iter().map(|due| self.attempt(due))).await;
-            if attempts.is_empty() || !self.settle(attempts).await? {
+            if attempts.is_empty() || !self.settle(attempts, shutdown).await? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Reads the endpoint as its team has it now. Whether it is still to be told anything.
+    async fn read_anew(&mut self) -> Result<bool, StoreError> {
+        let Some(webhook) = self.webhooks.store().webhook(self.webhook.team, self.webhook.id).await? else { return Ok(false) };
+        self.webhook = webhook;
+        Ok(self.webhook.settings.enabled)
     }
 
     fn extras(&self) -> Vec<OwnedSemaphorePermit> {
@@ -69,15 +81,29 @@ impl Session {
     }
 
     /// Writes down what came of these. Whether more may be sent by this session: one whose endpoint has changed its standing ends.
-    async fn settle(&mut self, mut attempts: Vec<Attempt>) -> Result<bool, StoreError> {
+    async fn settle(&mut self, mut attempts: Vec<Attempt>, shutdown: &Shutdown) -> Result<bool, StoreError> {
         // Of what was under way at once, one success shows that the endpoint is there.
         attempts.sort_by_key(|attempt| attempt.error.is_none());
         let ended = attempts.into_iter().map(|attempt| self.judge(attempt)).collect();
-        self.results.record(ended).await?;
+        self.record(ended, shutdown).await?;
         if breaker::is_given_up(&self.webhook.health, self.webhooks.clock().now()) {
             self.give_up().await?;
         }
         Ok(self.extras.is_some() && self.webhook.health.failures == 0)
+    }
+
+    /// Has these written down, and tries it for a while.
+    async fn record(&self, ended: Vec<Attempted>, shutdown: &Shutdown) -> Result<(), StoreError> {
+        for setback in SETBACKS {
+            match self.results.record(ended.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    tracing::debug!(webhook = %self.webhook.id, %failure, "what came of requests can't be written now")
+                }
+            }
+            rest(Duration::from_secs(setback), shutdown).await;
+        }
+        self.results.record(ended).await
     }
 
     /// What follows from an attempt.
@@ -91,8 +117,8 @@ impl Session {
         if let Some(health) = &health {
             self.webhook.health = health.clone();
         }
-        let is_back = attempt.error.is_none() && breaker::was_paused(&before);
-        Attempted { attempt, next, health, is_back }
+        let is_back = attempt.error.is_none() && breaker::was_away(&before);
+        Attempted { attempt, next, health, as_of: self.webhook.updated_at, is_back }
     }
 
     /// Switches the endpoint off, and has the team's others told.
@@ -101,10 +127,15 @@ impl Session {
         let reason = "it has taken nothing for 7 days";
         let body = self.webhooks.wording()(&Announcement { id, kind, at, news: News::Webhook(&self.webhook, reason) });
         let told = WebhookEvent { id, team: self.webhook.team, kind, body };
-        if self.webhooks.store().give_up_webhook(self.webhook.id, reason, &told).await? {
+        if self.webhooks.store().give_up_webhook(&self.webhook, reason, &told).await? {
             tracing::info!(webhook = %self.webhook.id, team = %self.webhook.team, reason, "an endpoint was switched off");
             self.webhooks.made().notify_one();
         }
         Ok(())
     }
+}
+
+/// Until then, or until closing begins.
+async fn rest(span: Duration, shutdown: &Shutdown) {
+    let _ = timeout(span, shutdown.begun()).await;
 }

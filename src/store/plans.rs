@@ -66,7 +66,7 @@ static STATEMENTS: &[&Sql] = &[
     &webhooks::outbox::DELIVER,
     &webhooks::deliveries::DUE,
     &webhooks::deliveries::SETTLE,
-    &webhooks::deliveries::BRING_FORWARD,
+    &webhooks::forward::BRING_FORWARD,
     &webhooks::attempts::PAGE,
     &webhooks::attempts::COUNT,
     &webhooks::replay::WANTED,

@@ -9,6 +9,7 @@ use crate::model::webhook::{Webhook, WebhookHealth, WebhookKind};
 use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::webhooks::attempts::{self, Attempt};
+use crate::store::webhooks::forward::Waited;
 use crate::store::webhooks::outbox::{WebhookEvent, tell};
 use crate::store::webhooks::{WebhookRow, select_webhooks};
 use crate::store::{Store, StoreError, rows};
@@ -16,11 +17,11 @@ use crate::store::{Store, StoreError, rows};
 /// How far an endpoint is to be trusted with our time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
-    /// Its last attempt succeeded, and not long ago.
+    /// It has taken something, and not long ago; one failure or some since then do not matter.
     Proven,
     /// Nothing speaks for it, or against it.
     Unproven,
-    /// Its last attempt failed.
+    /// It fails, and has failed often or not taken anything for long.
     Failing,
 }
 
@@ -30,7 +31,7 @@ const PROVES_FOR: Duration = Duration::from_secs(86_400);
 /// Endpoints with something to send, those not tried for longest first.
 pub(in crate::store) static WITH_DUE: Sql = Sql::new(select_webhooks!(
     "WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
-         AND CASE WHEN hook.failures > 0 THEN 2 WHEN hook.succeeded_at > $2 THEN 0 ELSE 1 END = $3
+         AND CASE WHEN hook.failures >= 10 THEN 2 WHEN hook.succeeded_at > $2 THEN 0 WHEN hook.failures > 0 THEN 2 ELSE 1 END = $3
          AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
      ORDER BY COALESCE(hook.tried_at, 0), hook.id LIMIT $4"
 ));
@@ -44,11 +45,13 @@ pub(in crate::store) static SETTLE: Sql = Sql::rows(
      FROM {rows} WHERE event_id = v.event AND webhook_id = v.webhook AND state = 'pending' AND attempts = v.number - 1",
     &[("event", Kind::Bytes), ("webhook", Kind::Bytes), ("number", Kind::Int), ("after", Kind::Text), ("again", Kind::Int)],
 );
+/// How an endpoint fared before its team changed it says nothing of it now.
 pub(in crate::store) static FARE: Sql = Sql::rows(
     "UPDATE webhooks SET failures = v.failed, failing_since = v.since, paused_until = v.pause, succeeded_at = v.success, tried_at = v.at
-     FROM {rows} WHERE id = v.webhook",
+     FROM {rows} WHERE id = v.webhook AND updated_at = v.as_of",
     &[
         ("webhook", Kind::Bytes),
+        ("as_of", Kind::Int),
         ("failed", Kind::Int),
         ("since", Kind::Int),
         ("pause", Kind::Int),
@@ -56,14 +59,9 @@ pub(in crate::store) static FARE: Sql = Sql::rows(
         ("at", Kind::Int),
     ],
 );
-/// An endpoint that is back has what waited for it sooner.
-pub(in crate::store) static BRING_FORWARD: Sql = Sql::rows(
-    "UPDATE webhook_deliveries SET next_attempt_at = $1
-     FROM {rows} WHERE webhook_id = v.webhook AND state = 'pending' AND next_attempt_at > $1",
-    &[("webhook", Kind::Bytes)],
-);
 static GIVE_UP: Sql = Sql::new(
-    "UPDATE webhooks SET enabled = 0, disabled_at = $2, disabled_reason = $3, updated_at = $2 WHERE id = $1 AND enabled = 1",
+    "UPDATE webhooks SET enabled = 0, disabled_at = $2, disabled_reason = $3, updated_at = $2
+     WHERE id = $1 AND enabled = 1 AND updated_at = $4",
 );
 
 record!(DueRow { event_id: Vec<u8>, attempts: i64, kind: i64, body: String });
@@ -96,6 +94,8 @@ pub struct Attempted {
     pub next: Next,
     /// Of the endpoint from now on, where that has changed.
     pub health: Option<WebhookHealth>,
+    /// When the endpoint, as it was called, had last been changed.
+    pub as_of: Timestamp,
     /// The endpoint was away, and is back.
     pub is_back: bool,
 }
@@ -116,7 +116,13 @@ impl Store {
 
     /// Writes what came of attempts: their record, their deliveries, and how their endpoints fare. One transaction.
     pub async fn record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
-        repeated(|| self.try_record_attempts(ended)).await
+        repeated(|| self.try_record_attempts(ended)).await?;
+        for back in ended.iter().filter(|ended| ended.is_back) {
+            if let Err(failure) = self.bring_forward(back.attempt.webhook, Waited::Counts).await {
+                tracing::warn!(%failure, "what waits for an endpoint that is back could not be brought forward; it has its times");
+            }
+        }
+        Ok(())
     }
 
     async fn try_record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
@@ -128,21 +134,17 @@ impl Store {
         tx.run(&SETTLE, &[], &deliveries).await?;
         attempts::insert(&mut tx, ended.iter().map(|ended| &ended.attempt)).await?;
         fare(&mut tx, ended).await?;
-        let back: Vec<_> = ended.iter().filter(|ended| ended.is_back).map(|ended| values![ended.attempt.webhook]).collect();
-        if !back.is_empty() {
-            tx.run(&BRING_FORWARD, &values![self.desk().clock().now()], &back).await?;
-        }
         tx.commit().await
     }
 
-    /// Switches an endpoint off, and has its team's other endpoints told. False: somebody else did.
-    pub async fn give_up_webhook(&self, webhook: Id, reason: &str, told: &WebhookEvent) -> Result<bool, StoreError> {
+    /// Switches an endpoint off, and has its team's other endpoints told. False: somebody else did, or has changed it.
+    pub async fn give_up_webhook(&self, webhook: &Webhook, reason: &str, told: &WebhookEvent) -> Result<bool, StoreError> {
         let now = self.desk().clock().now();
         let mut tx = self.db().begin().await?;
-        if tx.run(&GIVE_UP, &values![webhook, now, reason], &[]).await? == 0 {
+        if tx.run(&GIVE_UP, &values![webhook.id, now, reason, webhook.updated_at], &[]).await? == 0 {
             return Ok(false);
         }
-        tell(&mut tx, std::slice::from_ref(told), webhook, now).await?;
+        tell(&mut tx, std::slice::from_ref(told), webhook.id, now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -167,12 +169,12 @@ async fn fare(tx: &mut Tx, ended: &[Attempted]) -> Result<(), StoreError> {
     let mut last = BTreeMap::new();
     for ended in ended {
         if let Some(health) = &ended.health {
-            last.insert(ended.attempt.webhook, (health, ended.attempt.at));
+            last.insert(ended.attempt.webhook, (health, ended));
         }
     }
     let rows: Vec<_> = last
         .into_iter()
-        .map(|(id, (h, at))| values![id, h.failures, h.failing_since, h.paused_until, h.succeeded_at, at])
+        .map(|(id, (h, e))| values![id, e.as_of, h.failures, h.failing_since, h.paused_until, h.succeeded_at, e.attempt.at])
         .collect();
     if rows.is_empty() { Ok(()) } else { tx.run(&FARE, &[], &rows).await.map(|_| ()) }
 }

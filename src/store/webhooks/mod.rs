@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod deliveries;
+pub(super) mod forward;
 pub mod history;
 pub mod leases;
 pub mod outbox;
@@ -13,6 +14,7 @@ use crate::model::webhook::{Kinds, Webhook, WebhookHealth, WebhookSecret, Webhoo
 use crate::store::emails::LAST;
 use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Sql, record, values};
+use crate::store::webhooks::forward::Waited;
 use crate::store::{Store, StoreError, rows};
 
 /// The columns of [`WebhookRow`], spliced into each text that reads one.
@@ -33,19 +35,23 @@ static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
 );
-/// Who is switched on again begins anew.
+/// Who is switched on again, or is elsewhere now, begins anew. `updated_at` never stands still: by it, whoever works at the endpoint knows.
 static UPDATE: Sql = Sql::new(
-    "UPDATE webhooks SET url = $3, description = $4, kinds = $5, enabled = $6, updated_at = $7,
-         failures = CASE WHEN enabled < $6 THEN 0 ELSE failures END,
-         failing_since = CASE WHEN enabled < $6 THEN NULL ELSE failing_since END,
-         paused_until = CASE WHEN enabled < $6 THEN NULL ELSE paused_until END,
+    "UPDATE webhooks SET url = $3, description = $4, kinds = $5, enabled = $6,
+         updated_at = CASE WHEN updated_at < $7 THEN $7 ELSE updated_at + 1 END,
+         failures = CASE WHEN enabled < $6 OR url <> $3 THEN 0 ELSE failures END,
+         failing_since = CASE WHEN enabled < $6 OR url <> $3 THEN NULL ELSE failing_since END,
+         paused_until = CASE WHEN enabled < $6 OR url <> $3 THEN NULL ELSE paused_until END,
+         succeeded_at = CASE WHEN url <> $3 THEN NULL ELSE succeeded_at END,
          disabled_at = CASE WHEN enabled < $6 THEN NULL ELSE disabled_at END,
          disabled_reason = CASE WHEN enabled < $6 THEN NULL ELSE disabled_reason END
      WHERE team_id = $1 AND id = $2",
 );
 /// The secret before the last does not come back: at most two sign.
 static ROTATE: Sql = Sql::new(
-    "UPDATE webhooks SET previous_secret = secret, secret = $3, previous_until = $4, updated_at = $5 WHERE team_id = $1 AND id = $2",
+    "UPDATE webhooks SET previous_secret = secret, secret = $3, previous_until = $4,
+         updated_at = CASE WHEN updated_at < $5 THEN $5 ELSE updated_at + 1 END
+     WHERE team_id = $1 AND id = $2",
 );
 static DELETE: Sql = Sql::new("DELETE FROM webhooks WHERE team_id = $1 AND id = $2");
 pub(super) static ONE: Sql = Sql::new(select_webhooks!("WHERE hook.team_id = $1 AND hook.id = $2"));
@@ -115,9 +121,14 @@ impl Store {
 
     /// Replaces what a team chose of an endpoint. None when the team has no such endpoint.
     pub async fn update_webhook(&self, team: Id, id: Id, settings: WebhookSettings) -> Result<Option<Webhook>, StoreError> {
+        let Some(before) = self.webhook(team, id).await? else { return Ok(None) };
+        let is_new = settings.enabled && (!before.settings.enabled || before.settings.url != settings.url);
         let WebhookSettings { url, kinds, enabled, description } = settings;
         let row = values![team, id, url, description, kinds.0, i64::from(enabled), self.desk().clock().now()];
         self.db().write(&UPDATE, row).await?;
+        if is_new {
+            self.bring_forward(id, Waited::Begins).await?;
+        }
         self.webhook(team, id).await
     }
 

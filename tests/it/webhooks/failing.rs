@@ -11,6 +11,8 @@ use crate::support::receiver::Manner;
 use crate::support::stores::on_every_engine;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
+/// By as much as attempts may be put off.
+const LONGER_THAN_A_DAY: Duration = Duration::from_secs(26 * 3600);
 
 #[test]
 fn whatever_is_no_success_is_tried_again_as_the_same_event() {
@@ -23,8 +25,6 @@ fn whatever_is_no_success_is_tried_again_as_the_same_event() {
             ("moved", Manner::Moved(elsewhere), "no other address is called"),
             ("closes", Manner::Closes, "no answer"),
             ("hangs", Manner::Hangs, "no answer in time"),
-            ("endless", Manner::Endless, "too long"),
-            ("drips", Manner::Drips, "did not end in time"),
         ];
         let mut endpoints = Vec::new();
         for (name, manner, _) in &manners {
@@ -93,19 +93,20 @@ fn an_endpoint_that_takes_nothing_for_a_week_is_given_up_and_the_others_hear_of_
         house.happens().await;
         house.run();
         house.attempts(&ill, 1).await;
-        for attempt in 2..=5 {
-            house.clock.advance(Duration::from_secs(60));
+        // Its delivery is attempted five times in some minutes, and then daily.
+        for attempt in 2..=11 {
+            house.clock.advance(if attempt <= 5 { Duration::from_secs(60) } else { LONGER_THAN_A_DAY });
             house.attempts(&ill, attempt).await;
+            assert!(house.shown(&ill).await.settings.enabled, "{attempt}");
         }
-        assert!(house.shown(&ill).await.settings.enabled);
-        house.clock.advance(WEEK);
+        house.clock.advance(LONGER_THAN_A_DAY);
         until("it to be given up", async || !house.shown(&ill).await.settings.enabled).await;
         let shown = house.shown(&ill).await;
         assert!(shown.health.disabled.is_some_and(|(_, reason)| reason.contains("7 days")));
         house.attempts(&well, 2).await;
         let body = house.receiver.of("well").last().unwrap().json();
         assert_eq!((&body["type"], &body["data"]["webhook"]["id"]), (&json!("webhook.disabled"), &json!(ill.id.uuid())));
-        assert_eq!((&body["data"]["webhook"]["secret"], house.log(&ill).await.len()), (&serde_json::Value::Null, 6));
+        assert_eq!((&body["data"]["webhook"]["secret"], house.log(&ill).await.len()), (&serde_json::Value::Null, 12));
         assert!(house.receiver.of("ill").iter().all(|receipt| receipt.header("x-krafter-event") == "email.rejected"));
         // Switched on again it begins anew.
         let settings = posthouse::model::webhook::WebhookSettings { enabled: true, ..shown.settings };
@@ -136,6 +137,66 @@ fn endpoints_that_never_answer_keep_nothing_from_one_that_does() {
         for webhook in &silent {
             assert!(house.log(webhook).await.iter().all(|attempt| attempt.status.is_none()), "they never answer");
         }
+        house.close().await;
+    });
+}
+
+#[test]
+fn whoever_says_2xx_has_it_whatever_follows() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let manners = [("endless", Manner::Endless), ("drips", Manner::Drips)];
+        let mut endpoints = Vec::new();
+        for (name, manner) in manners {
+            house.receiver.behave(name, manner);
+            endpoints.push(house.endpoint(name).await);
+        }
+        house.happens().await;
+        house.run();
+        for webhook in &endpoints {
+            let log = house.attempts(webhook, 1).await;
+            assert_eq!((log[0].status, &log[0].error), (Some(200), &None), "{}", webhook.settings.url);
+            assert!(log[0].answer.starts_with('a') && log[0].answer.len() <= 4096, "{}", webhook.settings.url);
+            assert_eq!(house.shown(webhook).await.health.failures, 0, "{}", webhook.settings.url);
+        }
+        house.close().await;
+    });
+}
+
+#[test]
+fn two_failures_more_than_a_week_apart_switch_nothing_off() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("ill").await;
+        house.receiver.behave("ill", Manner::Closes);
+        house.happens().await;
+        house.run();
+        house.attempts(&webhook, 1).await;
+        house.clock.advance(WEEK + LONGER_THAN_A_DAY);
+        house.attempts(&webhook, 2).await;
+        house.clock.advance(Duration::from_secs(60));
+        house.attempts(&webhook, 3).await;
+        assert!(house.shown(&webhook).await.settings.enabled, "it was asked three times");
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_sent_again_at_once() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("well").await;
+        book.tamper("ALTER TABLE webhook_attempts RENAME TO hidden").await;
+        house.happens().await;
+        house.run();
+        until("the request", async || !house.receiver.of("well").is_empty()).await;
+        // What else happens takes longer than the pauses between two looks.
+        for _ in 0..20 {
+            house.happens().await;
+        }
+        book.tamper("ALTER TABLE hidden RENAME TO webhook_attempts").await;
+        let log = house.attempts(&webhook, 21).await;
+        assert_eq!((log.len(), house.receiver.of("well").len()), (21, 21), "each once");
         house.close().await;
     });
 }

@@ -1,6 +1,7 @@
 //! Telling endpoints of events, on both stores, to a receiver that misbehaves.
 
 mod address;
+mod changed;
 mod failing;
 mod history;
 mod telling;

@@ -1,0 +1,43 @@
+//! What waits for an endpoint is attempted sooner.
+
+use crate::id::Id;
+use crate::store::db::repeated;
+use crate::store::sql::{Sql, values};
+use crate::store::{Store, StoreError};
+
+/// Deliveries of one transaction.
+const AT_ONCE: usize = 500;
+/// Transactions at most: what still fails meanwhile could keep it going for ever.
+const STEPS_MAX: usize = 2000;
+
+/// Whether earlier attempts count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// As many attempts are left as before.
+    Counts,
+    /// Each delivery begins anew.
+    Begins,
+}
+
+pub(in crate::store) static BRING_FORWARD: Sql = Sql::new(
+    "UPDATE webhook_deliveries SET next_attempt_at = $2, attempts = CASE WHEN $3 = 1 THEN 0 ELSE attempts END
+     WHERE (event_id, webhook_id) IN (
+         SELECT event_id, webhook_id FROM webhook_deliveries
+         WHERE webhook_id = $1 AND state = 'pending' AND (next_attempt_at > $2 OR ($3 = 1 AND attempts > 0))
+         ORDER BY next_attempt_at LIMIT $4)",
+);
+
+impl Store {
+    /// Has what waits for an endpoint attempted now, in transactions of at most 500 deliveries.
+    pub(super) async fn bring_forward(&self, webhook: Id, waited: Waited) -> Result<(), StoreError> {
+        let now = self.desk().clock().now();
+        for _ in 0..STEPS_MAX {
+            let scalars = || values![webhook, now, i64::from(waited == Waited::Begins), AT_ONCE];
+            let changed = repeated(|| self.db().write(&BRING_FORWARD, scalars())).await?;
+            if changed < AT_ONCE as u64 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Endpoints that their team changes while they are worked at, or after they failed.
+
+use std::time::Duration;
+
+use posthouse::id::Ids;
+use posthouse::model::webhook::{Webhook, WebhookHealth, WebhookKind, WebhookSettings};
+use posthouse::store::webhooks::attempts::Attempt;
+use posthouse::store::webhooks::deliveries::{Attempted, Next, Standing};
+use posthouse::store::webhooks::outbox::WebhookEvent;
+
+use super::{House, until};
+use crate::support::receiver::Manner;
+use crate::support::stores::on_every_engine;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// So many failures in a row, the last success so long ago.
+fn health(house: &House, failures: i64, success: Option<Duration>) -> WebhookHealth {
+    let now = house.clock.now();
+    let failing_since = (failures > 0).then_some(now);
+    WebhookHealth { failures, failing_since, succeeded_at: success.map(|ago| now.minus(ago)), ..WebhookHealth::default() }
+}
+
+/// Writes down that an endpoint, as it was read, fares like this.
+async fn fares(house: &House, webhook: &Webhook, health: WebhookHealth) {
+    let (id, at) = (Ids::random(house.clock.clone()).next(), house.clock.now());
+    let attempt = Attempt {
+        id,
+        webhook: webhook.id,
+        event: id,
+        kind: WebhookKind::Rejected,
+        request: String::new(),
+        number: 1,
+        at,
+        status: None,
+        latency: Duration::ZERO,
+        answer: String::new(),
+        error: None,
+    };
+    let ended = Attempted { attempt, next: Next::Done, health: Some(health), as_of: webhook.updated_at, is_back: false };
+    house.store.record_attempts(&[ended]).await.unwrap();
+}
+
+fn news(house: &House) -> WebhookEvent {
+    let id = Ids::random(house.clock.clone()).next();
+    WebhookEvent { id, team: house.team, kind: WebhookKind::Rejected, body: "{}".to_owned() }
+}
+
+#[test]
+fn what_a_session_knows_from_before_a_change_changes_nothing() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let before = house.endpoint("first").await;
+        fares(&house, &before, health(&house, 12, None)).await;
+        assert_eq!(house.shown(&before).await.health.failures, 12);
+        let settings = WebhookSettings { url: house.receiver.url("second"), ..before.settings.clone() };
+        let moved = house.store.update_webhook(house.team, before.id, settings).await.unwrap().unwrap();
+        assert_eq!(moved.health, WebhookHealth::default(), "another address begins anew");
+        fares(&house, &before, health(&house, 13, None)).await;
+        assert_eq!(house.shown(&before).await.health, WebhookHealth::default());
+        assert_eq!(house.store.give_up_webhook(&before, "it failed", &news(&house)).await, Ok(false));
+        assert!(house.shown(&before).await.settings.enabled);
+        assert_eq!(house.store.give_up_webhook(&moved, "it failed", &news(&house)).await, Ok(true));
+        house.close().await;
+    });
+}
+
+#[test]
+fn one_hiccup_puts_no_good_endpoint_behind_those_that_are_dead() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        assert_eq!(house.store.announce(&[news(&house)], &[]).await, Ok(1));
+        let day = 24 * HOUR;
+        for (failures, success, standing) in [
+            (0, Some(HOUR), Standing::Proven),
+            (1, Some(HOUR), Standing::Proven),
+            (9, Some(HOUR), Standing::Proven),
+            (10, Some(HOUR), Standing::Failing),
+            (1, Some(day), Standing::Failing),
+            (1, None, Standing::Failing),
+            (0, Some(day), Standing::Unproven),
+            (0, None, Standing::Unproven),
+        ] {
+            fares(&house, &webhook, health(&house, failures, success)).await;
+            for asked in [Standing::Proven, Standing::Unproven, Standing::Failing] {
+                let found = house.store.webhooks_with_due(asked, 10).await.unwrap().len();
+                assert_eq!(found, usize::from(asked == standing), "{failures} {success:?} {asked:?}");
+            }
+        }
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_waits_begins_anew_with_another_address_and_when_it_is_switched_on() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("ill").await;
+        house.receiver.behave("ill", Manner::Closes);
+        house.happens().await;
+        house.run();
+        for attempt in 1..=5 {
+            house.attempts(&webhook, attempt).await;
+            house.clock.advance(Duration::from_secs(60));
+        }
+        // The next would be tomorrow.
+        let settings = WebhookSettings { url: house.receiver.url("well"), ..webhook.settings.clone() };
+        house.store.update_webhook(house.team, webhook.id, settings.clone()).await.unwrap();
+        until("it to be told", async || house.receiver.of("well").len() == 1).await;
+        until("it on record", async || house.log(&webhook).await.iter().any(|a| a.number == 1 && a.error.is_none())).await;
+
+        house.receiver.behave("well", Manner::Closes);
+        house.happens().await;
+        until("a failure", async || house.shown(&webhook).await.health.failures == 1).await;
+        let off = WebhookSettings { enabled: false, ..settings.clone() };
+        house.store.update_webhook(house.team, webhook.id, off).await.unwrap();
+        house.receiver.behave("well", Manner::Status(204, String::new()));
+        house.store.update_webhook(house.team, webhook.id, settings).await.unwrap();
+        until("the rest", async || house.shown(&webhook).await.health.failures == 0 && house.receiver.of("well").len() == 3)
+            .await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn five_failures_and_a_success_bring_forward_what_waits() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("ill").await;
+        house.receiver.behave("ill", Manner::Closes);
+        for _ in 0..5 {
+            house.happens().await;
+        }
+        house.run();
+        until("five failures", async || house.shown(&webhook).await.health.failures == 5).await;
+        house.receiver.behave("ill", Manner::Status(204, String::new()));
+        // None of the five is due: the time stands still.
+        house.happens().await;
+        until("all to be told", async || house.log(&webhook).await.iter().filter(|a| a.error.is_none()).count() == 6).await;
+        house.close().await;
+    });
+}
