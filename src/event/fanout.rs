@@ -15,6 +15,8 @@ use crate::store::webhooks::outbox::WebhookEvent;
 /// Events of one transaction, and deliveries: what it writes keeps mail waiting where there is one writer.
 const EVENTS_MAX: usize = 100;
 const DELIVERIES_MAX: usize = 5000;
+/// Octets of a body, about.
+const BODY_ABOUT: usize = 8192;
 /// Another process may have noted some, which nobody says here.
 const POLL: Duration = Duration::from_secs(1);
 /// Between a look that found nothing and the next, however often it is rung: a busy house rings at every batch of mail.
@@ -58,8 +60,7 @@ async fn round(webhooks: &Webhooks, most: usize) -> Result<Option<usize>, StoreE
     if noted.ids.is_empty() {
         return Ok(None);
     }
-    // A message for many has much to tell, to each of them anew.
-    let octets = noted.events.iter().map(|(_, email)| email.recipients.len() * 256).sum();
+    let octets = noted.events.len() * BODY_ABOUT;
     let told: Vec<WebhookEvent> =
         heavy::run(octets, || noted.events.iter().filter_map(|(event, email)| told(webhooks, event, email)).collect());
     let made = webhooks.store().announce(&told, &noted.ids).await?;

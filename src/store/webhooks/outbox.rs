@@ -1,6 +1,7 @@
 //! Events that endpoints are to be told of: noted in the transaction that writes them, and turned into deliveries soon after.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -55,7 +56,7 @@ pub(in crate::store) fn row(event: &Event) -> Option<Vec<Value>> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Noted {
     /// Each with its message as it stands now, oldest first.
-    pub events: Vec<(Event, Email)>,
+    pub events: Vec<(Event, Arc<Email>)>,
     /// All that was read, those that can't be told of any more included.
     pub ids: Vec<Id>,
 }
@@ -93,7 +94,7 @@ impl Store {
     }
 
     /// Each event with its message; those whose message can't be read are left out.
-    async fn with_emails(&self, events: Vec<Event>) -> Result<Vec<(Event, Email)>, StoreError> {
+    async fn with_emails(&self, events: Vec<Event>) -> Result<Vec<(Event, Arc<Email>)>, StoreError> {
         let mut teams: Vec<Id> = events.iter().map(|event| event.team).collect();
         teams.sort_unstable();
         teams.dedup();
@@ -102,7 +103,7 @@ impl Store {
             let mut ids: Vec<Id> = events.iter().filter(|event| event.team == team).map(|event| event.message).collect();
             ids.sort_unstable();
             ids.dedup();
-            emails.extend(self.emails_of(team, ids).await?.into_iter().map(|email| (email.message.id, email)));
+            emails.extend(self.emails_of(team, ids).await?.into_iter().map(|email| (email.message.id, Arc::new(email))));
         }
         Ok(events.into_iter().filter_map(|event| emails.get(&event.message).cloned().map(|email| (event, email))).collect())
     }

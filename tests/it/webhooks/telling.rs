@@ -7,6 +7,7 @@ use posthouse::store::webhooks::deliveries::Standing;
 use serde_json::json;
 
 use super::{House, until};
+use crate::support::nouns::acceptance;
 use crate::support::receiver::Manner;
 use crate::support::stores::on_every_engine;
 
@@ -108,6 +109,34 @@ fn an_endpoint_is_sent_one_request_at_a_time_until_it_has_answered_well() {
         house.happens().await;
         until("one more", async || house.log(&webhook).await.iter().filter(|a| a.error.is_none()).count() == 21).await;
         assert!(house.receiver.open_at_most() <= 8);
+        house.close().await;
+    });
+}
+
+#[test]
+fn of_a_message_for_many_each_event_names_its_recipient_alone() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        house.run();
+        for number in [50, 51] {
+            let addresses: Vec<String> = (0..number).map(|place| format!("r{place}@example.test")).collect();
+            let mut offered = acceptance(house.team, &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+            offered.recipients.iter_mut().for_each(|one| one.rejected = Some("it bounced before".to_owned()));
+            house.store.accept(offered).await.unwrap();
+        }
+        house.attempts(&webhook, 101).await;
+        let bodies: Vec<_> = house.receiver.of("first").iter().map(|receipt| receipt.json()["data"].clone()).collect();
+        let named = |data: &serde_json::Value| data["to"].as_array().unwrap().len();
+        assert_eq!(bodies.iter().filter(|data| named(data) == 50).count(), 50);
+        let alone: Vec<_> = bodies.iter().filter(|data| named(data) == 1).collect();
+        let about: BTreeSet<String> = alone.iter().map(|data| data["recipient"].to_string()).collect();
+        assert_eq!((alone.len(), about.len()), (51, 51));
+        for data in alone {
+            assert_eq!((&data["to"], &data["bcc"]), (&json!([data["recipient"]]), &json!([])));
+            let recipients = data["recipients"].as_array().unwrap();
+            assert_eq!((recipients.len(), &recipients[0]["address"]), (1, &data["recipient"]));
+        }
         house.close().await;
     });
 }

@@ -23,6 +23,11 @@ impl People {
     }
 }
 
+/// Whether a mailbox of a field is at this address.
+pub fn is_at(mailbox: &str, address: &Address) -> bool {
+    key(mailbox).is_some_and(|key| key == address.key())
+}
+
 /// A field's mailboxes, split at the commas between them. A decoded name may hold a comma without quotes: what has no address yet
 /// goes with what follows.
 fn mailboxes(value: &str) -> Vec<String> {

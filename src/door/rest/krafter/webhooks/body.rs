@@ -6,13 +6,17 @@ use serde_json::{Map, Value, json};
 use super::webhook::Webhook;
 use crate::clock::Timestamp;
 use crate::door::rest::krafter::email::{Email, RecipientReport};
+use crate::door::rest::krafter::people;
 use crate::event::announcement::{Announcement, News};
 use crate::id::Id;
 use crate::model;
 use crate::model::address::Address;
 use crate::model::event::Event;
-use crate::model::message::Message;
+use crate::model::message::{Message, Recipient};
 use crate::model::webhook::WebhookKind;
+
+/// Of a message for more, only the recipient that an event is about is named: each of them has events, and all named in each would be too much.
+const NAMED_MAX: usize = 50;
 
 /// What is sent.
 #[derive(Serialize)]
@@ -66,13 +70,28 @@ fn object(email: &Email) -> Map<String, Value> {
 /// The message as `GET /emails/{id}` shows it, but of its recipients the one that the event is about; and what the event says.
 fn of_email(event: &Event, email: &model::email::Email) -> Value {
     let concerned = event.recipient.and_then(|place| email.recipients.iter().find(|one| one.index == place));
-    let mut data = object(&Email::from(email.clone()));
-    if let Some(concerned) = concerned {
-        data.insert("recipients".to_owned(), json!([RecipientReport::from(concerned.clone())]));
-    }
+    let shown = match concerned {
+        Some(concerned) => of_one(email, concerned),
+        None => Email::from(email.clone()),
+    };
+    let mut data = object(&shown);
     if let Value::Object(evidence) = &event.detail {
         evidence.iter().for_each(|(name, value)| _ = data.entry(name.clone()).or_insert_with(|| value.clone()));
     }
     data.insert("recipient".to_owned(), json!(concerned.map(|recipient| recipient.path.address.to_string())));
     Value::Object(data)
+}
+
+/// The message with this one of its recipients.
+fn of_one(email: &model::email::Email, concerned: &Recipient) -> Email {
+    if email.recipients.len() <= NAMED_MAX {
+        let recipients = vec![RecipientReport::from(concerned.clone())];
+        return Email { recipients, ..Email::from(email.clone()) };
+    }
+    let model::email::Email { message, status, times, error_reason, .. } = email;
+    let (message, error_reason, recipients) = (message.clone(), error_reason.clone(), vec![concerned.clone()]);
+    let mut shown = Email::from(model::email::Email { message, status: *status, recipients, times: *times, error_reason });
+    shown.to.retain(|mailbox| people::is_at(mailbox, &concerned.path.address));
+    shown.cc.retain(|mailbox| people::is_at(mailbox, &concerned.path.address));
+    shown
 }
