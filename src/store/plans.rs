@@ -70,6 +70,7 @@ static STATEMENTS: &[&Sql] = &[
     &webhooks::attempts::PAGE,
     &webhooks::attempts::COUNT,
     &webhooks::replay::WANTED,
+    &webhooks::replay::MANY,
     &webhooks::replay::AGAIN,
     &webhooks::history::FORGET_ATTEMPTS,
     &webhooks::history::FORGET_DELIVERIES,

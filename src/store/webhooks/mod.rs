@@ -33,7 +33,7 @@ use select_webhooks;
 
 static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8 WHERE (SELECT COUNT(*) FROM webhooks WHERE team_id = $2) < $9",
 );
 /// Who is switched on again, or is elsewhere now, begins anew. `updated_at` never stands still: by it, whoever works at the endpoint knows.
 static UPDATE: Sql = Sql::new(
@@ -109,14 +109,17 @@ impl WebhookRow {
 }
 
 impl Store {
-    /// Keeps a new endpoint for a team, with a secret of its own.
-    pub async fn create_webhook(&self, team: Id, settings: WebhookSettings) -> Result<Webhook, StoreError> {
+    /// Keeps a new endpoint for a team, with a secret of its own. None when the team has `most` already.
+    pub async fn create_webhook(&self, team: Id, settings: WebhookSettings, most: u64) -> Result<Option<Webhook>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let (id, now, secret) = (self.desk().next_id(), self.desk().clock().now(), WebhookSecret::generate());
         let WebhookSettings { url, kinds, enabled, description } = &settings;
-        let row = values![id, team, url.as_str(), description.as_str(), kinds.0, i64::from(*enabled), secret.reveal(), now];
-        self.db().write(&INSERT, row).await?;
+        let row = values![id, team, url.as_str(), description.as_str(), kinds.0, i64::from(*enabled), secret.reveal(), now, most];
+        if self.db().write(&INSERT, row).await? == 0 {
+            return Ok(None);
+        }
         let secrets = WebhookSecrets { current: secret, previous: None };
-        Ok(Webhook { id, team, settings, secrets, health: WebhookHealth::default(), created_at: now, updated_at: now })
+        Ok(Some(Webhook { id, team, settings, secrets, health: WebhookHealth::default(), created_at: now, updated_at: now }))
     }
 
     /// Replaces what a team chose of an endpoint. None when the team has no such endpoint.

@@ -206,3 +206,23 @@ fn a_new_secret_signs_beside_the_old_one_for_a_while() {
         assert_eq!(signed().await, (0, 1), "without an overlap");
     });
 }
+
+#[test]
+fn what_is_switched_off_is_not_told_again_and_no_list_of_events_is_longer_than_there_are_kinds() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let mut new = hook("https://93.184.216.34/");
+        new["enabled"] = json!(false);
+        let path = path(&made(&api, &new).await);
+        let again = json!({"from": "2026-01-01T00:00:00Z"});
+        let refused = api.post(&api.key, &format!("{path}/replay"), &again).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (422, &json!("webhook_disabled")));
+        let change = async |events: usize| {
+            let change = json!({"enabled": true, "events": vec!["email.sent"; events]});
+            api.send(Method::PATCH, &api.key, &path, &[], &change).await.status.as_u16()
+        };
+        assert_eq!((change(13).await, change(12).await), (422, 200));
+        let queued = api.post(&api.key, &format!("{path}/replay"), &again).await;
+        assert_eq!((queued.status.as_u16(), &queued.json()["data"]["queued"]), (202, &json!(0)));
+    });
+}

@@ -106,6 +106,7 @@ fn an_endpoint_that_takes_nothing_for_a_week_is_given_up_and_the_others_hear_of_
         house.attempts(&well, 2).await;
         let body = house.receiver.of("well").last().unwrap().json();
         assert_eq!((&body["type"], &body["data"]["webhook"]["id"]), (&json!("webhook.disabled"), &json!(ill.id.uuid())));
+        assert_eq!(body["data"]["webhook"]["url"], format!("http://{}", house.receiver.address), "where it lies, and no more");
         assert_eq!((&body["data"]["webhook"]["secret"], house.log(&ill).await.len()), (&serde_json::Value::Null, 12));
         assert!(house.receiver.of("ill").iter().all(|receipt| receipt.header("x-krafter-event") == "email.rejected"));
         // Switched on again it begins anew.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use posthouse::id::Id;
+use posthouse::id::{Id, Ids};
 use posthouse::model::webhook::WebhookKind;
+use posthouse::store::webhooks::outbox::WebhookEvent;
 use posthouse::store::webhooks::replay::Which;
 
 use super::{House, until};
@@ -21,11 +22,11 @@ fn an_event_is_told_again_by_its_id_and_a_time_as_a_whole() {
         }
         let told = house.attempts(&first, 3).await;
         let late = house.endpoint("late").await;
-        assert_eq!(house.store.replay_webhook(&late, Which::One(told[1].event)).await, Ok(1));
+        assert_eq!(house.store.replay_webhook(&late, Which::One(told[1].event)).await, Ok(Some(1)));
         let again = house.attempts(&late, 1).await;
         assert_eq!((again[0].event, again[0].number), (told[1].event, 1));
         let (from, to) = (began.plus(Duration::from_secs(5)), began.plus(Duration::from_secs(25)));
-        assert_eq!(house.store.replay_webhook(&late, Which::Between(from, to)).await, Ok(2));
+        assert_eq!(house.store.replay_webhook(&late, Which::Between(from, to)).await, Ok(Some(2)));
         house.attempts(&late, 3).await;
         let mut events: Vec<&str> = Vec::new();
         let receipts = house.receiver.of("late");
@@ -35,10 +36,10 @@ fn an_event_is_told_again_by_its_id_and_a_time_as_a_whole() {
         let stranger = house.store.create_team("theirs").await.unwrap().id;
         let theirs = house.endpoint_for(stranger, "theirs", &[WebhookKind::Rejected]).await;
         for which in [Which::One(told[0].event), Which::Between(began, to), Which::One(Id([7; 16]))] {
-            assert_eq!(house.store.replay_webhook(&theirs, which).await, Ok(0), "{which:?}");
+            assert_eq!(house.store.replay_webhook(&theirs, which).await, Ok(Some(0)), "{which:?}");
         }
         let others = house.endpoint_for(house.team, "others", &[WebhookKind::Sent]).await;
-        assert_eq!(house.store.replay_webhook(&others, Which::Between(began, to)).await, Ok(0), "it does not want to know");
+        assert_eq!(house.store.replay_webhook(&others, Which::Between(began, to)).await, Ok(Some(0)), "it does not want to know");
         house.close().await;
     });
 }
@@ -61,8 +62,33 @@ fn what_is_old_is_forgotten_and_what_may_be_attempted_is_not() {
         assert_eq!(log.len(), 1);
         let (long_ago, now) = (house.clock.now().minus(Duration::from_secs(30 * 86_400)), house.clock.now());
         let later = now.plus(Duration::from_secs(1));
-        assert_eq!(house.store.replay_webhook(&webhook, Which::Between(long_ago, later)).await, Ok(1), "the old one is gone");
+        assert_eq!(
+            house.store.replay_webhook(&webhook, Which::Between(long_ago, later)).await,
+            Ok(Some(1)),
+            "the old one is gone"
+        );
         until("it to be told again", async || house.log(&webhook).await.len() == 2).await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn more_than_ten_thousand_events_are_not_told_again_at_once() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (ids, began) = (Ids::random(house.clock.clone()), house.clock.now());
+        let event = || WebhookEvent { id: ids.next(), team: house.team, kind: WebhookKind::Rejected, body: "{}".to_owned() };
+        for _ in 0..10 {
+            let events: Vec<_> = (0..1000).map(|_| event()).collect();
+            house.store.announce(&events, &[]).await.unwrap();
+        }
+        let late = house.endpoint("late").await;
+        let all = Which::Between(began, began.plus(Duration::from_secs(1)));
+        assert_eq!(house.store.replay_webhook(&late, all).await, Ok(Some(10_000)));
+        let one_more = event();
+        house.store.announce(std::slice::from_ref(&one_more), &[]).await.unwrap();
+        assert_eq!(house.store.replay_webhook(&late, all).await, Ok(None));
+        assert_eq!(house.store.replay_webhook(&late, Which::One(one_more.id)).await, Ok(Some(1)));
         house.close().await;
     });
 }

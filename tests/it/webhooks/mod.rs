@@ -54,7 +54,7 @@ impl House {
     async fn endpoint_for(&self, team: Id, name: &str, kinds: &[WebhookKind]) -> Webhook {
         let kinds = kinds.iter().copied().collect();
         let settings = WebhookSettings { url: self.receiver.url(name), kinds, enabled: true, description: String::new() };
-        self.store.create_webhook(team, settings).await.unwrap()
+        self.store.create_webhook(team, settings, 1000).await.unwrap().unwrap()
     }
 
     /// Something happens: a message whose only recipient is turned away. Its id.

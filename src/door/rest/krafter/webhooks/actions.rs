@@ -147,7 +147,7 @@ async fn list_webhook_deliveries(
 
 /// Tells an endpoint again
 ///
-/// One event by its id, or all of a time that it wants to know of: those are kept for which anybody was to be told when they happened.
+/// One event by its id, or all of a time that it wants to know of, 10,000 at most: those are kept for which anybody was to be told when they happened.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/replay",
@@ -164,7 +164,12 @@ async fn replay_webhook(
 ) -> Result<Response, Problem> {
     let which = payload.json::<Replay>()?.0.which(door.clock.now())?;
     let webhook = door.store.webhook(caller.team(), id).await?.ok_or(Problem::NotFound)?;
+    if !webhook.settings.enabled {
+        return Err(Problem::Conflict { code: "webhook_disabled", text: "The endpoint is switched off; switch it on first" });
+    }
     let queued = door.store.replay_webhook(&webhook, which).await?;
+    let queued =
+        queued.ok_or_else(|| Details::one("from", "leaves more than 10,000 events before `to`; ask for a shorter time"))?;
     Ok((StatusCode::ACCEPTED, Data { data: Replayed { queued } }).into_response())
 }
 

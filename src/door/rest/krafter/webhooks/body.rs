@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::webhook::Webhook;
 use crate::clock::Timestamp;
@@ -41,8 +42,10 @@ pub fn body(announcement: &Announcement<'_>) -> String {
     json!(Body { id: id.uuid(), kind: kind.as_str(), created_at: at.rfc3339(), data }).to_string()
 }
 
+/// Its path and query are left out: many a service takes whoever knows them for the sender.
 fn of_webhook(webhook: &model::webhook::Webhook, reason: &str) -> Value {
-    json!({ "webhook": Webhook::from(webhook.clone()), "reason": reason })
+    let origin = Url::parse(&webhook.settings.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    json!({ "webhook": Webhook { url: origin, ..webhook.clone().into() }, "reason": reason })
 }
 
 /// A message that never was, to try an endpoint with.

@@ -58,13 +58,11 @@ async fn create_webhook(
     let (new, _room) = payload.json::<NewWebhook>()?;
     let settings = new.checked()?;
     callable(&door, &settings.url).await?;
-    if door.store.count_webhooks(caller.team()).await? >= door.endpoints_per_team {
-        return Err(Problem::Conflict {
-            code: "too_many_webhooks",
-            text: "The team has as many endpoints as it may; remove one",
-        });
-    }
-    let kept = door.store.create_webhook(caller.team(), settings).await?;
+    let kept = door
+        .store
+        .create_webhook(caller.team(), settings, door.endpoints_per_team)
+        .await?
+        .ok_or(Problem::Conflict { code: "too_many_webhooks", text: "The team has as many endpoints as it may; remove one" })?;
     let location = format!("/api/v1/webhooks/{}", kept.id.uuid());
     Ok((StatusCode::CREATED, [(LOCATION, location)], Data { data: Webhook::revealed(kept) }).into_response())
 }

@@ -5,9 +5,12 @@ use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::door::rest::checks::{self, BLANK};
+use crate::door::rest::json::Few;
 use crate::door::rest::problem::Details;
 use crate::model::webhook::{self, Kinds, WebhookKind, WebhookSettings};
 
+/// Words of a list of events: each once.
+const EVENTS_MAX: usize = WebhookKind::ALL.len();
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 255;
 
@@ -74,8 +77,8 @@ pub struct NewWebhook {
     #[schema(value_type = String, required, max_length = 2048)]
     pub url: Option<String>,
     /// What it is to be told of.
-    #[schema(value_type = Vec<String>, required, min_items = 1)]
-    pub events: Option<Vec<String>>,
+    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 12)]
+    pub events: Option<Few<String, EVENTS_MAX>>,
     /// Yes, where nothing is said.
     pub enabled: Option<bool>,
     #[schema(max_length = 255)]
@@ -88,8 +91,8 @@ pub struct NewWebhook {
 pub struct WebhookChange {
     #[schema(max_length = 2048)]
     pub url: Option<String>,
-    #[schema(min_items = 1)]
-    pub events: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 12)]
+    pub events: Option<Few<String, EVENTS_MAX>>,
     pub enabled: Option<bool>,
     #[schema(max_length = 255)]
     pub description: Option<String>,
@@ -100,7 +103,7 @@ impl NewWebhook {
     pub fn checked(self) -> Result<WebhookSettings, Details> {
         let mut faults = Details::default();
         let url = checks::required(&mut faults, "url", self.url).unwrap_or_default();
-        let kinds = kinds(&mut faults, self.events.unwrap_or_default());
+        let kinds = kinds(&mut faults, &self.events.unwrap_or_default().0);
         let description = self.description.unwrap_or_default();
         let _ = checks::is_line(&mut faults, "description", &description)
             && checks::is_within(&mut faults, "description", &description, DESCRIPTION_MAX);
@@ -110,7 +113,7 @@ impl NewWebhook {
 }
 
 /// The kinds of these words, each told by its place where it is none.
-fn kinds(faults: &mut Details, words: Vec<String>) -> Kinds {
+fn kinds(faults: &mut Details, words: &[String]) -> Kinds {
     if words.is_empty() {
         faults.add("events", BLANK);
     }
@@ -128,7 +131,7 @@ fn kinds(faults: &mut Details, words: Vec<String>) -> Kinds {
 impl WebhookChange {
     /// What is known, with this in its place.
     pub fn over(self, known: WebhookSettings) -> NewWebhook {
-        let known_events = || known.kinds.each().map(|kind| kind.as_str().to_owned()).collect();
+        let known_events = || Few(known.kinds.each().map(|kind| kind.as_str().to_owned()).collect());
         NewWebhook {
             events: Some(self.events.unwrap_or_else(known_events)),
             url: Some(self.url.unwrap_or(known.url)),
