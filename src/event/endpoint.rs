@@ -98,7 +98,7 @@ impl Session {
             match self.results.record(ended.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
-                    tracing::debug!(webhook = %self.webhook.id, %failure, "what came of requests can't be written now")
+                    tracing::debug!(webhook = %self.webhook.id, %failure, "what came of requests can't be written now");
                 }
             }
             rest(Duration::from_secs(setback), shutdown).await;
