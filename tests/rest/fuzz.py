@@ -23,6 +23,11 @@ enabled = true
 expected-statuses = [200, 201, 202, 204, 207, 403, 404, 409, 422]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 411, 413, 415, 422]
+# What is wrong with one item of a batch is told in its place, and the others are accepted.
+[[operations]]
+include-path = "/api/v1/emails/batch"
+[operations.checks.negative_data_rejection]
+expected-statuses = [207, 400, 401, 403, 404, 405, 406, 411, 413, 415, 422]
 # Any text is CSV; what its lines lack is told line by line.
 [[operations]]
 include-path = "/api/v1/suppressions/import"
