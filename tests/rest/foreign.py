@@ -17,8 +17,12 @@ BODIES = {
     "domains": {"return_path": "bounces"},
     "webhooks": {"url": "https://hook.example.net/", "events": ["email.sent"]},
 }
+ACTIONS = {"replay": {"event_id": NOBODY}, "rotate": {"overlap": 0}, "test": None}
+# What has an address for its id may be taken away where it is not.
+ADDRESSED = ["suppressions", "unsubscribes"]
 # Lists that show the owner the word "secret", and others.
-TELLING = ["/emails", "/emails?search=secret", "/emails?tag=secret", "/emails/export", "/templates", "/domains", "/suppressions", "/suppressions/export"]
+TELLING = ["/emails", "/emails?search=secret", "/emails?tag=secret", "/emails/export", "/templates", "/domains", "/suppressions", "/suppressions/export",
+           "/unsubscribes", "/webhooks"]
 LISTS = [*TELLING, "/keys", "/streams", "/stats", "/stats/daily"]
 
 
@@ -44,6 +48,8 @@ def belongings(here, owner):
         "domains": owner.post("/domains", {"domain": "secret.example.net"}).expect(201).data["id"],
         "emails": owner.send(later).expect(201).data["id"],
         "suppressions": "secret@else.test",
+        "unsubscribes": owner.post("/unsubscribes", {"address": "secret@else.test"}).expect(201).data["address"],
+        "webhooks": owner.post("/webhooks", {"url": "https://secret.example.net/hook", "events": ["email.sent"]}).expect(201).data["id"],
         "keys": owner.get("/keys").expect(200).data[0]["id"],
     }
 
@@ -63,12 +69,12 @@ def asked_for(stranger, owned, method, path, word):
     if word not in owned:
         return [f"{method} {path}: the test knows no {word}"]
     nobodys = "nobody@else.test" if "@" in owned[word] else NOBODY
-    body = None if method in ("GET", "DELETE") else BODIES.get(word)
+    body = None if method in ("GET", "DELETE") else ACTIONS.get(path.rpartition("/")[2], BODIES.get(word))
     answers = [stranger.ask(method, re.sub(r"\{\w+\}", urllib.parse.quote(asked), path), body) for asked in (owned[word], nobodys)]
     theirs, none = (seen(answer, asked) for answer, asked in zip(answers, (owned[word], nobodys)))
     if theirs != none:
         return [f"{method} {path}: {theirs} for another team's, {none} for nobody's"]
-    if answers[0].status != 404 and word != "suppressions":
+    if answers[0].status != 404 and word not in ADDRESSED:
         return [f"{method} {path}: {answers[0]}"]
     return []
 
@@ -81,7 +87,7 @@ def seen(answer, asked):
 
 def kept(owner, owned):
     """The owner has everything still, under the ids that the stranger asked for."""
-    for word in ("emails", "templates", "domains"):
+    for word in ("emails", "templates", "domains", "webhooks"):
         answer = owner.get(f"/{word}/{owned[word]}")
         if answer.status != 200 or answer.data["id"] != owned[word]:
             yield f"the owner's own {word}: {answer}"
