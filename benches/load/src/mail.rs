@@ -11,7 +11,9 @@ const LINKS: usize = 20;
 pub enum Content {
     Plain,
     /// A page with links, which may be tracked.
-    Html { tracked: bool },
+    Html {
+        tracked: bool,
+    },
 }
 
 /// A mail of a given size whose body does not compress, with a place for its number.
@@ -35,7 +37,10 @@ impl Template {
         if content != Content::Plain {
             body.extend(b"<html><body>\r\n");
             for link in 0..LINKS {
-                let _ = write!(body, "<p><a href=\"https://shop.example.test/offers/{link}?utm_source=mail&amp;utm_campaign=2026\">an offer</a></p>\r\n");
+                let _ = write!(
+                    body,
+                    "<p><a href=\"https://shop.example.test/offers/{link}?utm_source=mail&amp;utm_campaign=2026\">an offer</a></p>\r\n"
+                );
             }
         }
         while body.len() < size.saturating_sub(380) {
