@@ -30,13 +30,17 @@ class Receipt:
         return json.loads(self.body)
 
 
+class Crowd(ThreadingHTTPServer):
+    request_queue_size = 256  # with the usual 5 the kernel drops what comes at once, and each is tried again a second later
+
+
 class Receiver:
     """Endpoints by name, at one port of loopback."""
 
     def __init__(self):
         self.manners, self.receipts, self.read_at_most = {}, [], 0
         handler = type("Handler", (Handler,), {"receiver": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = Crowd(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
