@@ -39,7 +39,7 @@ def fanout(store, kills, seed):
                 here.gateway.kill()
                 here.gateway.start()
         here.rest.connection.close()  # it was of the last life
-        wait_for(lambda: not here.at.open_messages(here.gateway), WITHIN, "the queue to be empty")
+        wait_for(lambda: emptied(here), WITHIN, "the queue to be empty")
         ids = [email["id"] for page in pages(here.rest) for email in page]
         api = wait_for(lambda: complete(here, ids), OUT_WITHIN, Missing(here, ids))
         wrong = [*told.alike(here.receiver.receipts), *told.headers(here.receiver.receipts), *recounted(here)]
@@ -47,6 +47,15 @@ def fanout(store, kills, seed):
         kinds = collections.Counter(kind for _, kind, _ in api.elements())
         return require(wrong, f"{kills} times: {len(ids)} mails, {dict(kinds)}: each came to both endpoints, {again} webhooks again; "
                               f"the statistics are what a recount gives")
+
+
+def emptied(here):
+    """Whether all mail is out. What three deaths are charged to is held; it is released, as an operator would."""
+    left = here.at.open_messages(here.gateway)
+    for message in left:
+        if any(recipient["status"] == "held" for recipient in message["recipients"]):
+            here.gateway.cli("queue", "release", message["id"])
+    return not left
 
 
 def made(seed, number):
