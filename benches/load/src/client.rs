@@ -1,4 +1,4 @@
-//! The load client: so many connections, each sending its next mail as soon as the last was answered.
+//! The load client: so many connections, each sending its next mail as soon as the last was answered, or when the next one is due.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,6 +17,8 @@ pub struct Plan {
     pub port: u16,
     pub connections: usize,
     pub seconds: f64,
+    /// Mails a second over all connections; 0: as many as are answered.
+    pub rate: f64,
     /// Of one mail, in octets.
     pub size: usize,
     /// Of the recipients: dest0.test and so on.
@@ -137,7 +139,8 @@ impl Shared {
     }
 
     fn send_until_over(&self, wire: &mut Wire, latencies: &mut Vec<u32>) -> io::Result<()> {
-        let end = Instant::now() + Duration::from_secs_f64(self.plan.seconds);
+        let first = Instant::now();
+        let end = first + Duration::from_secs_f64(self.plan.seconds);
         let mut out = Vec::with_capacity(self.template.size() + 1024);
         loop {
             let began = Instant::now();
@@ -145,6 +148,10 @@ impl Shared {
                 return self.plan.door.close(wire);
             }
             let number = self.next.fetch_add(self.plan.door.mails(), Relaxed);
+            if self.plan.rate > 0.0 {
+                thread::sleep((first + Duration::from_secs_f64(number as f64 / self.plan.rate)).saturating_duration_since(began));
+            }
+            let began = Instant::now();
             self.plan.door.send(wire, &mut out, &self.template, number)?;
             latencies.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
