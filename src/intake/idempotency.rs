@@ -77,6 +77,8 @@ fn explicit(key: &str, submission: &Submission, draft: &Draft<'_>, stream: Strea
         template: template.as_deref(),
         variables: controls.variables.as_ref(),
         send_at: controls.send_at,
+        tracking: controls.tracking,
+        ignore_unsubscribe: controls.ignore_unsubscribe,
     };
     let key = digest(&[b"key", &draft.key.team.0, sandbox_or_live(draft.key.is_sandbox()), key.as_bytes()]);
     let fingerprint = fingerprint::of(&submission.mime, &draft.fields, &meaning, reach);

@@ -9,7 +9,7 @@ use super::parts::{self, Part, Reach};
 use super::{leaf, text};
 use crate::clock::Timestamp;
 use crate::model::envelope::Envelope;
-use crate::model::message::Tag;
+use crate::model::message::{Tag, Tracking};
 use crate::model::stream::Stream;
 
 /// What a submission means besides its MIME bytes.
@@ -21,6 +21,8 @@ pub struct Meaning<'a> {
     pub template: Option<&'a str>,
     pub variables: Option<&'a Map<String, Value>>,
     pub send_at: Option<Timestamp>,
+    pub tracking: Tracking,
+    pub ignore_unsubscribe: bool,
 }
 
 /// SHA-256 over everything meant, each piece with its length so that none runs into the next.
@@ -42,6 +44,7 @@ pub fn of(message: &[u8], fields: &Fields<'_>, meaning: &Meaning<'_>, reach: Rea
     print.text(meaning.template.unwrap_or_default());
     print.text(&meaning.variables.map(|map| Value::Object(map.clone()).to_string()).unwrap_or_default());
     print.text(&meaning.send_at.map(|at| at.0.to_string()).unwrap_or_default());
+    print.wishes(meaning);
     print.0.finalize().into()
 }
 
@@ -72,6 +75,18 @@ impl Print {
     fn list(&mut self, texts: &[String]) {
         self.0.update((texts.len() as u64).to_be_bytes());
         texts.iter().for_each(|text| self.text(text));
+    }
+
+    /// What came to be asked for later than all else, only where it is: mail that an earlier version accepted keeps its print.
+    fn wishes(&mut self, meaning: &Meaning<'_>) {
+        let Tracking { opens, clicks } = meaning.tracking;
+        let insists = meaning.ignore_unsubscribe.then_some(true);
+        for (name, asked) in [("track-opens", opens), ("track-clicks", clicks), ("ignore-unsubscribe", insists)] {
+            if let Some(asked) = asked {
+                self.text(name);
+                self.text(if asked { "yes" } else { "no" });
+            }
+        }
     }
 
     /// The text and the HTML by what they say, anything else by name, type and digest.
@@ -132,6 +147,8 @@ mod tests {
             template: None,
             variables: None,
             send_at: None,
+            tracking: Tracking::default(),
+            ignore_unsubscribe: false,
         };
         change(&mut meaning);
         of(&message, &Fields::split(&message, Bounds::STORED), &meaning, Reach::STANDARD)
@@ -140,6 +157,12 @@ mod tests {
     #[test]
     fn a_mail_built_again_means_the_same() {
         assert_eq!(print(PLAIN, |_| ()), print(AGAIN, |_| ()));
+    }
+
+    #[test]
+    fn what_was_accepted_by_an_earlier_version_is_known() {
+        let print: String = print(PLAIN, |_| ()).iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!(print, "ff63ac462903dad16375f0f163c7182f61175e12cb989e38bb592b0e492a5185");
     }
 
     #[test]
@@ -157,6 +180,12 @@ mod tests {
         assert_ne!(print(PLAIN, |m| m.stream = Stream::Broadcast), first);
         assert_ne!(print(PLAIN, |m| m.send_at = Some(Timestamp(1))), first);
         assert_ne!(print(PLAIN, |m| m.tags = &[]), first);
+        let insists = print(PLAIN, |m| m.ignore_unsubscribe = true);
+        let tracked =
+            [(Some(true), None), (Some(false), None), (None, Some(true)), (None, Some(false)), (Some(true), Some(true))]
+                .map(|(opens, clicks)| print(PLAIN, |m| m.tracking = Tracking { opens, clicks }));
+        let prints: std::collections::BTreeSet<_> = tracked.into_iter().chain([first, insists]).collect();
+        assert_eq!(prints.len(), 7, "each asks for something else");
         let attached = |name: &str, octets: &str| {
             AGAIN.replace(
                 "--zz--",

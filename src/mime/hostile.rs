@@ -9,6 +9,7 @@ use super::parts::{self, Reach};
 use super::refill::{Said, refilled};
 use super::view::View;
 use crate::model::envelope::Envelope;
+use crate::model::message::Tracking;
 use crate::model::stream::Stream;
 
 /// What one reading may take, in a build without optimisation on a busy machine.
@@ -64,7 +65,16 @@ fn they_are_shown() {
 #[test]
 fn they_are_told_apart() {
     let (envelope, stream) = (Envelope::default(), Stream::Transactional);
-    let meaning = Meaning { stream, envelope: &envelope, tags: &[], template: None, variables: None, send_at: None };
+    let meaning = Meaning {
+        stream,
+        envelope: &envelope,
+        tags: &[],
+        template: None,
+        variables: None,
+        send_at: None,
+        tracking: Tracking::default(),
+        ignore_unsubscribe: false,
+    };
     each(|message| {
         fingerprint::of(message, &Fields::split(message, Bounds::STORED), &meaning, Reach::STANDARD);
     });

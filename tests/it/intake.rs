@@ -265,6 +265,22 @@ fn an_explicit_key_knows_a_mail_built_again() {
 }
 
 #[test]
+fn an_explicit_key_knows_what_else_was_asked_for() {
+    on_every_engine(|book| async move {
+        let house = House::new(&book, |_, rights| rights.may_ignore_unsubscribe = true).await;
+        let asking = |field: &str| format!("{field}\n{}", keyed("hello", "1"));
+        let first = house.offer(&["r@c.test"], &asking("X-Krafter-Track-Opens: yes")).await.unwrap();
+        let again = house.offer(&["r@c.test"], &asking("X-Krafter-Track-Opens: YES")).await.unwrap();
+        assert_eq!(again.id, first.id);
+        for other in ["X-Krafter-Track-Opens: no", "X-Krafter-Track-Clicks: yes", "X-Krafter-Track: yes", "X-Other: 1"] {
+            assert_eq!(house.offer(&["r@c.test"], &asking(other)).await, Err(Code::IdempotencyKeyReused), "{other}");
+        }
+        let insistent = asking("X-Krafter-Track-Opens: yes\nX-Krafter-Ignore-Unsubscribe: yes");
+        assert_eq!(house.offer(&["r@c.test"], &insistent).await, Err(Code::IdempotencyKeyReused));
+    });
+}
+
+#[test]
 fn the_same_bytes_are_the_same_message() {
     on_every_engine(|book| async move {
         let house = House::new(&book, |_, _| ()).await;
