@@ -110,7 +110,6 @@ async fn work(desk: Desk, noted: Gather<Noted>) {
             }
             Err(error) => answer(batch, std::iter::repeat_with(|| Err(error.clone()))),
         }
-        desk.db().committed(items);
     }
 }
 
@@ -120,58 +119,76 @@ fn answer(batch: Vec<Noted>, answers: impl Iterator<Item = Result<bool, StoreErr
     }
 }
 
-/// One transaction. For each, whether it was written.
+/// For each, whether it was written: in one transaction, which is not begun for what can't be. Whoever follows one link again and again
+/// takes no turn of those who write.
 async fn write(desk: &Desk, batch: &[Noted]) -> Result<Vec<bool>, StoreError> {
+    let copies = Copies::of(batch);
+    let known = copies.tallies(desk.db().fetch_rows(&LOOK, Vec::new(), &copies.rows()).await?)?;
+    let may_be_written = |one: &Noted| known.get(&copy(&one.engagement)).is_some_and(|tally| tally.has_room(&one.engagement));
+    if !batch.iter().any(may_be_written) {
+        return Ok(vec![false; batch.len()]);
+    }
     let mut tx = desk.db().begin().await?;
-    let mut tallies = look(&mut tx, batch).await?;
-    let (mut sheet, mut firsts, mut written) = (Sheet::default(), Firsts::new(), vec![false; batch.len()]);
-    for (one, written) in batch.iter().zip(&mut written) {
-        let Some(tally) = tallies.get_mut(&copy(&one.engagement)) else { continue };
-        *written = tally.takes(&one.engagement);
-        if *written {
-            let Engagement { message, place, by, .. } = &one.engagement;
-            let (kind, detail) = (one.engagement.kind(), one.engagement.detail());
-            sheet.tell(&Event {
-                id: desk.next_id(),
-                team: tally.team,
-                message: *message,
-                recipient: Some(*place),
-                kind,
-                at: one.at,
-                detail,
-            });
-            if !by.automated {
-                firsts.entry((*message, kind.as_str())).or_insert((one.at, tally.team, tally.day));
-            }
-        }
+    let mut tallies = copies.tallies(tx.fetch(&LOOK, &[], &copies.rows()).await?)?;
+    let (mut sheet, mut firsts) = (Sheet::default(), Firsts::new());
+    let mut told = |one: &Noted| tell(desk, one, &mut tallies, &mut firsts, &mut sheet);
+    let written: Vec<bool> = batch.iter().map(&mut told).collect();
+    if written.contains(&true) {
+        let counted: Vec<_> = tallies.iter().filter_map(|(copy, tally)| tally.row(copy)).collect();
+        tx.run(&COUNT, &[], &counted).await?;
+        count_firsts(&mut tx, &firsts, &mut sheet).await?;
+        sheet.write(&mut tx, desk.name()).await?;
+        desk.commit(tx).await?;
+        desk.db().committed(batch.len());
     }
-    if !written.contains(&true) {
-        return Ok(written);
-    }
-    let counted: Vec<_> = tallies.iter().filter_map(|(copy, tally)| tally.row(copy)).collect();
-    tx.run(&COUNT, &[], &counted).await?;
-    count_firsts(&mut tx, &firsts, &mut sheet).await?;
-    sheet.write(&mut tx, desk.name()).await?;
-    desk.commit(tx).await?;
     Ok(written)
+}
+
+/// Puts the event of one on the sheet, unless there is no room for it.
+fn tell(desk: &Desk, one: &Noted, tallies: &mut BTreeMap<CopyKind, Tally>, firsts: &mut Firsts, sheet: &mut Sheet) -> bool {
+    let Engagement { message, place, by, .. } = &one.engagement;
+    let (kind, detail) = (one.engagement.kind(), one.engagement.detail());
+    let Some(tally) = tallies.get_mut(&copy(&one.engagement)).filter(|tally| tally.has_room(&one.engagement)) else {
+        return false;
+    };
+    tally.added[usize::from(by.automated)] += 1;
+    let (id, team, at) = (desk.next_id(), tally.team, one.at);
+    sheet.tell(&Event { id, team, message: *message, recipient: Some(*place), kind, at, detail });
+    if !by.automated {
+        firsts.entry((*message, kind.as_str())).or_insert((at, team, tally.day));
+    }
+    true
 }
 
 fn copy(engagement: &Engagement) -> CopyKind {
     (engagement.message, engagement.place, engagement.kind().as_str())
 }
 
-/// What is known of the copies of the batch, those of our messages.
-async fn look(tx: &mut Tx, batch: &[Noted]) -> Result<BTreeMap<CopyKind, Tally>, StoreError> {
-    let copies: BTreeSet<CopyKind> = batch.iter().map(|one| copy(&one.engagement)).collect();
-    let copies: Vec<CopyKind> = copies.into_iter().collect();
-    let asked: Vec<_> = copies.iter().zip(0i64..).map(|((id, place, kind), n)| values![n, *id, *place, *kind]).collect();
-    let mut tallies = BTreeMap::new();
-    for row in tx.fetch::<LookRow>(&LOOK, &[], &asked).await? {
-        let copy = usize::try_from(row.n).ok().and_then(|n| copies.get(n)).ok_or_else(|| rows::broken("engagements", &row.n))?;
-        let (team, day) = (rows::id(&row.team_id)?, Day::at(Timestamp(row.created_at)));
-        tallies.insert(*copy, Tally { team, day, kept: [row.people, row.programs], added: [0, 0] });
+/// The copies that a batch is about, each once.
+struct Copies(Vec<CopyKind>);
+
+impl Copies {
+    fn of(batch: &[Noted]) -> Self {
+        let copies: BTreeSet<CopyKind> = batch.iter().map(|one| copy(&one.engagement)).collect();
+        Self(copies.into_iter().collect())
     }
-    Ok(tallies)
+
+    /// The rows of [`LOOK`].
+    fn rows(&self) -> Vec<Vec<Value>> {
+        self.0.iter().zip(0i64..).map(|((id, place, kind), n)| values![n, *id, *place, *kind]).collect()
+    }
+
+    /// What was found of them: of those that are copies of our messages.
+    fn tallies(&self, found: Vec<LookRow>) -> Result<BTreeMap<CopyKind, Tally>, StoreError> {
+        let mut tallies = BTreeMap::new();
+        for row in found {
+            let copy =
+                usize::try_from(row.n).ok().and_then(|n| self.0.get(n)).ok_or_else(|| rows::broken("engagements", &row.n))?;
+            let (team, day) = (rows::id(&row.team_id)?, Day::at(Timestamp(row.created_at)));
+            tallies.insert(*copy, Tally { team, day, kept: [row.people, row.programs], added: [0, 0] });
+        }
+        Ok(tallies)
+    }
 }
 
 /// By message and an event's word, when a person did it, and the team and the day of the message.
@@ -193,13 +210,11 @@ async fn count_firsts(tx: &mut Tx, firsts: &Firsts, sheet: &mut Sheet) -> Result
 }
 
 impl Tally {
-    /// Notes one more, unless enough of them is kept.
-    fn takes(&mut self, engagement: &Engagement) -> bool {
+    /// Whether one more of its kind is kept.
+    fn has_room(&self, engagement: &Engagement) -> bool {
         let most = if engagement.kind() == EventKind::Opened { OPENS_KEPT } else { CLICKS_KEPT };
         let by = usize::from(engagement.by.automated);
-        let takes = self.kept[by] + self.added[by] < most;
-        self.added[by] += i64::from(takes);
-        takes
+        self.kept[by] + self.added[by] < most
     }
 
     /// A row of [`COUNT`], where anything is added.

@@ -1,8 +1,10 @@
 //! What is written of who opened and clicked, and who counts as a person.
 
 use axum::http::Method;
+use futures_util::future::{join, join_all};
 use posthouse::id::Id;
 use posthouse::model::event::{Event, EventKind};
+use posthouse::model::statistics::Day;
 use posthouse::tracking::token::{Purpose, Token};
 use serde_json::json;
 
@@ -90,5 +92,30 @@ fn a_link_outlives_its_message_and_the_store() {
         assert_eq!(away.get(&away.open(), &[FIREFOX]).await.status, 200);
         let events = house.store.events(away.message).await.unwrap();
         assert_eq!(events.len(), 1, "only the event is lost");
+    });
+}
+
+#[test]
+fn a_link_in_a_flood_leads_on_and_so_many_events_are_kept() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (open, click) = (house.open(), house.click());
+        for round in 0..100 {
+            // Half of them pictures and half of them links, a tenth of each followed by programs.
+            let headers: &[(&str, &str)] = if round % 10 == 0 { &[] } else { &[FIREFOX] };
+            let opens = (0..50).map(|_| house.get(&open, headers));
+            let clicks = (0..50).map(|_| house.get(&click, headers));
+            let (opens, clicks) = join(join_all(opens), join_all(clicks)).await;
+            assert!(opens.iter().all(|answer| answer.status == 200 && answer.body.starts_with(b"GIF89a")), "round {round}");
+            assert!(clicks.iter().all(|answer| answer.status == 302 && answer.header("location") == TARGET), "round {round}");
+        }
+        let events = house.events().await;
+        let kept = |kind: EventKind, automated: bool| {
+            events.iter().filter(|event| event.kind == kind && event.is_automated() == automated).count()
+        };
+        let kept = [EventKind::Opened, EventKind::Clicked].map(|kind| [kept(kind, false), kept(kind, true)]);
+        assert_eq!(kept, [[50, 50], [100, 100]], "of people and of programs");
+        let counted = house.store.statistics(events[0].team, Day(1)).await.unwrap().engagement;
+        assert_eq!((counted.opened, counted.clicked), (1, 1));
     });
 }

@@ -10,8 +10,10 @@ use posthouse::model::event::{Event, EventKind};
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::model::statistics::{Day, EngagementCounts};
 use posthouse::model::status::MessageStatus;
-use posthouse::store::Store;
 use posthouse::store::returns::{News, Recorded, Returned};
+use posthouse::store::{Location, Store};
+
+use sqlx::Connection as _;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -154,6 +156,35 @@ fn so_many_are_kept_and_neither_people_nor_programs_take_the_others_place() {
         assert_eq!(other.engage(deed(id, 0, Deed::Clicked("https://a.test/".to_owned()), false)).await, Ok(true));
         assert_eq!((of_kind(&store, id, EventKind::Opened).await.len(), counted(&store, team).await), (100, [1, 1, 0]));
         other.close().await;
+    });
+}
+
+#[test]
+fn what_is_not_written_waits_for_no_writer() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let team = store.create_team("t").await.unwrap().id;
+        let id = sent(store, team, &["b@example.test"]).await;
+        let full = async || {
+            let opens = (0..50).map(|_| store.engage(opened(id, false)));
+            futures_util::future::join_all(opens).await
+        };
+        assert!(full().await.into_iter().all(|written| written == Ok(true)));
+        // Another program writes, and takes its time.
+        let other = match &book.location {
+            Location::Sqlite(file) => {
+                let mut other = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+                Some(other)
+            }
+            Location::Postgres(_) => None,
+        };
+        assert!(full().await.into_iter().all(|written| written == Ok(false)), "enough of them is kept");
+        assert_eq!(store.engage(opened(Id([7; 16]), false)).await, Ok(false), "no message of ours");
+        assert_eq!(store.engage(deed(id, 1, Deed::Opened, false)).await, Ok(false), "no copy of ours");
+        drop(other);
+        assert_eq!(store.engage(clicked(id, false)).await, Ok(true));
+        assert_eq!(counted(store, team).await, [1, 1, 0]);
     });
 }
 
