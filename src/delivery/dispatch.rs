@@ -13,6 +13,7 @@ use crate::config::routing::RouteName;
 use crate::config::{Config, Delivery};
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
+use crate::delivery::barriers;
 use crate::delivery::fate::{Concerns, Fate, Fates};
 use crate::delivery::gate::Gate;
 use crate::delivery::ledger::Ledger;
@@ -30,7 +31,6 @@ use crate::delivery::route::direct::{Direct, Service};
 use crate::delivery::route::{Destination, Routes};
 use crate::delivery::runner::Runner;
 use crate::delivery::trial::Trials;
-use crate::delivery::wishes;
 use crate::model::hop::Hop;
 use crate::model::message::{Message, Recipient};
 use crate::model::outcome::{Bounce, Outcome, Reply};
@@ -243,15 +243,13 @@ impl Dispatch {
         }
     }
 
-    /// Takes out of the parcel whose readers unsubscribed since it was accepted, and has them written down as rejected. An error is the fate
-    /// of all.
-    pub(super) async fn heed_wishes(&self, parcel: &mut Parcel) -> Result<(), Fate> {
-        if let Some(gone) = wishes::take_out(self.ledger.store(), &mut parcel.claim).await? {
-            let outcomes = vec![Outcome::Rejected(Reply::fault("unsubscribed")); gone.recipients.len()];
+    /// Takes out of the parcel whom its message is kept from since it was accepted, and has them written down as rejected. All of it waits
+    /// a moment where that can't be known.
+    pub(super) async fn heed_barriers(&self, parcel: &mut Parcel) {
+        if let Some((gone, outcomes)) = barriers::take_out(self.ledger.store(), &mut parcel.claim, self.clock.now()).await {
             let settlement = settlement(&gone, outcomes);
             self.settle(gone, settlement, false, parcel.place.clone(), None);
         }
-        Ok(())
     }
 
     pub(super) fn conclude_all(&self, parcel: Parcel, fate: Fate, hop: Hop) {

@@ -7,6 +7,7 @@
 
 pub mod allowance;
 pub mod attempts;
+mod barriers;
 pub mod boottime;
 pub mod bounce;
 pub mod client;
@@ -43,6 +44,5 @@ pub mod tenure;
 pub mod trial;
 pub mod turns;
 pub mod verp;
-mod wishes;
 
 pub use engine::Engine;

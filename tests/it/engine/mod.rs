@@ -1,5 +1,6 @@
 //! The engine on a real store, against a sink: nothing lost, nothing sent twice.
 
+mod barriers;
 mod delivery;
 mod direct;
 mod fairness;
@@ -14,7 +15,6 @@ mod telling;
 mod tracking;
 mod wake;
 mod way_out;
-mod wishes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
