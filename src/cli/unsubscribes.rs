@@ -62,7 +62,7 @@ async fn add(store: &Store, team: &TeamChoice, address: &Address, reason: Option
 }
 
 async fn remove(store: &Store, team: &TeamChoice, address: &Address) -> anyhow::Result<()> {
-    let is_back = store.resubscribe(team.find(store).await?.id, &address.key()).await?;
+    let is_back = store.resubscribe(team.find(store).await?.id, &address.key(), How::Cli).await?;
     anyhow::ensure!(is_back, "{} is not unsubscribed", address.key());
     output::line(&format!("{} gets {SCOPE} mail again", address.key()))
 }

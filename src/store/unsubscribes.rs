@@ -1,6 +1,6 @@
 //! Unsubscribes, as lists of them are kept; what each message asks is in [`super::barriers`].
 
-use serde_json::json;
+use serde_json::{Value as JsonValue, json};
 
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::event::{Event, EventKind};
 use crate::model::statistics::Day;
 use crate::model::unsubscribe::{Evidence, How, SCOPE, Unsubscribe};
-use crate::store::db::repeated;
+use crate::store::db::{Tx, repeated};
 use crate::store::search::FOUND_MAX;
 use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
@@ -28,7 +28,7 @@ pub(super) static INSERT: Sql = Sql::rows(
         ("created_at", Kind::Int),
     ],
 );
-static DELETE: Sql = Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3");
+static DELETE: Sql = Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3 RETURNING message_id");
 /// What was told by a link.
 static DELETE_TOLD: Sql =
     Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3 AND how IN ('one_click', 'page')");
@@ -49,6 +49,10 @@ static READER: Sql = Sql::new(
      WHERE m.id = $1 AND r.idx = $2 AND m.sandbox = 0",
 );
 
+static PLACES: Sql = Sql::new("SELECT idx, address FROM outbound_recipients WHERE message_id = $1 ORDER BY idx");
+
+record!(CauseRow { message_id: Option<Vec<u8>> });
+record!(PlaceRow { idx: i64, address: String });
 record!(ReaderRow { team_id: Vec<u8>, sender: String, accepted_at: i64, address: String });
 record!(UnsubscribeRow {
     team_id: Vec<u8>,
@@ -127,23 +131,49 @@ impl Store {
     }
 
     async fn try_resubscribe(&self, reader: &Reader, evidence: &Evidence) -> Result<bool, StoreError> {
-        let Reader { team, message, place, .. } = *reader;
         let mut tx = self.db().begin().await?;
-        if tx.run(&DELETE_TOLD, &values![team, SCOPE.as_str(), reader.address.as_str()], &[]).await? == 0 {
+        if tx.run(&DELETE_TOLD, &values![reader.team, SCOPE.as_str(), reader.address.as_str()], &[]).await? == 0 {
             return Ok(false);
         }
-        let detail = json!({ "ip": evidence.ip, "user_agent": evidence.user_agent });
-        let (id, kind, at) = (self.desk().next_id(), EventKind::Resubscribed, self.desk().clock().now());
-        let mut sheet = Sheet::default();
-        sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
-        sheet.write(&mut tx, self.desk().name()).await?;
-        self.desk().commit(tx).await?;
+        let detail = json!({ "how": How::Page.as_str(), "ip": evidence.ip, "user_agent": evidence.user_agent });
+        self.tell_resubscribed(tx, reader.team, reader.message, Some(reader.place), detail).await?;
         Ok(true)
     }
 
-    /// Takes a wish back. False: there was none.
-    pub async fn resubscribe(&self, team: Id, address: &str) -> Result<bool, StoreError> {
-        Ok(self.db().write(&DELETE, values![team, SCOPE.as_str(), address]).await? == 1)
+    /// Takes a wish back, in a way that is no link, with an event of the message whose link it was told by, if it was. False: there was none.
+    pub async fn resubscribe(&self, team: Id, address: &str, how: How) -> Result<bool, StoreError> {
+        repeated(|| self.try_take_back(team, address, how)).await
+    }
+
+    async fn try_take_back(&self, team: Id, address: &str, how: How) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let wish = tx.fetch::<CauseRow>(&DELETE, &values![team, SCOPE.as_str(), address], &[]).await?.pop();
+        let Some(CauseRow { message_id }) = wish else { return Ok(false) };
+        let Some(message) = message_id.as_deref().map(rows::id).transpose()? else {
+            tx.commit().await?;
+            return Ok(true);
+        };
+        let places = tx.fetch::<PlaceRow>(&PLACES, &values![message], &[]).await?;
+        let is_theirs = |row: &&PlaceRow| Address::parse(&row.address).is_ok_and(|written| written.key() == address);
+        let place = places.iter().find(is_theirs).map(|row| row.idx);
+        self.tell_resubscribed(tx, team, message, place, json!({ "how": how.as_str() })).await?;
+        Ok(true)
+    }
+
+    /// The last of a transaction that takes a wish back: whose link told it has an event of it.
+    async fn tell_resubscribed(
+        &self,
+        mut tx: Tx,
+        team: Id,
+        message: Id,
+        recipient: Option<i64>,
+        detail: JsonValue,
+    ) -> Result<(), StoreError> {
+        let (id, kind, at) = (self.desk().next_id(), EventKind::Resubscribed, self.desk().clock().now());
+        let mut sheet = Sheet::default();
+        sheet.tell(&Event { id, team, message, recipient, kind, at, detail });
+        sheet.write(&mut tx, self.desk().name()).await?;
+        self.desk().commit(tx).await
     }
 
     /// What an address (comparable form) wished.

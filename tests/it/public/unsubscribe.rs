@@ -109,7 +109,7 @@ fn what_was_not_told_by_a_link_is_not_taken_back_by_one() {
             let page = String::from_utf8(house.post(&link, FORM, "action=resubscribe").await.body).unwrap();
             assert!(page.contains("You are unsubscribed") && !page.contains("Subscribe again"), "{page}");
             assert!(unsubscribed(&book.store, team).await && book.store.events(id).await.unwrap().is_empty());
-            assert!(book.store.resubscribe(team, &address).await.unwrap());
+            assert!(book.store.resubscribe(team, &address, how).await.unwrap());
         }
     });
 }

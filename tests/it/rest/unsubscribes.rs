@@ -1,11 +1,15 @@
 //! `/api/v1/unsubscribes`, and what a wish does to what is sent.
 
+use std::sync::Arc;
+
 use posthouse::model::key::{KeyRights, StreamWord};
 use posthouse::model::stream::Stream;
+use posthouse::model::unsubscribe::{Evidence, How};
 use serde_json::{Value, json};
 
 use super::plain_with;
 use crate::support::api::{Api, scoped, transactional};
+use crate::support::nouns;
 use crate::support::stores::on_every_engine;
 
 const PATH: &str = "/api/v1/unsubscribes";
@@ -100,6 +104,34 @@ fn who_is_left_out_has_an_event_with_the_reason() {
         let events = api.get(&key, &format!("/api/v1/emails/{id}/events")).await.json()["data"].clone();
         assert_eq!((&events[1]["type"], &events[1]["recipient"]), (&json!("rejected"), &json!("done@b.test")));
         assert_eq!(events[1]["data"]["reason"], "unsubscribed");
+    });
+}
+
+#[test]
+fn who_takes_back_what_a_reader_told_is_known() {
+    on_every_engine(async |book| {
+        let (api, store) = (Api::over(&book).await, &book.store);
+        let mut offered = nouns::acceptance(api.ours, &["x@b.test", "Reader@b.test"]);
+        let message = Arc::make_mut(&mut offered.message);
+        message.stream = Stream::Broadcast;
+        let id = message.id;
+        store.accept(offered).await.unwrap();
+        let reader = store.reader(id, 1).await.unwrap().unwrap();
+        assert_eq!(store.unsubscribe_reader(&reader, How::OneClick, Evidence::default()).await, Ok(true));
+        assert_eq!(api.delete(&api.key, &format!("{PATH}/reader@b.test")).await.status, 204);
+        assert_eq!(api.delete(&api.key, &format!("{PATH}/reader@b.test")).await.status, 404);
+        let events = api.get(&api.key, &format!("/api/v1/emails/{id}/events")).await.json()["data"].clone();
+        let told: Vec<_> =
+            events.as_array().unwrap().iter().skip(1).map(|e| (&e["type"], &e["recipient"], &e["data"]["how"])).collect();
+        let recipient = json!("Reader@b.test");
+        assert_eq!(
+            told,
+            [(&json!("unsubscribed"), &recipient, &json!("one_click")), (&json!("resubscribed"), &recipient, &json!("api")),]
+        );
+        // What no message caused has none to tell it of.
+        api.post(&api.key, PATH, &json!({"address": "reader@b.test"})).await;
+        assert_eq!(api.delete(&api.key, &format!("{PATH}/reader@b.test")).await.status, 204);
+        assert_eq!(store.events(id).await.unwrap().len(), 2);
     });
 }
 

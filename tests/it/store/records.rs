@@ -5,6 +5,7 @@ use posthouse::id::Id;
 use posthouse::model::domain::{DomainStanding, ReturnLabel};
 use posthouse::model::key::{KeyRights, Secret};
 use posthouse::model::suppression::Suppression;
+use posthouse::model::unsubscribe::How;
 use posthouse::store::StoreError;
 use posthouse::store::barriers::Barriers;
 use posthouse::store::keys::NewKey;
@@ -64,7 +65,7 @@ fn keys_domains_and_suppressions_are_kept_by_team() {
         assert_eq!(store.barriers(us, asked.clone()).await, Ok(barriers(&["x@example.test"])));
         assert_eq!(store.barriers(them, asked.clone()).await, Ok(Barriers::default()));
         assert_eq!(store.unsubscribe(&nouns::unsubscribe(us, "b@example.test")).await, Ok(true));
-        assert_eq!(store.resubscribe(us, "x@example.test").await, Ok(true));
+        assert_eq!(store.resubscribe(us, "x@example.test", How::Cli).await, Ok(true));
         assert_eq!(store.barriers(us, asked).await, Ok(barriers(&["b@example.test"])), "one address may be both");
         assert_eq!(store.unsuppress(us, "b@example.test").await, Ok(true));
         assert_eq!(store.suppressions(us, &suppressions::Filter::default(), "", 0, 10).await.unwrap().len(), 1);

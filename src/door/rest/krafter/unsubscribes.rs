@@ -182,6 +182,6 @@ async fn remove_unsubscribe(
     caller: Caller<MailSend>,
     Name(address): Name,
 ) -> Result<StatusCode, Problem> {
-    let is_back = door.store.resubscribe(changeable(&caller)?, &named(&address)?).await?;
+    let is_back = door.store.resubscribe(changeable(&caller)?, &named(&address)?, How::Api).await?;
     if is_back { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }
