@@ -1,11 +1,16 @@
 //! What is kept for so long only: the content of messages, and their events.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use posthouse::clock::Clock;
 use posthouse::config::Config;
 use posthouse::id::Id;
+use posthouse::model::email::Email;
+use posthouse::model::engagement::{Deed, Engagement, Visitor};
 use posthouse::model::event::EventKind;
 use posthouse::model::message::{Body, Message};
 use posthouse::model::outcome::{Bounce, Outcome, Reply};
@@ -148,4 +153,118 @@ fn many_steps_delete_everything_and_a_file_shrinks() {
             assert!(size() < 4 << 20, "{} octets for the rows of 1100 messages, once 20 MiB", size());
         }
     });
+}
+
+/// Messages that have come to an end, each opened by people and by programs; every twenty-fifth is large.
+async fn ended(book: &Book, team: Id, count: usize) -> Vec<Id> {
+    let epoch = book.store.open_epoch("test").await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let octets = if number % 25 == 0 { 3 << 20 } else { 100 };
+        let claim = claimed(&book.store, epoch, large(team, octets)).await;
+        assert_eq!(book.store.settle(settlement(&claim, &delivered())).await, Ok(0));
+        ids.push(claim.message.id);
+    }
+    let visits = ids.iter().flat_map(|id| [false, true].map(|automated| book.store.engage(opened(*id, automated))));
+    assert!(join_all(visits).await.into_iter().all(|written| written == Ok(true)));
+    ids
+}
+
+fn opened(message: Id, automated: bool) -> Engagement {
+    let by = Visitor { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new(), automated };
+    Engagement { message, place: 0, deed: Deed::Opened, by }
+}
+
+/// The content of each is there as a whole, or not at all. How many have one.
+async fn whole(store: &Store, team: Id, ids: &[Id]) -> usize {
+    let mut kept = 0;
+    for (number, id) in ids.iter().enumerate() {
+        let octets = if number % 25 == 0 { 3 << 20 } else { 100 };
+        if let Some(body) = store.body(Some(team), *id).await.unwrap() {
+            assert_eq!(body.len(), octets);
+            kept += 1;
+        }
+    }
+    kept
+}
+
+async fn emails(store: &Store, team: Id, ids: &[Id]) -> Vec<Email> {
+    let shown = join_all(ids.iter().map(|id| store.email(team, *id))).await;
+    shown.into_iter().map(|email| email.unwrap().unwrap()).collect()
+}
+
+/// Rows of what is to be forgotten, of all messages: bodies and their pieces, events, what is known of readers.
+async fn left(book: &Book) -> Vec<i64> {
+    let mut left = Vec::new();
+    for table in ["message_bodies", "message_body_pieces", "events", "engagements"] {
+        left.push(book.rows(table).await);
+    }
+    left
+}
+
+#[test]
+fn two_processes_forget_the_same_at_once() {
+    on_every_engine(async |book| {
+        let (store, other) = (&book.store, book.again().await);
+        let team = store.create_team("t").await.unwrap().id;
+        let ids = ended(&book, team, 600).await;
+        let (before, statistics) = (emails(store, team, &ids).await, store.statistics(team, Day(1)).await.unwrap());
+        assert!(before.iter().all(|email| email.times.delivered.is_some() && email.times.opened.is_some()));
+        assert_eq!(left(&book).await, [600, 48, 1800, 600]);
+        // Mail comes and goes meanwhile, and one whose events are being forgotten is complained of.
+        let late = Returned { index: 0, news: News::Complained("abuse".into()), by: None, notice: None };
+        let meanwhile = async {
+            for _ in 0..20 {
+                store.accept(acceptance(team, &["you@example.test"])).await.unwrap();
+            }
+            store.record_returns(ids[599], &[late]).await.unwrap();
+        };
+        tokio::join!(pass(store, 91), pass(&other, 91), pass(&other, 91), meanwhile);
+        pass(store, 91).await;
+        assert_eq!(left(&book).await, [20, 0, 1, 0], "what is new stays, and the complaint");
+        let after = emails(store, team, &ids).await;
+        assert_eq!(after[..599], before[..599], "times and status stay");
+        assert_eq!((after[599].status, after[599].times.opened), (MessageStatus::Complained, before[599].times.opened));
+        let counted = store.statistics(team, Day(1)).await.unwrap();
+        assert_eq!((counted.engagement, counted.statuses.total()), (statistics.engagement, statistics.statuses.total() + 20));
+        other.close().await;
+    });
+}
+
+#[test]
+fn a_pass_that_is_cut_short_anywhere_leaves_nothing_half() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let team = store.create_team("t").await.unwrap().id;
+        let ids = ended(&book, team, 30).await;
+        let before = emails(store, team, &ids).await;
+        let (mut steps, mut seen) = (0, std::collections::BTreeSet::new());
+        loop {
+            steps += 1;
+            // Another process each time, that dies at its next wait.
+            let mortal = book.again().await;
+            let ended = cut_after(steps, Box::pin(pass(&mortal, 91))).await;
+            drop(mortal);
+            seen.insert(whole(store, team, &ids).await);
+            assert_eq!(emails(store, team, &ids).await, before, "after {steps} steps");
+            if ended {
+                break;
+            }
+        }
+        assert!(steps > 2 && seen.len() > 1, "it was cut short {steps} times, and left {seen:?} bodies");
+        assert_eq!(left(&book).await, [0, 0, 0, 0]);
+    });
+}
+
+/// Lets `work` go on so many times when it waited, and drops it then. Whether it came to its end.
+async fn cut_after(steps: usize, work: impl Future<Output = ()>) -> bool {
+    let (mut work, mut left) = (std::pin::pin!(work), steps);
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(|()| true)
+    })
+    .await
 }

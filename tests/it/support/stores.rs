@@ -29,6 +29,23 @@ impl Book {
         }
     }
 
+    /// So many rows has a table.
+    pub async fn rows(&self, table: &str) -> i64 {
+        use sqlx::Connection as _;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        match &self.location {
+            Location::Sqlite(file) => {
+                let url = format!("sqlite:{}", file.display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("counted")
+            }
+            Location::Postgres(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await.expect("a connection");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("counted")
+            }
+        }
+    }
+
     /// Changes the tables behind the store's back.
     pub async fn tamper(&self, sql: &'static str) {
         use sqlx::Connection as _;
