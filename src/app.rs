@@ -147,7 +147,7 @@ fn watch(config: &Config, store: &Store, engine: Option<&Engine>) -> anyhow::Res
         Some(resolver) => resolver.clone(),
         None => Resolver::new(&config.delivery.dns).map_err(anyhow::Error::msg)?,
     };
-    Ok(Watch::new(store.clone(), resolver, config, Clock::System))
+    Watch::new(store.clone(), resolver, config, Clock::System).map_err(anyhow::Error::msg)
 }
 
 /// Who tells endpoints of events, by the resolver that looks after domains.

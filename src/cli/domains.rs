@@ -144,7 +144,7 @@ impl Add {
 async fn verify(desk: &Desk<'_>, one: &One, name: &str) -> anyhow::Result<()> {
     let domain = one.find(desk, name).await?;
     let resolver = Resolver::new(&desk.config.delivery.dns).map_err(anyhow::Error::msg)?;
-    let watch = Watch::new(desk.store.clone(), resolver, desk.config, Clock::System);
+    let watch = Watch::new(desk.store.clone(), resolver, desk.config, Clock::System).map_err(anyhow::Error::msg)?;
     let findings = watch.look(&domain).await?;
     let domain = one.find(desk, name).await?;
     if one.json {

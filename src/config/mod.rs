@@ -88,6 +88,8 @@ pub struct Http {
 pub struct Tracking {
     /// Where programs are that open and click by themselves.
     pub automated_networks: Vec<IpNet>,
+    /// A PEM file of certificates that a domain's own name for links may show besides the public ones; empty: none.
+    pub ca: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

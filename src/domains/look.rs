@@ -20,6 +20,8 @@ pub enum Seen {
     Missing,
     /// Something else: this.
     Differs(Vec<String>),
+    /// What it should be, but nobody is there who answers as this house does: who is instead.
+    Unanswered(String),
     /// It can't be known now: why.
     Unknown(String),
 }
@@ -31,6 +33,7 @@ impl Seen {
             Self::Right => "found",
             Self::Missing => "missing",
             Self::Differs(_) => "differs",
+            Self::Unanswered(_) => "unanswered",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -41,7 +44,7 @@ impl Seen {
         match self {
             Self::Right | Self::Missing => Vec::new(),
             Self::Differs(values) => values.iter().take(5).map(brief).collect(),
-            Self::Unknown(why) => vec![brief(why)],
+            Self::Unanswered(why) | Self::Unknown(why) => vec![brief(why)],
         }
     }
 }

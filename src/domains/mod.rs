@@ -4,6 +4,7 @@ pub mod gateway;
 pub mod keys;
 pub mod look;
 pub mod name;
+pub mod reader;
 pub mod records;
 pub mod verdict;
 pub mod watch;

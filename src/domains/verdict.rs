@@ -22,6 +22,8 @@ const STEADY: Duration = HOUR.saturating_mul(6);
 const WORRIED: Duration = HOUR.saturating_mul(4);
 /// A pending domain is looked at after one minute, two, four, up to this.
 const PATIENT: Duration = HOUR.saturating_mul(6);
+/// Until the next look when a domain's own name leads to where nobody answers to it yet.
+const HALF_WAY: Duration = HOUR;
 /// Until the next try when the DNS gave no answer.
 const UNANSWERED: Duration = MINUTE.saturating_mul(15);
 /// How many looks in a row, and over how long, before a verified domain fails.
@@ -51,7 +53,8 @@ pub fn judge(domain: &Domain, findings: &[Finding], now: Timestamp) -> Look {
         look.next_look_at = now.plus(pause(look.status, look.misses));
     } else if !unanswered {
         (look.misses, look.missing_since) = (0, None);
-        look.next_look_at = now.plus(STEADY);
+        let half_way = findings.iter().any(|finding| matches!(finding.seen, Seen::Unanswered(_)));
+        look.next_look_at = now.plus(if half_way { HALF_WAY } else { STEADY });
         if domain.status != DomainStatus::Disabled {
             look.status = DomainStatus::Verified;
         }
@@ -138,6 +141,15 @@ mod tests {
         };
         assert!(tracking(false, Seen::Right) && tracking(true, Seen::Unknown("timeout".into())));
         assert!(!tracking(true, Seen::Missing) && !tracking(false, Seen::Unknown("timeout".into())));
+        assert!(!tracking(true, Seen::Unanswered("no TLS".into())));
+    }
+
+    #[test]
+    fn a_name_that_nobody_answers_to_is_looked_at_again_soon() {
+        let verified = domain(DomainStatus::Verified);
+        let got = look(&verified, NOW, |place| if place == 5 { Seen::Unanswered("no TLS".into()) } else { Seen::Right });
+        assert_eq!((got.status, got.next_look_at), (DomainStatus::Verified, NOW.plus(HOUR)));
+        assert_eq!(look(&verified, NOW, |_| Seen::Right).next_look_at, NOW.plus(STEADY));
     }
 
     #[test]

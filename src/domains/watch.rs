@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::delivery::dns::Resolver;
 use crate::domains::gateway::Gateway;
 use crate::domains::keys;
-use crate::domains::look::{Finding, look};
-use crate::domains::records::{DnsRecord, records};
+use crate::domains::look::{Finding, Seen, look};
+use crate::domains::reader::Reader;
+use crate::domains::records::{DnsRecord, Purpose, records};
 use crate::domains::verdict::judge;
 use crate::model::domain::Domain;
 use crate::shutdown::Shutdown;
@@ -28,15 +29,17 @@ pub struct Watch {
     pub store: Store,
     pub resolver: Resolver,
     pub gateway: Gateway,
+    pub reader: Reader,
     pub clock: Clock,
     /// Between rounds.
     pub every: Duration,
 }
 
 impl Watch {
-    /// As the configuration has it; the process has one resolver.
-    pub fn new(store: Store, resolver: Resolver, config: &Config, clock: Clock) -> Self {
-        Self { store, resolver, gateway: Gateway::of(config), clock, every: EVERY }
+    /// As the configuration has it; the process has one resolver. Fails when a file that it names can't be read.
+    pub fn new(store: Store, resolver: Resolver, config: &Config, clock: Clock) -> Result<Self, String> {
+        let (gateway, reader) = (Gateway::of(config), Reader::new(config)?);
+        Ok(Self { store, resolver, gateway, reader, clock, every: EVERY })
     }
 
     /// Looks until closing begins.
@@ -79,13 +82,26 @@ impl Watch {
     /// Looks at one domain now, and writes down what that changes. What was changed by somebody else meanwhile stays.
     pub async fn look(&self, domain: &Domain) -> Result<Vec<Finding>, StoreError> {
         let keys = keys::complete(&self.store, domain, self.clock.now()).await?;
-        let findings = look(&self.resolver, records(domain, &keys, &self.gateway)).await;
+        let findings = self.followed(look(&self.resolver, records(domain, &keys, &self.gateway)).await).await?;
         let verdict = judge(domain, &findings, self.clock.now());
         if verdict.status != domain.status {
             let (before, after) = (domain.status.as_str(), verdict.status.as_str());
             tracing::info!(domain = domain.name, before, after, "a domain's records were looked up");
         }
         self.store.write_look(domain, &verdict).await?;
+        Ok(findings)
+    }
+
+    /// The findings; a name for links is as it should be only when a link below it leads here.
+    async fn followed(&self, mut findings: Vec<Finding>) -> Result<Vec<Finding>, StoreError> {
+        for Finding { record, seen } in &mut findings {
+            if record.purpose == Purpose::Tracking
+                && *seen == Seen::Right
+                && let Err(why) = self.reader.follow(&self.store, &self.resolver, &record.name).await?
+            {
+                *seen = Seen::Unanswered(why);
+            }
+        }
         Ok(findings)
     }
 

@@ -52,6 +52,13 @@ pub fn host(url: &str) -> String {
     host.trim_end_matches('.').to_owned()
 }
 
+/// The same place under another name: who publishes a CNAME comes to the same listener. `None`: there is no such place.
+pub fn at_host(base: &str, host: &str) -> Option<Url> {
+    let mut url = Url::parse(base).ok()?;
+    url.set_host(Some(host)).ok()?;
+    Some(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +73,17 @@ mod tests {
             ("mail.example", ""),
         ] {
             assert_eq!(host(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_the_host_is_another() {
+        for (base, expected) in [
+            ("http://127.0.0.1:8025", "http://track.example.com:8025/"),
+            ("https://mail.example", "https://track.example.com/"),
+            ("https://mail.example:8443/post", "https://track.example.com:8443/post"),
+        ] {
+            assert_eq!(at_host(base, "track.example.com").map(String::from).as_deref(), Some(expected));
         }
     }
 

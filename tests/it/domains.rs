@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
+use posthouse::config::Config;
 use posthouse::delivery::dns::Resolver;
 use posthouse::domains::gateway::Gateway;
 use posthouse::domains::keys;
@@ -25,7 +26,8 @@ fn gateway() -> Gateway {
 /// A watch that asks `dns`, for a store under a clock of its own.
 fn watch(store: &Store, dns: &Dns, clock: &Clock) -> Watch {
     let resolver = Resolver::new(&dns.config()).expect("a resolver");
-    Watch { store: store.clone(), resolver, gateway: gateway(), clock: clock.clone(), every: Duration::from_millis(10) }
+    let watch = Watch::new(store.clone(), resolver, &Config::defaults(), clock.clone()).expect("a watch");
+    Watch { gateway: gateway(), every: Duration::from_millis(10), ..watch }
 }
 
 /// All that the domain is to publish, but for what `left_out` names. Answers are not to be remembered.

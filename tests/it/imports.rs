@@ -20,7 +20,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("retention", &["store"]),
     ("door", &["intake", "notices", "wire", "mime", "template", "tracking", "suppressions", "store", "domains", "event"]),
     ("delivery", &["wire", "store", "mime", "tracking", "notices"]),
-    ("domains", &["store", "mime", "delivery"]),
+    ("domains", &["store", "mime", "delivery", "tracking"]),
     ("event", &["store", "delivery"]),
     ("telemetry", &[]),
     (

@@ -31,10 +31,10 @@ pub struct DnsRecordLine {
     priority: Option<u16>,
     purpose: String,
     required: bool,
-    /// `found`, `missing`, `differs` or `unknown`; only where it was looked up.
+    /// `found`, `missing`, `differs`, `unanswered` or `unknown`; only where it was looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    /// What is published instead, or why that is not known.
+    /// What is published instead, who answers there, or why that is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     found: Vec<String>,
 }

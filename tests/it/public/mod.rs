@@ -1,5 +1,6 @@
 //! What links in mail lead to.
 
+mod names;
 mod tokens;
 mod unsubscribe;
 mod visits;

@@ -110,8 +110,11 @@ fn a_domain_is_verified_by_what_it_publishes() {
         let seen = verify().await;
         assert_eq!((&seen["status"], states(&seen)[..5].to_vec()), (&json!("verified"), vec!["found"; 5]));
         assert!(seen["verified_at"].is_string(), "{seen}");
-        assert_eq!((states(&seen)[5], states(&seen)[6]), ("differs", "found"));
+        assert_eq!((states(&seen)[5], states(&seen)[6]), ("differs", "unanswered"));
         assert_eq!(seen["dns_records"][5]["found"], json!(["v=DMARC1; p=none", "v=DMARC1; p=reject"]));
+        let why = "the CNAME is there, but https://track.ours.test does not lead here: its address is not found: no such domain";
+        assert_eq!(seen["dns_records"][6]["found"], json!([why]));
+        assert_eq!(book.store.tracking_host(api.ours, "ours.test").await, Ok(None), "readers would find nobody there");
         assert_eq!(book.store.return_path(api.ours, "ours.test").await.unwrap().as_deref(), Some("send.ours.test"));
         let shown =
             api.get(&api.key, &format!("/api/v1/domains/{}", domain["id"].as_str().unwrap())).await.json()["data"].clone();

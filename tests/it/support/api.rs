@@ -37,7 +37,7 @@ fn api_at(config: &Config, store: &Store, clock: &Clock) -> Door {
     let keyring = Keyring::new(store.clone(), clock.clone());
     let budget = Arc::new(Semaphore::new(config.smtp.limits.buffered.as_usize()));
     let resolver = Resolver::new(&config.delivery.dns).expect("a resolver");
-    let watch = Watch::new(store.clone(), resolver, config, clock.clone());
+    let watch = Watch::new(store.clone(), resolver, config, clock.clone()).expect("a watch");
     let client = Client::new(config, watch.resolver.clone()).expect("a client");
     let webhooks = Webhooks::new(store.clone(), client, rest::webhook_body, clock.clone());
     Door::new(config, intake, watch, webhooks, keyring, Arc::default(), budget)

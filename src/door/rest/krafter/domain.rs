@@ -66,7 +66,7 @@ pub struct DnsRecord {
     /// How it was found, where it was just looked up.
     #[schema(required)]
     pub state: Option<RecordState>,
-    /// What is published in its place, or why that is not known.
+    /// What is published in its place, who answers there, or why that is not known.
     pub found: Vec<String>,
 }
 
@@ -101,6 +101,8 @@ pub enum RecordState {
     Missing,
     /// Something else is published in its place.
     Differs,
+    /// It is there, but links below it do not lead here.
+    Unanswered,
     /// It could not be looked up.
     Unknown,
 }
@@ -204,6 +206,7 @@ impl From<Finding> for DnsRecord {
             Seen::Right => RecordState::Found,
             Seen::Missing => RecordState::Missing,
             Seen::Differs(_) => RecordState::Differs,
+            Seen::Unanswered(_) => RecordState::Unanswered,
             Seen::Unknown(_) => RecordState::Unknown,
         };
         let found = finding.seen.brief();
