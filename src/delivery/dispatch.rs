@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::routing::RouteName;
+use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::config::{Config, Delivery};
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
@@ -127,7 +128,10 @@ impl Dispatch {
     fn send(self: &Arc<Self>, parcel: Parcel) {
         match parcel.course.way().clone() {
             RouteName::Capture => self.enqueue(Destination::Capture, parcel),
-            RouteName::Relay(name) => self.enqueue(Destination::Relay(name), parcel),
+            RouteName::Relay(name) => {
+                let most = parcel.claim.message.recipients_at_once(RECIPIENTS_AT_MOST);
+                parcel.split(most).for_each(|part| self.enqueue(Destination::Relay(name.clone()), part));
+            }
             RouteName::Direct => match self.routes.direct() {
                 Some(direct) => drop(self.runtime.spawn(self.clone().find_hosts(direct.clone(), parcel))),
                 None => {
@@ -141,20 +145,16 @@ impl Dispatch {
     /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
         let began = Instant::now();
-        let Parcel { claim, place, course, suspect, passed, away, .. } = parcel;
-        let part = |claim, service| {
-            let (place, course, passed, away) = (place.clone(), course.clone(), passed.clone(), away.clone());
-            Parcel { claim, place, course, service, suspect, passed, away }
-        };
         let plan = tokio::select! {
-            plan = direct.plan(claim.clone(), course.tls()) => plan,
-            () = self.gate.drained() => return self.release(part(claim, None)),
+            plan = direct.plan(parcel.claim.clone(), parcel.course.tls()) => plan,
+            () = self.gate.drained() => return self.release(parcel),
         };
         for (service, claim) in plan.parts {
-            self.enqueue(Destination::Hosts(service.destination.clone(), service.demand), part(claim, Some(Arc::new(service))));
+            let destination = Destination::Hosts(service.destination.clone(), service.demand);
+            self.enqueue(destination, parcel.part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {
-            let parcel = part(claim, None);
+            let parcel = parcel.part(claim, None);
             let hop = parcel.hop(None, began.elapsed());
             match unroutable {
                 Unroutable::Never(reply) => self.conclude_all(parcel, Fate::Refused(reply, Concerns::Recipient), hop),

@@ -66,6 +66,23 @@ impl Parcel {
         Hop { route: self.course.way().to_string(), peer, took, passed: self.passed.clone() }
     }
 
+    /// The part of it that is for the recipients of `claim`, who are taken from its own, and goes to `service` when it goes directly.
+    pub fn part(&self, claim: Claim, service: Option<Arc<Service>>) -> Self {
+        let (place, course) = (self.place.clone(), self.course.clone());
+        let (passed, away) = (self.passed.clone(), self.away.clone());
+        Self { claim, place, course, service, suspect: self.suspect, passed, away }
+    }
+
+    /// The same in parts of at most so many recipients, each to be attempted and settled by itself.
+    pub fn split(mut self, most: usize) -> impl Iterator<Item = Self> {
+        let mut recipients = std::mem::take(&mut self.claim.recipients).into_iter();
+        std::iter::from_fn(move || {
+            let some: Vec<_> = recipients.by_ref().take(most.max(1)).collect();
+            let claim = Claim { recipients: some, ..self.claim.clone() };
+            (!claim.recipients.is_empty()).then(|| self.part(claim, self.service.clone()))
+        })
+    }
+
     /// The same on another course, since `hop` found that the way before can't be used: `why`.
     pub fn onto(self, course: Course, hop: Hop, why: String) -> Self {
         Self { course, service: None, passed: hop.given_up(why), ..self }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::clock::Timestamp;
+use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::shape::Limits;
@@ -81,7 +82,7 @@ impl Queue {
             transactional_connections: connections / 4,
             messages_per_connection: u32::MAX,
             rate: None,
-            recipients_per_message: 100,
+            recipients_per_message: RECIPIENTS_AT_MOST,
         };
         Self::new(false, Manner::new(limits, Share::whole(connections), Instant::now()), idle_after)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::{ClientError, Connection};
@@ -26,9 +27,6 @@ use crate::model::hop::Peer;
 use crate::model::message::Message;
 use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
-
-/// Recipients of one transaction: the number that RFC 5321 section 4.5.3.1.8 lets us count on.
-const RECIPIENTS_MAX: u32 = 100;
 
 /// Where a courier goes.
 #[derive(Clone, Debug)]
@@ -167,7 +165,7 @@ impl Courier {
         gate: &Gate,
         mut in_flight: Option<InFlight>,
     ) -> Carried {
-        let most = service.map_or(RECIPIENTS_MAX, |service| service.limits.recipients_per_message);
+        let most = service.map_or(RECIPIENTS_AT_MOST, |service| service.limits.recipients_per_message);
         let most = attempt.claim.message.recipients_at_once(most);
         let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
         let mut rest = Fate::Later(Reply::fault("not attempted"));

@@ -1,6 +1,7 @@
 //! The engine on a real store, against a sink: nothing lost, nothing sent twice.
 
 mod barriers;
+mod copies;
 mod delivery;
 mod direct;
 mod fairness;
