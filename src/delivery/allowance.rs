@@ -13,7 +13,6 @@ use crate::delivery::fate::Fate;
 use crate::delivery::shape::sources::{Choice, Family, Origins};
 use crate::delivery::shape::warmup::{Again, Budgets, Leave, Warming, of_sender};
 use crate::model::message::Message;
-use crate::model::outcome::Reply;
 use crate::store::{Store, StoreError};
 
 /// What may leave from where today, in this engine's part of the budgets that all engines share.
@@ -180,7 +179,7 @@ impl Denied {
             Self::Spent { again: Again { from, within }, why, .. } => {
                 Fate::PutOff { until: from.plus(within.mul_f64(rand::random())), why }
             }
-            unknown @ Self::Unknown(_) => Fate::Later(Reply::fault(unknown.why())),
+            unknown @ Self::Unknown(_) => Fate::Hindered(unknown.why()),
         }
     }
 }

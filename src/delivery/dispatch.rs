@@ -58,6 +58,8 @@ pub struct Dispatch {
     pub(super) runtime: Handle,
 }
 
+/// What something of ours keeps from being attempted comes again after so long at the latest.
+const HINDERED_FOR: Duration = Duration::from_secs(20);
 /// Capturing is only settling: a few runners keep up with any store.
 const CAPTURE_RUNNERS: usize = 4;
 
@@ -159,6 +161,7 @@ impl Dispatch {
             match unroutable {
                 Unroutable::Never(reply) => self.conclude_all(parcel, Fate::Refused(reply, Concerns::Recipient), hop),
                 Unroutable::Later(reply) => self.onwards(parcel, Away::Unreachable(reply), hop),
+                Unroutable::Hindered(why) => self.conclude_all(parcel, Fate::Hindered(why), hop),
             }
         }
     }
@@ -200,7 +203,7 @@ impl Dispatch {
         let why = service.map_or_else(|| why.clone(), |service| format!("{}: {why}", service.destination));
         let until = self.clock.now().plus(wait);
         let outcome = |recipient: &Recipient| match suspended {
-            true => self.wait(&claim.message, recipient, until, why.clone()),
+            true => waiting(recipient, until, why.clone(), self.is_over(&claim.message, recipient)),
             false => Outcome::PutOff { until, why: why.clone() },
         };
         let outcomes = claim.recipients.iter().map(outcome).collect();
@@ -208,15 +211,8 @@ impl Dispatch {
         self.settle(claim, settlement, false, place, None);
     }
 
-    /// What has had its time fails by the last reply that there was.
-    fn wait(&self, message: &Message, recipient: &Recipient, until: Timestamp, why: String) -> Outcome {
-        if !self.schedule.is_over(message, recipient.attempts, self.clock.now()) {
-            return Outcome::PutOff { until, why };
-        }
-        Outcome::Failed(Reply::fault(match recipient.last_reply.as_str() {
-            "" => format!("given up: {why}"),
-            reply => reply.to_owned(),
-        }))
+    fn is_over(&self, message: &Message, recipient: &Recipient) -> bool {
+        self.schedule.is_over(message, recipient.attempts, self.clock.now())
     }
 
     /// What can't go by one way, as `hop` found, goes by the next of its course; after the last it waits.
@@ -296,7 +292,13 @@ impl Dispatch {
             }
             Fate::Failed(reply) => Outcome::Failed(reply),
             Fate::Held(reply) => Outcome::Held(reply),
-            Fate::PutOff { until, why } => self.wait(message, recipient, until, why),
+            Fate::PutOff { until, why } => waiting(recipient, until, why, self.is_over(message, recipient)),
+            Fate::Hindered(why) => {
+                let now = self.clock.now();
+                let until = now.plus(HINDERED_FOR.mul_f64(0.5 + rand::random::<f64>() / 2.0));
+                // A fault of ours at a bad moment ends nothing; one that stays does in the end.
+                waiting(recipient, until, why, self.schedule.is_long_over(message, now))
+            }
             Fate::Released => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {
                 Some(until) => Outcome::Deferred { reply, until },
@@ -309,6 +311,17 @@ impl Dispatch {
 fn relay_connections(delivery: &Delivery) -> BTreeMap<Option<Arc<str>>, usize> {
     let named = delivery.relays.iter().map(|(name, relay)| (Some(name.as_str().into()), relay.max_connections));
     named.chain([(None, delivery.relay.max_connections)]).collect()
+}
+
+/// What was not attempted waits; where it has had its time, it fails by the last reply that there was.
+fn waiting(recipient: &Recipient, until: Timestamp, why: String, is_over: bool) -> Outcome {
+    if !is_over {
+        return Outcome::PutOff { until, why };
+    }
+    Outcome::Failed(Reply::fault(match recipient.last_reply.as_str() {
+        "" => format!("given up: {why}"),
+        reply => reply.to_owned(),
+    }))
 }
 
 /// The outcomes of a claim's recipients, in their order.

@@ -24,6 +24,8 @@ pub enum Fate {
     Held(Reply),
     /// Not attempted, nor to be before then; why, in words.
     PutOff { until: Timestamp, why: String },
+    /// Not attempted, since something of ours was not to be had; what, in words.
+    Hindered(String),
     /// Not attempted: no attempt may start any more.
     Released,
 }
@@ -58,7 +60,7 @@ impl From<Vec<Fate>> for Fates {
 impl Fate {
     /// Whether anything was tried, so that there is something to learn of it.
     pub fn is_attempted(&self) -> bool {
-        !matches!(self, Self::PutOff { .. } | Self::Released)
+        !matches!(self, Self::PutOff { .. } | Self::Hindered(_) | Self::Released)
     }
 
     /// The next hop was the last: what it took is where it should be.

@@ -54,8 +54,12 @@ impl Schedule {
 
     /// Whether what only waits, `attempts` having ended, has had its time. What was hardly tried in it has as much again.
     pub fn is_over(&self, message: &Message, attempts: i64, now: Timestamp) -> bool {
-        let expires = self.expires(message);
-        now >= expires && attempts >= self.at_least || now >= expires.plus(self.give_up_after)
+        now >= self.expires(message) && attempts >= self.at_least || self.is_long_over(message, now)
+    }
+
+    /// Whether what waits, however often it was tried, has had its time twice.
+    pub fn is_long_over(&self, message: &Message, now: Timestamp) -> bool {
+        now >= self.expires(message).plus(self.give_up_after)
     }
 
     fn expires(&self, message: &Message) -> Timestamp {
@@ -142,6 +146,8 @@ mod tests {
         let over = |attempts, at| schedule.is_over(&message, attempts, Timestamp(at));
         assert!(!over(3, 99_999) && over(3, 100_000));
         assert!(!over(2, 199_999) && over(0, 200_000));
+        let long_over = |at| schedule.is_long_over(&message, Timestamp(at));
+        assert!(!long_over(199_999) && long_over(200_000));
     }
 
     #[test]

@@ -35,6 +35,7 @@ fn told<T: std::fmt::Debug>(result: Result<T, Unroutable>) -> String {
     match result.unwrap_err() {
         Unroutable::Never(reply) => format!("never {}", reply.line()),
         Unroutable::Later(reply) => format!("later {}", reply.line()),
+        Unroutable::Hindered(why) => format!("hindered {why}"),
     }
 }
 

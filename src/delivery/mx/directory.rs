@@ -70,7 +70,7 @@ impl Directory {
         match self.look_up(domain).await {
             Ok((ttl, targets)) => (ttl.clamp(FRESH.0, FRESH.1), Ok(Arc::new(targets))),
             Err(never @ Unroutable::Never(_)) => (NEVER_KEPT, Err(never)),
-            Err(later @ Unroutable::Later(_)) => (LATER_KEPT, Err(later)),
+            Err(later) => (LATER_KEPT, Err(later)),
         }
     }
 

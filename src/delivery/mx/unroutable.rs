@@ -10,6 +10,8 @@ pub enum Unroutable {
     /// Whoever tries again will find the same.
     Never(Reply),
     Later(Reply),
+    /// Our own store can't say what has to be known first; what, in words.
+    Hindered(String),
 }
 
 impl Unroutable {
@@ -20,13 +22,6 @@ impl Unroutable {
     /// Postponed: RFC 3463's codes for a directory that does not answer (4.4.3) and the like.
     pub(super) fn later(enhanced: &str, text: &str) -> Self {
         Self::Later(Reply::new(451, Some(enhanced.to_owned()), text))
-    }
-
-    /// What is told.
-    pub fn reply(&self) -> &Reply {
-        match self {
-            Self::Never(reply) | Self::Later(reply) => reply,
-        }
     }
 }
 
@@ -66,5 +61,5 @@ pub(super) fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
 
 /// Without knowing what the domain was promised, nothing goes there.
 pub(super) fn policy_unknown(failure: &StoreError) -> Unroutable {
-    Unroutable::later("4.3.0", &format!("what the recipient's domain asks of TLS can't be read: {failure}"))
+    Unroutable::Hindered(format!("what the recipient's domain asks of TLS can't be read: {failure}"))
 }

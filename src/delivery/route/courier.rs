@@ -75,6 +75,8 @@ enum Ended {
     /// There is nobody to send to, for good.
     Unroutable(Reply),
     Denied(Denied),
+    /// Something of ours was not to be had; what, in words.
+    Hindered(String),
     /// The house closes.
     Closing,
 }
@@ -133,17 +135,17 @@ impl Courier {
 
     /// An attempt, with what signs its message, where it returns to and what its links are made by at hand. Keys that can't be read are no reason to send unsigned.
     async fn prepare<'c>(&self, claim: &'c Claim, reach: Reach, gate: &Gate, begun: bool) -> Result<Attempt<'c>, Fate> {
-        let later = |e| Fate::Later(Reply::fault(format!("the keys that sign can't be read: {e}")));
+        let unread = |e| Fate::Hindered(format!("the keys that sign can't be read: {e}"));
         let signing = match &self.signer {
-            Some(signer) => signer.of(&claim.message).await.map_err(later)?,
+            Some(signer) => signer.of(&claim.message).await.map_err(unread)?,
             None => None,
         };
-        let unknown = |e| Fate::Later(Reply::fault(format!("the return path can't be looked up: {e}")));
+        let unknown = |e| Fate::Hindered(format!("the return path can't be looked up: {e}"));
         let path = match &self.return_paths {
             Some(paths) => paths.of(&claim.message).await.map_err(unknown)?,
             None => None,
         };
-        let unmade = |e| Fate::Later(Reply::fault(format!("the links can't be made: {e}")));
+        let unmade = |e| Fate::Hindered(format!("the links can't be made: {e}"));
         let links = match &self.link_names {
             Some(names) => names.of(&claim.message).await.map_err(unmade)?,
             None => None,
@@ -327,6 +329,7 @@ impl Ended {
             Self::Away(away) => Fate::Later(away.reply().clone()),
             Self::Unroutable(reply) => Fate::Refused(reply, Concerns::Recipient),
             Self::Denied(denied) => denied.fate(),
+            Self::Hindered(why) => Fate::Hindered(why),
             Self::Closing => Fate::Released,
         }
     }
@@ -345,6 +348,7 @@ impl From<Undialled> for Ended {
             Undialled::Failed { failure, .. } => failure.into(),
             Undialled::Unroutable(Unroutable::Never(reply)) => Self::Unroutable(reply),
             Undialled::Unroutable(Unroutable::Later(reply)) => Self::Away(Away::Unreachable(reply)),
+            Undialled::Unroutable(Unroutable::Hindered(why)) => Self::Hindered(why),
         }
     }
 }

@@ -5,6 +5,7 @@ mod copies;
 mod delivery;
 mod direct;
 mod fairness;
+mod faults;
 mod lives;
 mod outage;
 mod outcomes;
