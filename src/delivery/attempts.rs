@@ -71,7 +71,7 @@ impl Attempts {
     /// Waits until another attempt may begin; `destination` is one out there, which may hold a part of them only.
     pub async fn begin(&self, message: &Message, destination: Option<&Arc<str>>) -> InFlight {
         let portion = match destination {
-            Some(destination) => self.portions.enter(destination, || self.all.available_permits()).await,
+            Some(destination) => self.portions.enter(destination, 1, || self.all.available_permits()).await,
             None => self.portions.uncounted(),
         };
         // Neither semaphore is ever closed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::id::Id;
@@ -18,10 +18,6 @@ use crate::tracking::token::Seal;
 const REMEMBERED: Duration = Duration::from_secs(4);
 /// How many domains are remembered.
 const REMEMBERED_AT_MOST: usize = 4096;
-/// Octets of large messages that are held once more, as one recipient's copy, all together.
-const COPIES: u32 = 128 << 20;
-/// Those up to this are held without being counted.
-const SMALL: usize = 256 << 10;
 
 /// Finds what the links of a message are made by.
 pub struct LinkNames {
@@ -31,14 +27,13 @@ pub struct LinkNames {
     base: Arc<str>,
     /// By team and From domain, what its links lie below.
     known: Recent<(Id, String), Arc<str>>,
-    copies: Arc<Semaphore>,
 }
 
 impl LinkNames {
     /// Below `public_url` or a sender domain's own name, by the secret that `store` keeps.
     pub fn new(store: Store, public_url: &str) -> Self {
         let known = Recent::new(REMEMBERED, REMEMBERED_AT_MOST);
-        Self { store, seal: OnceCell::new(), base: public_url.into(), known, copies: Arc::new(Semaphore::new(COPIES as usize)) }
+        Self { store, seal: OnceCell::new(), base: public_url.into(), known }
     }
 
     /// What makes the links of `message`; `None`: it has none of ours.
@@ -50,12 +45,6 @@ impl LinkNames {
             self.seal.get_or_try_init(|| async { Ok::<_, StoreError>(Seal::new(&self.store.secret(LINKS).await?)) }).await?;
         let base = self.base(message).await?;
         Ok(Some(Links::new(&base, seal)))
-    }
-
-    /// Waits for room for a copy of so many octets. Whoever has it holds no other.
-    pub async fn room(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
-        let counted = u32::try_from(octets).unwrap_or(COPIES).min(COPIES);
-        if octets <= SMALL { None } else { self.copies.clone().acquire_many_owned(counted).await.ok() }
     }
 
     async fn base(&self, message: &Message) -> Result<Arc<str>, StoreError> {

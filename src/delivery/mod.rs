@@ -11,6 +11,7 @@ mod barriers;
 pub mod boottime;
 pub mod bounce;
 pub mod client;
+pub mod copies;
 pub mod departure;
 pub mod dispatch;
 pub mod dns;

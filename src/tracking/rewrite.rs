@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::entity::escaped;
-use super::html::{Outline, outline};
+use super::html::{Link, Outline, outline};
 use super::links::Links;
 use super::token::{Purpose, Token};
 use crate::id::Id;
@@ -74,6 +74,11 @@ impl<'a> Pages<'a> {
         Self { message, parts, pages }
     }
 
+    /// Whether the message is another as this copy.
+    pub fn differ(&self, copy: Tracked<'_>) -> bool {
+        self.pages.iter().any(|page| copy.opens && page.outline.picture.is_some() || page.leads_on(copy).next().is_some())
+    }
+
     /// The message as this copy. `None`: there is nothing to be changed.
     pub fn marked(&self, copy: Tracked<'_>) -> Option<Vec<u8>> {
         let mut picture = copy.opens;
@@ -91,9 +96,14 @@ impl<'a> Pages<'a> {
 }
 
 impl Page<'_> {
+    /// The links that are to lead by us.
+    fn leads_on(&self, copy: Tracked<'_>) -> impl Iterator<Item = &Link> {
+        self.outline.links.iter().filter(move |link| copy.clicks && !copy.links.made(&link.target))
+    }
+
     fn marked(&self, copy: Tracked<'_>, with_picture: bool) -> Option<Vec<u8>> {
-        let links = self.outline.links.iter().filter(|link| copy.clicks && !copy.links.made(&link.target));
-        let mut edits: Vec<_> = links.map(|link| (link.range.clone(), copy.link(Purpose::Click(link.target.clone())))).collect();
+        let mut edits: Vec<_> =
+            self.leads_on(copy).map(|link| (link.range.clone(), copy.link(Purpose::Click(link.target.clone())))).collect();
         if let Some(place) = self.outline.picture.filter(|_| with_picture) {
             edits.push((place..place, copy.picture()));
         }

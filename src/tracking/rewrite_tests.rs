@@ -28,7 +28,10 @@ fn picture() -> String {
 /// A message of one page, as this copy; `None`: as it was.
 fn marked(html: &[u8], fields: &str, copy: Tracked<'_>) -> Option<Vec<u8>> {
     let message = [format!("From: a@b.test\r\n{fields}\r\n\r\n").as_bytes(), html].concat();
-    let out = Pages::of(&message, Reach::STANDARD).marked(copy)?;
+    let pages = Pages::of(&message, Reach::STANDARD);
+    let out = pages.marked(copy);
+    assert_eq!(pages.differ(copy), out.is_some());
+    let out = out?;
     let head = message.len() - html.len();
     assert_eq!(out[..head], message[..head]);
     Some(out[head..].to_vec())

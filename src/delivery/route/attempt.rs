@@ -81,9 +81,15 @@ impl<'a> Attempt<'a> {
         Self { links, ..self }
     }
 
-    /// Octets of a copy that one recipient gets for itself; 0 where all get the same.
-    pub fn copied(&self) -> usize {
-        if self.links.is_some() { self.claim.body.len() } else { 0 }
+    /// Octets that are held, beside the stored ones, for those of `group` at a next hop that offers this; 0 where they get just these.
+    pub fn copied(&mut self, group: &[usize], offered: &Extensions) -> usize {
+        let Claim { message, body, .. } = self.claim;
+        let whose = self.whose(group);
+        let is_marked = tracked(self.links.as_ref(), self.claim, whose).is_some_and(|tracked| {
+            heavy::run(body.len(), || self.pages.get_or_insert_with(|| Pages::of(body, self.reach)).differ(tracked))
+        });
+        let is_re_encoded = message.eight_bit && !offered.eight_bit_mime;
+        if is_marked || is_re_encoded { body.len() } else { 0 }
     }
 
     /// Whether nothing was told yet.
@@ -121,7 +127,7 @@ impl<'a> Attempt<'a> {
 
     /// The message as such a next hop can take it, for these recipients.
     fn stamp(&mut self, group: &[usize], offered: &Extensions) -> Result<Stamped, Reply> {
-        let whose = if let [only] = group { Some(*only).filter(|_| self.links.is_some()) } else { None };
+        let whose = self.whose(group);
         if let Some(made) = self.made.as_ref().filter(|made| made.offered == *offered && made.whose == whose) {
             return made.stamped.clone();
         }
@@ -133,14 +139,15 @@ impl<'a> Attempt<'a> {
         stamped
     }
 
+    /// Whose copy goes to `group`; `None`: everybody's.
+    fn whose(&self, group: &[usize]) -> Option<usize> {
+        if let [only] = group { Some(*only).filter(|_| self.links.is_some()) } else { None }
+    }
+
     /// The message as this recipient gets it.
     fn copy(&mut self, whose: Option<usize>) -> Body {
-        let Claim { message, body, .. } = self.claim;
-        let Some((links, recipient)) = linked(self.links.as_ref(), self.claim, whose) else { return body.clone() };
-        let tracked = Tracked::of(message, recipient, links);
-        if !tracked.opens && !tracked.clicks {
-            return body.clone();
-        }
+        let body = &self.claim.body;
+        let Some(tracked) = tracked(self.links.as_ref(), self.claim, whose) else { return body.clone() };
         let pages = self.pages.get_or_insert_with(|| Pages::of(body, self.reach));
         pages.marked(tracked).map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
     }
@@ -176,6 +183,13 @@ impl<'a> Attempt<'a> {
         }
         again
     }
+}
+
+/// What is tracked of a recipient's copy, if anything is.
+fn tracked<'l>(links: Option<&'l Links>, claim: &Claim, whose: Option<usize>) -> Option<Tracked<'l>> {
+    let (links, recipient) = linked(links, claim, whose)?;
+    let tracked = Tracked::of(&claim.message, recipient, links);
+    (tracked.opens || tracked.clicks).then_some(tracked)
 }
 
 /// What the links of a recipient's copy are made by, and the recipient's place in the message.

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
-use crate::delivery::client::{ClientError, Connection};
+use crate::delivery::client::Connection;
+use crate::delivery::copies::{Copies, Room};
 use crate::delivery::departure::Departure;
-use crate::delivery::fate::{Concerns, Fate, Fates, may_have_it};
+use crate::delivery::fate::{Fate, Fates, may_have_it};
 use crate::delivery::gate::Gate;
 use crate::delivery::links::LinkNames;
 use crate::delivery::mx::Unroutable;
 use crate::delivery::route::attempt::{Attempt, Returning};
 use crate::delivery::route::capture::Capture;
-use crate::delivery::route::carried::{Away, Carried};
+use crate::delivery::route::carried::Carried;
 use crate::delivery::route::direct::{Direct, Service};
+use crate::delivery::route::ended::Ended;
+use crate::delivery::route::kept::Kept;
 use crate::delivery::route::relay::Relay;
 use crate::delivery::route::undialled::Undialled;
 use crate::delivery::signing::Signer;
@@ -54,6 +55,7 @@ pub struct Courier {
     return_paths: Option<Arc<ReturnPaths>>,
     /// `None`: no links of ours are put in what it carries.
     link_names: Option<Arc<LinkNames>>,
+    copies: Copies,
     /// `None`: what it carries needs nobody's leave.
     allowance: Option<Arc<Allowance>>,
     kept: Option<Kept>,
@@ -61,30 +63,20 @@ pub struct Courier {
     reached: Option<Peer>,
 }
 
-/// A connection that is kept for what comes next.
-#[derive(Debug)]
-struct Kept {
-    connection: Connection,
-    /// Whom it was made for, when that is not always the same.
-    service: Option<Service>,
-}
-
-/// Why there was no transaction.
-enum Ended {
-    Away(Away),
-    /// There is nobody to send to, for good.
-    Unroutable(Reply),
-    Denied(Denied),
-    /// Something of ours was not to be had; what, in words.
-    Hindered(String),
-    /// The house closes.
-    Closing,
-}
-
 impl Courier {
     /// A courier that has not connected yet.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, signer: None, return_paths: None, link_names: None, allowance: None, kept: None, reached: None }
+        Self {
+            line,
+            attempts,
+            signer: None,
+            return_paths: None,
+            link_names: None,
+            copies: Copies::default(),
+            allowance: None,
+            kept: None,
+            reached: None,
+        }
     }
 
     /// With somebody to sign what it carries.
@@ -100,6 +92,11 @@ impl Courier {
     /// With links of ours in what has them.
     pub fn linked_by(self, link_names: Option<Arc<LinkNames>>) -> Self {
         Self { link_names, ..self }
+    }
+
+    /// With room for copies that is shared with others.
+    pub fn within(self, copies: Copies) -> Self {
+        Self { copies, ..self }
     }
 
     /// Whom the last attempt reached, or meant to reach; told once.
@@ -209,7 +206,13 @@ impl Courier {
             if in_flight.is_none() {
                 *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
             }
-            let _room = self.room(attempt).await;
+            let _room = match self.room(attempt.copied(group, connection.extensions()), service, gate).await {
+                Ok(room) => room,
+                Err(ended) => {
+                    self.keep(connection, service);
+                    return Err(ended);
+                }
+            };
             let goes = attempt.fit(group, connection.extensions());
             // Dialling may have taken minutes, and so may the transaction before.
             let shut = !gate.lets(attempt.claim.epoch);
@@ -244,21 +247,27 @@ impl Courier {
         }
     }
 
-    /// Room for the copy that a recipient gets for itself.
-    async fn room(&self, attempt: &Attempt<'_>) -> Option<OwnedSemaphorePermit> {
-        self.link_names.as_ref()?.room(attempt.copied()).await
+    /// Room for so many octets that the next hop gets instead of the stored ones.
+    async fn room(&self, octets: usize, service: Option<&Service>, gate: &Gate) -> Result<Option<Room>, Ended> {
+        tokio::select! {
+            room = self.copies.room(octets, self.hop(service).unwrap_or_default()) => room.map_err(Ended::Hindered),
+            () = gate.drained() => Err(Ended::Closing),
+        }
+    }
+
+    /// What the next hop is called.
+    fn hop<'h>(&'h self, service: Option<&'h Service>) -> Option<&'h str> {
+        match (&self.line, service) {
+            (Line::Relay(relay), _) => Some(relay.host()),
+            (_, service) => service.map(|service| &*service.destination),
+        }
     }
 
     /// Leave for one transaction.
     async fn departure(&self, message: &Message, service: Option<&Service>) -> Result<Departure, Denied> {
-        let to = match (&self.line, service) {
-            (Line::Relay(relay), _) => relay.host(),
-            (_, Some(service)) => &service.destination,
-            _ => return Ok(Departure::default()),
-        };
-        match &self.allowance {
-            Some(allowance) => allowance.departure(message, to).await,
-            None => Ok(Departure::default()),
+        match (&self.allowance, self.hop(service)) {
+            (Some(allowance), Some(to)) => allowance.departure(message, to).await,
+            _ => Ok(Departure::default()),
         }
     }
 
@@ -300,55 +309,6 @@ impl Courier {
     pub async fn retire(self) {
         if let Some(kept) = self.kept {
             kept.connection.quit().await;
-        }
-    }
-}
-
-impl Kept {
-    /// Whether it was made from where this may leave.
-    fn leaves_by(&self, departure: &Departure) -> bool {
-        let peer = self.connection.peer_address();
-        peer.is_none_or(|peer| departure.allows(peer, self.connection.source()))
-    }
-
-    /// Whether it takes another message for this service.
-    fn serves(&self, wanted: Option<&Service>) -> bool {
-        match (&self.service, wanted) {
-            (Some(made_for), Some(wanted)) => {
-                made_for.serves(wanted) && self.connection.transactions() < u64::from(wanted.limits.messages_per_connection)
-            }
-            (made_for, wanted) => made_for.is_none() && wanted.is_none(),
-        }
-    }
-}
-
-impl Ended {
-    /// The fate of those of whom nothing was told.
-    fn fate(self) -> Fate {
-        match self {
-            Self::Away(away) => Fate::Later(away.reply().clone()),
-            Self::Unroutable(reply) => Fate::Refused(reply, Concerns::Recipient),
-            Self::Denied(denied) => denied.fate(),
-            Self::Hindered(why) => Fate::Hindered(why),
-            Self::Closing => Fate::Released,
-        }
-    }
-}
-
-impl From<ClientError> for Ended {
-    fn from(failure: ClientError) -> Self {
-        Self::Away(Away::from(&failure))
-    }
-}
-
-impl From<Undialled> for Ended {
-    fn from(undialled: Undialled) -> Self {
-        match undialled {
-            Undialled::Denied(denied) => Self::Denied(denied),
-            Undialled::Failed { failure, .. } => failure.into(),
-            Undialled::Unroutable(Unroutable::Never(reply)) => Self::Unroutable(reply),
-            Undialled::Unroutable(Unroutable::Later(reply)) => Self::Away(Away::Unreachable(reply)),
-            Undialled::Unroutable(Unroutable::Hindered(why)) => Self::Hindered(why),
         }
     }
 }

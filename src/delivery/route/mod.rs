@@ -5,6 +5,8 @@ pub mod capture;
 pub mod carried;
 pub mod courier;
 pub mod direct;
+mod ended;
+mod kept;
 pub mod relay;
 pub mod rules;
 pub mod undialled;
@@ -19,6 +21,7 @@ use crate::delivery::allowance::Allowance;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
+use crate::delivery::copies::Copies;
 use crate::delivery::flights::Flights;
 use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
@@ -60,6 +63,7 @@ pub struct Routes {
     return_paths: Option<Arc<ReturnPaths>>,
     /// `None`: mail has no links of ours.
     link_names: Option<Arc<LinkNames>>,
+    copies: Copies,
     /// `None`: no message has to ask for leave.
     allowance: Option<Arc<Allowance>>,
     bounces: bounce::Rules,
@@ -96,6 +100,7 @@ impl Routes {
             allowance,
             return_paths: None,
             link_names: link_names(config, store),
+            copies: Copies::default(),
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
     }
@@ -168,7 +173,8 @@ impl Routes {
             Destination::Hosts(..) => Line::Direct(self.direct.clone()?),
         };
         let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).linked_by(self.link_names.clone());
-        Some(courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone()))
+        let courier = courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone());
+        Some(courier.within(self.copies.clone()))
     }
 }
 

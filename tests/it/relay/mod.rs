@@ -2,6 +2,7 @@
 
 mod connection;
 mod content;
+mod copies;
 mod replies;
 mod tls;
 

@@ -1,0 +1,31 @@
+//! A connection that is kept between messages.
+
+use crate::delivery::client::Connection;
+use crate::delivery::departure::Departure;
+use crate::delivery::route::direct::Service;
+
+/// A connection that is kept for what comes next.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub connection: Connection,
+    /// Whom it was made for, when that is not always the same.
+    pub service: Option<Service>,
+}
+
+impl Kept {
+    /// Whether it was made from where this may leave.
+    pub fn leaves_by(&self, departure: &Departure) -> bool {
+        let peer = self.connection.peer_address();
+        peer.is_none_or(|peer| departure.allows(peer, self.connection.source()))
+    }
+
+    /// Whether it takes another message for this service.
+    pub fn serves(&self, wanted: Option<&Service>) -> bool {
+        match (&self.service, wanted) {
+            (Some(made_for), Some(wanted)) => {
+                made_for.serves(wanted) && self.connection.transactions() < u64::from(wanted.limits.messages_per_connection)
+            }
+            (made_for, wanted) => made_for.is_none() && wanted.is_none(),
+        }
+    }
+}
