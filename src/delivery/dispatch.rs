@@ -97,7 +97,7 @@ impl Dispatch {
         let unbounded = |runners: usize| Queue::unbounded(runners.min(self.workers), self.pace.idle);
         self.queues.of(destination, || match (destination, service) {
             (Destination::Relay(name), _) => unbounded(self.relays.get(name).copied().unwrap_or(1)),
-            (Destination::Hosts(hosts, _), Some(service)) => {
+            (Destination::Hosts(hosts), Some(service)) => {
                 let share = self.peers.share(hosts, service.limits.connections);
                 Queue::bounded(service.limits, share, self.pace.idle)
             }
@@ -109,7 +109,7 @@ impl Dispatch {
     pub fn meet(&self, own: Epoch, age: Duration, live: Vec<Epoch>) {
         self.peers.meet(own, age, live);
         for (destination, queue) in self.queues.all() {
-            if let Destination::Hosts(hosts, _) = destination {
+            if let Destination::Hosts(hosts) = destination {
                 queue.share(|limits| self.peers.share(&hosts, limits.connections));
                 queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
             }
@@ -152,7 +152,7 @@ impl Dispatch {
             () = self.gate.drained() => return self.release(parcel),
         };
         for (service, claim) in plan.parts {
-            let destination = Destination::Hosts(service.destination.clone(), service.demand);
+            let destination = Destination::Hosts(service.destination.clone());
             self.enqueue(destination, parcel.part(claim, Some(Arc::new(service))));
         }
         for (unroutable, claim) in plan.unroutable {

@@ -7,6 +7,7 @@ use crate::config::routing::{RouteName, RuleTls};
 use crate::delivery::places::Place;
 use crate::delivery::route::direct::Service;
 use crate::delivery::route::rules::Chain;
+use crate::delivery::security::Demand;
 use crate::model::hop::{Hop, Passed, Peer};
 use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
@@ -91,6 +92,11 @@ impl Parcel {
     /// The stream of its message.
     pub fn stream(&self) -> Stream {
         self.claim.message.stream
+    }
+
+    /// What is asked of TLS by others than its recipients' domains.
+    pub fn demand(&self) -> Demand {
+        self.service.as_ref().map_or(Demand::Published, |service| service.demand)
     }
 
     /// The lane it waits in.

@@ -136,8 +136,8 @@ impl Queue {
         if !self.bounded {
             return None;
         }
-        let (now, stream) = (Instant::now(), parcel.stream());
-        let suspended = state.manner.suspended_until(now);
+        let (now, stream, demand) = (Instant::now(), parcel.stream(), parcel.demand());
+        let suspended = state.manner.suspended_until(demand, now);
         let elsewhere = state.manner.connections() == 0;
         let waiting = state.waiting_of(stream);
         let least = ROOM_PER_CONNECTION * state.connections();
@@ -148,10 +148,10 @@ impl Queue {
             true => ELSEWHERE,
             false => {
                 let (opens, per_second) = (suspended.unwrap_or(now), state.manner.measured(now));
-                state.horizon.put_off(waiting, per_second, opens, now, rand::random())
+                state.horizon(demand).put_off(waiting, per_second, opens, now, rand::random())
             }
         };
-        let why = match state.manner.why(stream, u32::try_from(state.runners).unwrap_or(u32::MAX), now) {
+        let why = match state.manner.why(demand, stream, u32::try_from(state.runners).unwrap_or(u32::MAX), now) {
             Some(why) => why.told(now, wall),
             None => format!("{waiting} messages before it"),
         };
@@ -248,7 +248,7 @@ impl Queue {
         self.with(|state| {
             state.done(parcel);
             if let Some(sign) = sign.filter(|sign| self.bounded || !matches!(sign, Sign::Unreachable(_) | Sign::Refused(_))) {
-                state.manner.heed(sign, began, Instant::now(), rand::random());
+                state.manner.heed(parcel.demand(), sign, began, Instant::now(), rand::random());
             }
             // The runner that is done takes something itself.
             state.waiting() > state.idle + 1 && state.wants_runner()
@@ -277,14 +277,13 @@ impl Queue {
         back
     }
 
-    /// What waits at a destination that takes nothing for now, each with when to bring it again.
+    /// What waits though the destination takes no such mail for now, each with when to bring it again.
     pub fn put_off(&self, wall: Timestamp) -> Vec<(Parcel, PutOff)> {
         self.with(|state| {
             let now = Instant::now();
-            if !self.bounded || (state.manner.suspended_until(now).is_none() && state.manner.connections() > 0) {
-                return Vec::new();
-            }
-            let waiting = state.empty();
+            let (bounded, elsewhere) = (self.bounded, state.manner.connections() == 0);
+            let waiting =
+                state.take_out(|manner, parcel| bounded && (elsewhere || manner.suspended_until(parcel.demand(), now).is_some()));
             let put_off = |parcel: Parcel| {
                 let put_off =
                     self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new(), suspended: false });
@@ -301,6 +300,6 @@ impl Queue {
 
     /// Everything that waits, to be given back.
     pub fn empty(&self) -> Vec<Parcel> {
-        self.with(State::empty)
+        self.with(|state| state.take_out(|_, _| true))
     }
 }

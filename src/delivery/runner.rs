@@ -181,11 +181,10 @@ fn is_deferral(destination: &Destination, reply: &Reply) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::security::Demand;
 
     #[test]
     fn a_sign_is_what_all_fates_together_tell() {
-        let hosts = Destination::Hosts("mx:a".into(), Demand::Published);
+        let hosts = Destination::Hosts("mx:a".into());
         let later = |code, enhanced: &str, text| Fate::Later(Reply::new(code, Some(enhanced.to_owned()), text));
         let (busy, full) = (later(421, "4.3.2", "busy"), later(452, "4.2.2", "full"));
         let (grey, taken) = (later(451, "4.7.1", "Greylisted"), Fate::Delivered(Reply::new(250, None, "ok")));

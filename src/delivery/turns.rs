@@ -54,10 +54,17 @@ impl Turns {
         parcel
     }
 
-    /// Takes out everything.
-    pub fn empty(&mut self) -> impl Iterator<Item = Parcel> {
-        self.waiting = 0;
-        std::mem::take(&mut self.teams).into_iter().flat_map(|(_, parcels)| parcels)
+    /// Takes out everything that `goes`.
+    pub fn take_out(&mut self, goes: impl Fn(&Parcel) -> bool) -> Vec<Parcel> {
+        let mut gone = Vec::new();
+        for (_, parcels) in &mut self.teams {
+            let (going, staying): (VecDeque<_>, _) = std::mem::take(parcels).into_iter().partition(&goes);
+            gone.extend(going);
+            *parcels = staying;
+        }
+        self.teams.retain(|(_, parcels)| !parcels.is_empty());
+        self.waiting -= gone.len();
+        gone
     }
 }
 
@@ -88,7 +95,19 @@ mod tests {
         }
         let first = turns.pop().expect("one");
         turns.give_back(first);
-        let order: Vec<i64> = turns.empty().map(|parcel| parcel.claim.recipients[0].attempts).collect();
+        let order: Vec<i64> = turns.take_out(|_| true).iter().map(|parcel| parcel.claim.recipients[0].attempts).collect();
         assert_eq!((order, turns.len()), (vec![0, 1, 2], 0));
+    }
+
+    #[test]
+    fn what_is_not_taken_out_keeps_its_turn() {
+        let mut turns = Turns::default();
+        for (team, attempts) in [(1, 0), (2, 0), (1, 1), (2, 1), (3, 0)] {
+            turns.push(fixture::parcel_of(Id([team; 16]), Stream::Broadcast, attempts, 7));
+        }
+        let gone = turns.take_out(|parcel| parcel.claim.recipients[0].attempts == 0);
+        assert_eq!((gone.len(), turns.len()), (3, 2));
+        let teams: Vec<Id> = std::iter::from_fn(|| turns.pop()).map(|parcel| parcel.claim.message.team).collect();
+        assert_eq!(teams, [Id([1; 16]), Id([2; 16])]);
     }
 }

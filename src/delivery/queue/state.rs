@@ -1,11 +1,12 @@
 //! The state of one destination's queue, changed under its lock.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::delivery::parcel::Parcel;
+use crate::delivery::security::Demand;
 use crate::delivery::shape::horizon::Horizon;
 use crate::delivery::shape::manner::Manner;
 use crate::delivery::turns::Turns;
@@ -52,7 +53,8 @@ pub(super) struct State {
     admitted: usize,
     readmit_at: Option<Instant>,
     pub manner: Manner,
-    pub horizon: Horizon,
+    /// Of mail of each demand, since each is suspended by itself.
+    horizons: HashMap<Demand, Horizon>,
 }
 
 impl State {
@@ -69,7 +71,7 @@ impl State {
             admitted: usize::MAX,
             readmit_at: None,
             manner,
-            horizon: Horizon::new(Instant::now()),
+            horizons: HashMap::new(),
         }
     }
 
@@ -85,8 +87,17 @@ impl State {
         lanes + usize::from(self.out_of_file.is_none() && !self.file.is_empty())
     }
 
-    pub fn empty(&mut self) -> Vec<Parcel> {
-        self.lanes.iter_mut().flat_map(Turns::empty).chain(self.file.drain(..)).collect()
+    /// When mail of this demand that is put off next has its turn.
+    pub fn horizon(&mut self, demand: Demand) -> &mut Horizon {
+        self.horizons.entry(demand).or_insert_with(|| Horizon::new(Instant::now()))
+    }
+
+    /// Everything that waits and `goes`.
+    pub fn take_out(&mut self, goes: impl Fn(&Manner, &Parcel) -> bool) -> Vec<Parcel> {
+        let goes = |parcel: &Parcel| goes(&self.manner, parcel);
+        let (suspects, stay) = self.file.drain(..).partition(goes);
+        self.file = stay;
+        self.lanes.iter_mut().flat_map(|lane| lane.take_out(goes)).chain(Vec::from(suspects)).collect()
     }
 
     /// The suspect that may go.

@@ -1,7 +1,10 @@
 use super::*;
 use crate::delivery::boottime::Boottime;
 use crate::delivery::fixture;
+use crate::delivery::mx::{Group, Targets};
 use crate::delivery::places::Places;
+use crate::delivery::route::direct::Service;
+use crate::delivery::security::Demand;
 use crate::id::Id;
 use crate::model::outcome::Reply;
 use Stream::{Broadcast, Transactional};
@@ -192,6 +195,29 @@ async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
     assert!(queue.next(&gate).await.is_none(), "one of the two runners goes");
     assert!(!matches!(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)), Pushed::NoRoom(..)));
     assert!(queue.next(&gate).await.is_some(), "the other tries it");
+}
+
+fn demanding(demand: Demand) -> Parcel {
+    let (domain, group) = ("one.example".to_owned(), Group("mx:one.example".into()));
+    let targets = Arc::new(Targets { domain, group, hosts: Vec::new(), policy: Arc::default() });
+    let service = Service { targets, destination: "mx:one.example".into(), limits: LIMITS, demand };
+    Parcel { service: Some(Arc::new(service)), ..parcel(Transactional, 0, EPOCH) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_out_of_reach_by_its_own_demand_keeps_no_other_mail_waiting() {
+    let (queue, gate, reply) = (bounded(), gate(), Reply::fault("STARTTLS is not offered"));
+    let demands = [Demand::Encrypted; 4].into_iter().chain([Demand::Published]);
+    demands.for_each(|demand| drop(queue.push(demanding(demand), Timestamp(0))));
+    for _ in 0..3 {
+        let parcel = queue.next(&gate).await.expect("a parcel");
+        queue.done(&parcel, Some(Sign::Unreachable(&reply)), Instant::now());
+    }
+    let put_off: Vec<Demand> = queue.put_off(Timestamp(0)).iter().map(|(parcel, _)| parcel.demand()).collect();
+    assert_eq!(put_off, [Demand::Encrypted]);
+    let pushed = queue.push(demanding(Demand::Encrypted), Timestamp(0));
+    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: true, .. })), "{pushed:?}");
+    assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.demand() == Demand::Published));
 }
 
 #[tokio::test(start_paused = true)]

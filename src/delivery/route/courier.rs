@@ -6,13 +6,14 @@ use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::client::Connection;
+use crate::delivery::client::extensions::Extensions;
 use crate::delivery::copies::{Copies, Room};
 use crate::delivery::departure::Departure;
 use crate::delivery::fate::{Fate, Fates, may_have_it};
 use crate::delivery::gate::Gate;
 use crate::delivery::links::LinkNames;
 use crate::delivery::mx::Unroutable;
-use crate::delivery::route::attempt::{Attempt, Returning};
+use crate::delivery::route::attempt::{Attempt, Goes, Returning};
 use crate::delivery::route::capture::Capture;
 use crate::delivery::route::carried::Carried;
 use crate::delivery::route::direct::{Direct, Service};
@@ -200,33 +201,26 @@ impl Courier {
     ) -> Result<Vec<usize>, Ended> {
         let mut departure = self.departure(&attempt.claim.message, service).await.map_err(Ended::Denied)?;
         loop {
-            let mut connection = self.connection(service, &departure, gate).await?;
+            let mut kept = self.connection(service, &departure, gate).await?;
+            let connection = &mut kept.connection;
             self.reached = Some(connection.peer());
             let reused = connection.transactions() > 0;
             if in_flight.is_none() {
                 *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
             }
-            let _room = match self.room(attempt.copied(group, connection.extensions()), service, gate).await {
-                Ok(room) => room,
-                Err(ended) => {
-                    self.keep(connection, service);
-                    return Err(ended);
+            let (goes, _room) = match self.load(attempt, group, connection.extensions(), service, gate).await {
+                Ok(Some(loaded)) => loaded,
+                nothing => {
+                    self.kept = Some(kept);
+                    return nothing.map(|_| Vec::new());
                 }
-            };
-            let goes = attempt.fit(group, connection.extensions());
-            // Dialling may have taken minutes, and so may the transaction before.
-            let shut = !gate.lets(attempt.claim.epoch);
-            let Some(goes) = goes.filter(|_| !shut) else {
-                self.keep(connection, service);
-                attempt.release(group);
-                return Ok(Vec::new());
             };
             let peer = connection.peer_address();
             departure.spend(peer, true);
             match connection.send(&goes.mail(attempt)).await {
                 Ok(answers) => {
                     departure.spend(peer, answers.iter().any(may_have_it));
-                    self.keep(connection, service);
+                    self.kept = Some(kept);
                     return Ok(attempt.tell(&goes, &answers));
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
@@ -237,6 +231,25 @@ impl Courier {
                 }
             }
         }
+    }
+
+    /// What goes to those of `group` at a next hop that offers this, with the room it takes. `None`: nothing; they are told, or released.
+    async fn load<'a>(
+        &self,
+        attempt: &mut Attempt<'a>,
+        group: &[usize],
+        offered: &Extensions,
+        service: Option<&Service>,
+        gate: &Gate,
+    ) -> Result<Option<(Goes<'a>, Option<Room>)>, Ended> {
+        let room = self.room(attempt.copied(group, offered), service, gate).await?;
+        let goes = attempt.fit(group, offered);
+        // Dialling may have taken minutes, and so may the transaction before.
+        if !gate.lets(attempt.claim.epoch) {
+            attempt.release(group);
+            return Ok(None);
+        }
+        Ok(goes.map(|goes| (goes, room)))
     }
 
     /// Waits until another attempt may begin; where the house closes none does.
@@ -271,15 +284,11 @@ impl Courier {
         }
     }
 
-    fn keep(&mut self, connection: Connection, service: Option<&Service>) {
-        self.kept = Some(Kept { connection, service: service.cloned() });
-    }
-
     /// The connection that is kept, when it is still good for this service and leaves from where it should, or a new one.
-    async fn connection(&mut self, service: Option<&Service>, departure: &Departure, gate: &Gate) -> Result<Connection, Ended> {
+    async fn connection(&mut self, service: Option<&Service>, departure: &Departure, gate: &Gate) -> Result<Kept, Ended> {
         if let Some(mut kept) = self.kept.take() {
             if kept.serves(service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
-                return Ok(kept.connection);
+                return Ok(kept);
             }
             // The destination may count connections: this one is over before another begins.
             kept.connection.quit().await;
@@ -289,7 +298,8 @@ impl Courier {
             // It may take minutes, and what it is for could not be sent any more.
             () = gate.drained() => return Err(Ended::Closing),
         };
-        dialled.map_err(|undialled| {
+        let keep = |connection| Kept { connection, service: service.cloned() };
+        dialled.map(keep).map_err(|undialled| {
             if let Undialled::Failed { host, .. } = &undialled {
                 self.reached = Some(Peer::unreached(host));
             }

@@ -211,11 +211,11 @@ impl Direct {
 }
 
 impl Service {
-    /// Whether a connection made for the one serves the other: the same hosts, on the same terms.
+    /// Whether a connection made for the one serves the other: the same hosts, on the same terms or stricter ones.
     pub fn serves(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.targets, &other.targets);
         self.destination == other.destination
-            && self.demand == other.demand
+            && (self.demand == other.demand || (self.demand, other.demand) == (Demand::Encrypted, Demand::Published))
             && (Arc::ptr_eq(ours, theirs)
                 || (ours.hosts == theirs.hosts
                     && ours.policy == theirs.policy
@@ -267,7 +267,10 @@ mod tests {
         assert!(!one.serves(&service("two.example", "mx.example", false, &enforced)));
         assert!(!one.serves(&service("two.example", "other.example", false, &none)));
         assert!(!one.serves(&service("two.example", "mx.example", true, &none)));
-        assert!(!one.serves(&Service { demand: Demand::Encrypted, ..one.clone() }));
+        let encrypted = Service { demand: Demand::Encrypted, ..one.clone() };
+        assert!(!one.serves(&encrypted) && encrypted.serves(&one), "what is encrypted is good enough for both");
+        let waived = Service { demand: Demand::Waived, ..one.clone() };
+        assert!(!waived.serves(&one) && !waived.serves(&encrypted));
         let signed = service("one.example", "mx.example", true, &none);
         assert!(signed.serves(&service("one.example", "mx.example", true, &none)));
         assert!(!signed.serves(&service("two.example", "mx.example", true, &none)), "its certificate may name one.example alone");

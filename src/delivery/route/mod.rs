@@ -26,7 +26,7 @@ use crate::delivery::flights::Flights;
 use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
 use crate::delivery::parcel::Course;
-use crate::delivery::security::{Demand, Totals};
+use crate::delivery::security::Totals;
 use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
 use crate::model::message::Recipient;
@@ -45,9 +45,8 @@ pub enum Destination {
     Capture,
     /// The smarthost of this name; `None`: the one without.
     Relay(Option<Arc<str>>),
-    /// Hosts that are one to us, by the name of `Service::destination`. One without TLS is out of reach of mail that demands
-    /// it, and of no other.
-    Hosts(Arc<str>, Demand),
+    /// Hosts that are one to us, by the name of `Service::destination`.
+    Hosts(Arc<str>),
 }
 
 /// The routes in force.

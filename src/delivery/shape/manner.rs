@@ -3,17 +3,22 @@
 //! Signs go in, permissions come out; the time and what is random are handed in. A 421 or 4.7.x halves connections and messages
 //! per second, once for all that was under way; each few seconds of taken mail add a little. Where most mail meets other 4yz replies,
 //! a quarter is taken off now and then, down to a quarter of what it was. A run of failures to get a session suspends it, each time twice
-//! as long; one connection tries it afterwards, and from there it rises by the same small steps.
+//! as long; one connection tries it afterwards, and from there it rises by the same small steps. Mail that demands more, or less, than the
+//! destination publishes may find out of reach what other mail doesn't, and the other way round: it is suspended by itself, and slows
+//! nothing else down.
+
+use std::collections::HashMap;
 
 use tokio::time::Instant;
 
 use super::Limits;
-use super::outage::Outage;
+use super::outage::{Outage, Suspension};
 use super::reluctance::Reluctance;
 use super::slots::Share;
 use super::speed::{Ceiling, Speed};
 use super::tempo::Tempo;
 use super::why::Why;
+use crate::delivery::security::Demand;
 use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
 
@@ -65,7 +70,8 @@ pub struct Manner {
     share: Share,
     speed: Speed,
     tempo: Tempo,
-    outage: Outage,
+    /// Of mail of each demand.
+    outages: HashMap<Demand, Outage>,
     reluctance: Reluctance,
 }
 
@@ -73,7 +79,7 @@ impl Manner {
     /// A destination of which nothing is known but its limits, and this engine's share of them.
     pub fn new(limits: Limits, share: Share, now: Instant) -> Self {
         let (speed, reluctance) = (Speed::new(now), Reluctance::default());
-        Self { limits, share, speed, tempo: Tempo::default(), outage: Outage::default(), reluctance }
+        Self { limits, share, speed, tempo: Tempo::default(), outages: HashMap::new(), reluctance }
     }
 
     /// What it is sent at most, by all engines together.
@@ -86,16 +92,17 @@ impl Manner {
         (self.limits, self.share) = (limits, share);
     }
 
-    /// Takes note of what an attempt that began at `began` (its connection, or its MAIL) told. `draw` is a random number from 0 to 1.
-    pub fn heed(&mut self, sign: Sign<'_>, began: Instant, now: Instant, draw: f64) {
+    /// Takes note of what an attempt at mail of this demand that began at `began` (its connection, or its MAIL) told. `draw` is a random
+    /// number from 0 to 1.
+    pub fn heed(&mut self, demand: Demand, sign: Sign<'_>, began: Instant, now: Instant, draw: f64) {
         match sign {
             Sign::Took => {
-                self.outage.over();
+                self.outages.remove(&demand);
                 self.reluctance.took();
                 self.speed.took(began, now, self.ceiling());
             }
             Sign::Deferred(reply) => {
-                self.outage.over();
+                self.outages.remove(&demand);
                 self.speed.deferred(now);
                 if self.reluctance.deferred() {
                     self.speed.ease(reply, began, now, self.ceiling());
@@ -104,21 +111,22 @@ impl Manner {
             Sign::SlowDown(reply) => {
                 // One that asks for less than the least is left alone.
                 if !self.speed.halve(reply, began, now, self.ceiling()) {
-                    self.failed(reply, began, now, draw);
+                    self.failed(demand, reply, began, now, draw);
                 }
             }
-            Sign::Unreachable(reply) => self.failed(reply, began, now, draw),
+            Sign::Unreachable(reply) => self.failed(demand, reply, began, now, draw),
             Sign::Refused(reply) => {
                 if asks_for_less(reply) {
                     self.speed.halve(reply, began, now, self.ceiling());
                 }
-                self.failed(reply, began, now, draw);
+                self.failed(demand, reply, began, now, draw);
             }
         }
     }
 
-    fn failed(&mut self, reply: &Reply, began: Instant, now: Instant, draw: f64) {
-        if self.outage.failed(reply, began, now, draw) {
+    fn failed(&mut self, demand: Demand, reply: &Reply, began: Instant, now: Instant, draw: f64) {
+        let suspended = self.outages.entry(demand).or_default().failed(reply, began, now, draw);
+        if suspended && demand == Demand::Published {
             self.speed.collapse(reply, now);
         }
     }
@@ -138,19 +146,23 @@ impl Manner {
         self.speed.measured(now)
     }
 
-    /// Until when nothing is tried.
-    pub fn suspended_until(&self, now: Instant) -> Option<Instant> {
-        self.outage.suspension(now).map(|suspension| suspension.until)
+    /// Until when no mail of this demand is tried.
+    pub fn suspended_until(&self, demand: Demand, now: Instant) -> Option<Instant> {
+        self.suspension(demand, now).map(|suspension| suspension.until)
+    }
+
+    fn suspension(&self, demand: Demand, now: Instant) -> Option<&Suspension> {
+        self.outages.get(&demand)?.suspension(now)
     }
 
     /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down.
     pub fn is_at_its_best(&self, now: Instant) -> bool {
-        self.suspended_until(now).is_none() && !self.speed.is_slowed(now)
+        self.outages.values().all(|outage| outage.suspension(now).is_none()) && !self.speed.is_slowed(now)
     }
 
-    /// Whether one more connection may be opened for mail of this stream, beside `open` ones (those being opened included).
-    pub fn connect(&self, stream: Stream, open: u32, now: Instant) -> Result<(), Wait> {
-        if let Some(suspension) = self.outage.suspension(now) {
+    /// Whether one more connection may be opened for mail of this demand and stream, beside `open` ones (those being opened included).
+    pub fn connect(&self, demand: Demand, stream: Stream, open: u32, now: Instant) -> Result<(), Wait> {
+        if let Some(suspension) = self.suspension(demand, now) {
             let (until, reply) = (suspension.until, suspension.reply.clone());
             return Err(Wait { until: Some(until), why: Why::Suspended { until, reply } });
         }
@@ -183,9 +195,9 @@ impl Manner {
         Ok(())
     }
 
-    /// What mail of this stream waits for while `open` connections are busy; `None`: for nothing.
-    pub fn why(&self, stream: Stream, open: u32, now: Instant) -> Option<Why> {
-        self.connect(stream, open, now).err().or_else(|| self.pace(now)).map(|wait| wait.why)
+    /// What mail of this demand and stream waits for while `open` connections are busy; `None`: for nothing.
+    pub fn why(&self, demand: Demand, stream: Stream, open: u32, now: Instant) -> Option<Why> {
+        self.connect(demand, stream, open, now).err().or_else(|| self.pace(now)).map(|wait| wait.why)
     }
 
     fn pace(&self, now: Instant) -> Option<Wait> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::delivery::shape::speed::STEP_EVERY;
+use Demand::{Encrypted, Published};
 
 fn limits(connections: u32, rate: Option<f64>) -> Limits {
     let (transactional_connections, messages_per_connection, recipients_per_message) = (1, 100, 100);
@@ -45,12 +46,18 @@ fn what_asks_for_less_is_told_from_what_asks_for_something_else() {
 fn broadcast_leaves_a_connection_free() {
     let now = Instant::now();
     let mut manner = manner(3, None, now);
-    assert!(manner.connect(Stream::Broadcast, 1, now).is_ok() && manner.connect(Stream::Broadcast, 2, now).is_err());
-    assert!(manner.connect(Stream::Transactional, 2, now).is_ok());
-    let wait = manner.connect(Stream::Transactional, 3, now).unwrap_err();
+    assert!(
+        manner.connect(Published, Stream::Broadcast, 1, now).is_ok()
+            && manner.connect(Published, Stream::Broadcast, 2, now).is_err()
+    );
+    assert!(manner.connect(Published, Stream::Transactional, 2, now).is_ok());
+    let wait = manner.connect(Published, Stream::Transactional, 3, now).unwrap_err();
     assert_eq!(wait, Wait { until: None, why: Why::Connections { limit: 3, slowed: None } });
     manner.set(limits(1, None), Share { owned: 1, of: 1 });
-    assert!(manner.connect(Stream::Broadcast, 0, now).is_ok() && manner.connect(Stream::Broadcast, 1, now).is_err());
+    assert!(
+        manner.connect(Published, Stream::Broadcast, 0, now).is_ok()
+            && manner.connect(Published, Stream::Broadcast, 1, now).is_err()
+    );
 }
 
 #[test]
@@ -60,7 +67,7 @@ fn a_share_divides_connections_and_rate() {
     manner.set(limits(10, Some(10.0)), Share { owned: 3, of: 10 });
     assert_eq!((manner.connections(), manner.rate()), (3, Some(3.0)));
     manner.set(limits(10, Some(10.0)), Share { owned: 0, of: 10 });
-    assert_eq!(manner.why(Stream::Transactional, 0, now), Some(Why::Elsewhere));
+    assert_eq!(manner.why(Published, Stream::Transactional, 0, now), Some(Why::Elsewhere));
 }
 
 #[test]
@@ -68,7 +75,7 @@ fn a_share_that_was_lost_while_slowed_down_works_again_when_it_is_back() {
     let now = Instant::now();
     let mut manner = manner(10, Some(10.0), now);
     manner.set(limits(10, Some(10.0)), Share { owned: 0, of: 10 });
-    manner.heed(Sign::SlowDown(&later(421, "", "slow down")), now, now, 0.0);
+    manner.heed(Published, Sign::SlowDown(&later(421, "", "slow down")), now, now, 0.0);
     assert_eq!(manner.send(now).map_err(|wait| wait.why), Err(Why::Elsewhere));
     manner.set(limits(10, Some(10.0)), Share::whole(10));
     assert!(manner.send(now).is_ok() && manner.rate().is_some_and(|rate| rate >= 1.0));
@@ -80,27 +87,30 @@ fn a_run_of_failures_suspends_and_one_connection_tries_it() {
     let mut manner = manner(10, None, now);
     let refused = later(0, "", "connection refused");
     for _ in 0..3 {
-        assert!(manner.connect(Stream::Broadcast, 0, now).is_ok());
-        manner.heed(Sign::Unreachable(&refused), now, now, 1.0);
+        assert!(manner.connect(Published, Stream::Broadcast, 0, now).is_ok());
+        manner.heed(Published, Sign::Unreachable(&refused), now, now, 1.0);
     }
-    let wait = manner.connect(Stream::Transactional, 0, now).unwrap_err();
+    let wait = manner.connect(Published, Stream::Transactional, 0, now).unwrap_err();
     let until = now + Duration::from_secs(10);
     assert_eq!(wait, Wait { until: Some(until), why: Why::Suspended { until, reply: refused.clone() } });
     now = until;
-    assert!(manner.connect(Stream::Broadcast, 0, now).is_ok() && manner.connect(Stream::Transactional, 1, now).is_err());
+    assert!(
+        manner.connect(Published, Stream::Broadcast, 0, now).is_ok()
+            && manner.connect(Published, Stream::Transactional, 1, now).is_err()
+    );
     // It is still away: longer. Then it is back: from one connection up, step by step.
-    manner.heed(Sign::Unreachable(&refused), now, now, 1.0);
-    assert_eq!(manner.suspended_until(now), Some(now + Duration::from_secs(20)));
+    manner.heed(Published, Sign::Unreachable(&refused), now, now, 1.0);
+    assert_eq!(manner.suspended_until(Published, now), Some(now + Duration::from_secs(20)));
     now += Duration::from_secs(20);
     let mut last = 1;
     for second in 0..60 {
         now += Duration::from_secs(1);
-        manner.heed(Sign::Took, now, now, 1.0);
+        manner.heed(Published, Sign::Took, now, now, 1.0);
         let allowed = manner.connections();
         assert!(allowed - last <= 1 && u64::from(allowed) <= 2 + second / STEP_EVERY.as_secs(), "{allowed} at {second}");
         last = allowed;
     }
-    assert_eq!((last, manner.why(Stream::Transactional, 9, now)), (10, None));
+    assert_eq!((last, manner.why(Published, Stream::Transactional, 9, now)), (10, None));
 }
 
 #[test]
@@ -109,10 +119,10 @@ fn a_dropped_connection_here_and_there_suspends_nothing() {
     let mut manner = manner(10, None, now);
     for _ in 0..100 {
         now += Duration::from_secs(1);
-        manner.heed(Sign::Unreachable(&later(0, "", "reset")), now, now, 1.0);
-        manner.heed(Sign::Unreachable(&later(0, "", "reset")), now, now, 1.0);
-        manner.heed(Sign::Took, now, now, 1.0);
-        assert_eq!(manner.suspended_until(now), None);
+        manner.heed(Published, Sign::Unreachable(&later(0, "", "reset")), now, now, 1.0);
+        manner.heed(Published, Sign::Unreachable(&later(0, "", "reset")), now, now, 1.0);
+        manner.heed(Published, Sign::Took, now, now, 1.0);
+        assert_eq!(manner.suspended_until(Published, now), None);
     }
 }
 
@@ -121,9 +131,11 @@ fn it_says_since_when_and_by_what_it_is_slowed_down() {
     let now = Instant::now();
     let mut manner = manner(2, Some(5.0), now);
     let reply = later(421, "4.7.0", "slow down");
-    manner.heed(Sign::SlowDown(&reply), now, now, 0.0);
+    manner.heed(Published, Sign::SlowDown(&reply), now, now, 0.0);
     manner.send(now).unwrap();
-    let Some(Why::Pace { per_second, slowed: Some(cause) }) = manner.why(Stream::Transactional, 0, now) else { panic!() };
+    let Some(Why::Pace { per_second, slowed: Some(cause) }) = manner.why(Published, Stream::Transactional, 0, now) else {
+        panic!()
+    };
     assert!(per_second < 5.0 && cause.since == now && cause.reply == reply);
 }
 
@@ -139,11 +151,11 @@ fn a_minute_of_421_is_followed_by_no_burst() {
         // Each connection that is allowed sends a message in 20 ms.
         let open = manner.connections().min(10);
         for place in 0..open {
-            if manner.connect(Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
+            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
                 sent[(at(now) / 1000) as usize] += 1;
                 let reply = later(421, "4.7.0", "slow down");
                 let sign = if bad(now) { Sign::SlowDown(&reply) } else { Sign::Took };
-                manner.heed(sign, now, now, 0.5);
+                manner.heed(Published, sign, now, now, 0.5);
             }
         }
         now += Duration::from_millis(20);
@@ -163,10 +175,10 @@ fn a_minute_of_450(manner: &mut Manner, began: Instant, taken: u32) -> u32 {
     let (mut now, mut sent) = (began, 0);
     while now < began + Duration::from_secs(60) {
         for place in 0..manner.connections() {
-            if manner.connect(Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
+            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
                 let reply = later(450, "4.2.1", "mailbox unavailable");
                 let sign = if sent % 10 < taken { Sign::Took } else { Sign::Deferred(&reply) };
-                manner.heed(sign, now, now, 0.5);
+                manner.heed(Published, sign, now, now, 0.5);
                 sent += 1;
             }
         }
@@ -184,10 +196,10 @@ fn what_mostly_defers_is_sent_less_and_never_left_alone() {
     let reluctant = a_minute_of_450(&mut manner, began + Duration::from_secs(60), 0);
     assert!((full / 5..full / 2).contains(&reluctant), "{reluctant} after {full}");
     let then = began + Duration::from_secs(120);
-    assert_eq!((manner.connections(), manner.suspended_until(then)), (2, None));
+    assert_eq!((manner.connections(), manner.suspended_until(Published, then)), (2, None));
     let again = a_minute_of_450(&mut manner, then, 0);
     assert!(again >= full / 5, "{again}: it goes no lower than a quarter");
-    let why = manner.why(Stream::Transactional, 2, then + Duration::from_secs(60));
+    let why = manner.why(Published, Stream::Transactional, 2, then + Duration::from_secs(60));
     assert!(matches!(why, Some(Why::Connections { limit: 2, slowed: Some(_) })), "{why:?}");
     a_minute_of_450(&mut manner, then + Duration::from_secs(60), 10);
     assert_eq!(manner.connections(), 10, "and rises by small steps");
@@ -213,12 +225,26 @@ proptest! {
             let before = manner.connections();
             let sign = [Sign::Took, Sign::SlowDown(&reply), Sign::Unreachable(&reply), Sign::Refused(&reply), Sign::Deferred(&reply)]
                 [usize::from(sign)];
-            manner.heed(sign, now - Duration::from_millis(age), now, draw);
+            manner.heed(Published, sign, now - Duration::from_millis(age), now, draw);
             let after = manner.connections();
             prop_assert!(after <= owned && (after >= 1 || owned == 0));
             prop_assert!(after <= before + (owned / 10).max(1));
             prop_assert!(manner.rate().is_none_or(|allowed| (allowed > 0.0 || owned == 0) && rate.is_none_or(|most| allowed <= most)));
-            prop_assert!(manner.suspended_until(now).is_none_or(|until| until <= now + Duration::from_secs(600)));
+            prop_assert!(manner.suspended_until(Published, now).is_none_or(|until| until <= now + Duration::from_secs(600)));
         }
     }
+}
+
+#[test]
+fn mail_that_demands_more_is_suspended_by_itself() {
+    let now = Instant::now();
+    let mut manner = manner(10, None, now);
+    let no_tls = later(0, "", "STARTTLS is not offered");
+    (0..3).for_each(|_| manner.heed(Encrypted, Sign::Unreachable(&no_tls), now, now, 1.0));
+    assert_eq!(manner.suspended_until(Encrypted, now), Some(now + Duration::from_secs(10)));
+    assert_eq!((manner.suspended_until(Published, now), manner.connections()), (None, 10));
+    manner.heed(Published, Sign::Took, now, now, 1.0);
+    assert!(manner.suspended_until(Encrypted, now).is_some() && !manner.is_at_its_best(now));
+    manner.heed(Encrypted, Sign::Took, now, now, 1.0);
+    assert!(manner.is_at_its_best(now));
 }

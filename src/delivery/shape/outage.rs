@@ -33,11 +33,6 @@ impl Outage {
         self.last.as_ref().filter(|last| now < last.until)
     }
 
-    /// It works: the run is over, and with it any suspension.
-    pub fn over(&mut self) {
-        *self = Self::default();
-    }
-
     /// An attempt that began then failed. True: it is suspended from now on. `draw` is a random number from 0 to 1.
     pub fn failed(&mut self, reply: &Reply, began: Instant, now: Instant, draw: f64) -> bool {
         if self.last.as_ref().is_some_and(|last| began < last.until) {
@@ -77,8 +72,6 @@ mod tests {
             now = until;
             assert_eq!(outage.suspension(now), None);
         }
-        outage.over();
-        assert!(!outage.failed(&refused(), now, now, 1.0));
     }
 
     #[test]

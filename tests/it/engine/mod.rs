@@ -3,6 +3,7 @@
 mod barriers;
 mod copies;
 mod delivery;
+mod demands;
 mod direct;
 mod fairness;
 mod faults;
