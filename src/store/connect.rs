@@ -52,7 +52,8 @@ async fn sqlite(file: &Path) -> Result<Db, StoreError> {
         .pragma("wal_autocheckpoint", "8000");
     let writer = Seats::new(1, PATIENCE * 2, options.clone()).await?;
     let folding = Folding::start(Seats::new(1, PATIENCE, options).await?, writer.clone());
-    let read_only = common.read_only(true);
+    // A cache is emptied whenever another connection has written: a reader's lasts for little more than one statement.
+    let read_only = common.read_only(true).pragma("cache_size", "-4096");
     let asker = Seats::new(1, PATIENCE, read_only.clone()).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
