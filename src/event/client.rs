@@ -1,4 +1,6 @@
 //! Calls an endpoint: one POST, to an address that was looked at, within a deadline, and no further than its first answer.
+//!
+//! Where one call follows another the connection is kept ([`Line`]): so is the address that was looked at.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use hyper::Request;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::line::Line;
 use super::sign::Header;
 use super::target::Target;
 use crate::config::Config;
@@ -75,11 +78,11 @@ impl Client {
         }
     }
 
-    /// Calls `url` with these headers and this JSON.
-    pub async fn post(&self, url: &str, headers: Vec<Header>, body: &str) -> Called {
+    /// Calls `url` with these headers and this JSON, over a connection of `line` where there is one, and else over its own.
+    pub async fn post(&self, url: &str, headers: Vec<Header>, body: &str, line: Option<&Line>) -> Called {
         let begun = Instant::now();
         let until = begun + PATIENCE;
-        let mut called = match timeout_at(until, self.call(url, headers, body, until)).await {
+        let mut called = match timeout_at(until, self.call(url, &headers, body, line, until)).await {
             Ok(Ok(called)) => called,
             Ok(Err(error)) => Called { error: Some(error.chars().take(ERROR_MAX).collect()), ..Called::default() },
             Err(_) => Called { error: Some("no answer in time".to_owned()), ..Called::default() },
@@ -88,12 +91,38 @@ impl Client {
         called
     }
 
-    async fn call(&self, url: &str, headers: Vec<Header>, body: &str, until: Instant) -> Result<Called, String> {
+    async fn call(
+        &self,
+        url: &str,
+        headers: &[Header],
+        body: &str,
+        line: Option<&Line>,
+        until: Instant,
+    ) -> Result<Called, String> {
         let target = Target::parse(url, self.allow_insecure)?;
-        let addresses = self.addresses(&target).await?;
+        let request = || request(&target, headers, body, line.is_some()).map_err(|e| e.to_string());
+        let mut answer = match self.over_kept(url, request()?, line).await {
+            Some(answer) => answer,
+            None => self.over_new(&target, request()?).await?,
+        };
+        // What was read until then of an answer that does not end is worth telling: its reading ends a little earlier than all else.
+        let called = told(&mut answer, until - ANSWER_MARGIN).await;
+        if let (Some(line), Some(connection)) = (line, answer.into_connection()) {
+            line.keep(connection, url);
+        }
+        Ok(called)
+    }
+
+    /// Asks over a connection that was kept, if there is one. One that its server has closed says nothing of the endpoint.
+    async fn over_kept(&self, url: &str, request: Request<String>, line: Option<&Line>) -> Option<Answer> {
+        let connection = line?.take(url)?;
+        connection.ask(request).await.inspect_err(|error| tracing::debug!(%error, "a kept connection was of no use")).ok()
+    }
+
+    async fn over_new(&self, target: &Target, request: Request<String>) -> Result<Answer, String> {
+        let addresses = self.addresses(target).await?;
         let patience = CONNECT_PATIENCE / u32::try_from(addresses.len()).unwrap_or(1).max(1);
         let tcp = exchange::dial(&addresses, target.port(), patience).await?;
-        let request = request(&target, headers, body).map_err(|e| e.to_string())?;
         let answer = if target.is_encrypted() {
             let stream = self.tls.certified(&target.host(), tcp).await.map_err(|failure| match failure {
                 Uncertified::Certificate(cause) => format!("its certificate will not do: {cause}"),
@@ -103,8 +132,7 @@ impl Client {
         } else {
             exchange::ask(tcp, request).await
         };
-        // What was read until then of an answer that does not end is worth telling: its reading ends a little earlier than all else.
-        Ok(told(answer.map_err(|e| format!("no answer: {e}"))?, until - ANSWER_MARGIN).await)
+        answer.map_err(|e| format!("no answer: {e}"))
     }
 
     /// The addresses of the host, each of which may be called: of one that leads anywhere else nothing is trusted.
@@ -125,17 +153,20 @@ impl std::fmt::Debug for Client {
     }
 }
 
-fn request(target: &Target, headers: Vec<Header>, body: &str) -> Result<Request<String>, hyper::http::Error> {
-    let request = Request::post(target.path())
+/// `is_kept`: whether there may be another over the same connection.
+fn request(target: &Target, headers: &[Header], body: &str, is_kept: bool) -> Result<Request<String>, hyper::http::Error> {
+    let mut request = Request::post(target.path())
         .header(HOST, target.authority())
         .header(CONTENT_TYPE, "application/json")
-        .header(USER_AGENT, AGENT)
-        .header(CONNECTION, "close");
-    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)).body(body.to_owned())
+        .header(USER_AGENT, AGENT);
+    if !is_kept {
+        request = request.header(CONNECTION, "close");
+    }
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).body(body.to_owned())
 }
 
 /// What the answer came to. Its head decides: whoever says 2xx has what was sent, whatever follows.
-async fn told(mut answer: Answer, until: Instant) -> Called {
+async fn told(answer: &mut Answer, until: Instant) -> Called {
     let status = answer.head().status();
     let mut beginning = Beginning::default();
     let until = until.min(Instant::now() + BODY_PATIENCE);

@@ -1,31 +1,29 @@
 //! Finds endpoints with something due, and has each worked at by one session.
 //!
-//! There is a pool of sessions for each standing, so that endpoints that never answer take no place from those that do, nor from those of
-//! which nothing is known yet. A session has its place before anything is read for it: nobody waits holding something.
+//! There is a lane for each standing, with places of its own, so that endpoints that never answer take none from those that do, nor from
+//! those of which nothing is known yet, and slow ones none from the quick. A lane's places are shared among teams. A session has its place
+//! before anything is read for it: nobody waits holding something.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::Webhooks;
 use super::endpoint::Session;
+use super::pool::{Pool, PoolPlace};
 use super::results::Results;
 use crate::id::Id;
-use crate::model::webhook::Webhook;
 use crate::net::sockets;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
-use crate::store::webhooks::deliveries::Standing;
+use crate::store::webhooks::deliveries::{Endpoint, Standing};
 
-/// Sessions at once, by the endpoints' standing.
-const POOLS: [(Standing, usize); 3] = [(Standing::Proven, 256), (Standing::Unproven, 1024), (Standing::Failing, 32)];
-/// Requests beside each session's first, at endpoints that answer, all together.
-const EXTRAS: usize = 256;
-/// Of the sockets that the process may have, sessions of one pool take this part at most.
+/// Of the sockets that the process may have, sessions of one lane take this part at most.
 const PART: usize = 4;
 /// What is due by the time alone is found so late at most.
 const POLL: Duration = Duration::from_secs(1);
@@ -33,14 +31,36 @@ const POLL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(20);
 const REST_TIMES: u32 = 4;
 
+/// Sessions at once, by the endpoints' standing. One team has half of them at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    pub proven: usize,
+    pub slow: usize,
+    pub unproven: usize,
+    pub failing: usize,
+    /// Requests beside each session's first, at all quick endpoints that answer together, and at all slow ones.
+    pub extras: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { proven: 512, slow: 256, unproven: 2048, failing: 64, extras: 256 }
+    }
+}
+
 /// Who sends.
 pub(super) struct Deliverer {
+    lanes: Vec<Lane>,
+}
+
+/// Those of one standing.
+struct Lane {
+    standing: Standing,
     webhooks: Webhooks,
     results: Results,
-    /// This process, among those that share a store.
-    holder: Id,
-    pools: Vec<(Standing, Arc<Semaphore>)>,
-    extras: Arc<Semaphore>,
+    pool: Pool,
+    /// Where several requests may be under way at once at one endpoint: how many more.
+    extras: Option<Arc<Semaphore>>,
     at_work: AtWork,
 }
 
@@ -49,90 +69,108 @@ type AtWork = Arc<Mutex<HashSet<Id>>>;
 
 /// A session's place: its part of a pool, and its endpoint, which no other session works at.
 pub(super) struct Place {
-    _part: OwnedSemaphorePermit,
-    endpoint: Id,
+    pub endpoint: Endpoint,
+    _part: PoolPlace,
     at_work: AtWork,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.endpoint);
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.endpoint.id);
     }
 }
 
 impl Deliverer {
     /// Sends what is due, and has `results` write what came of it.
-    pub fn new(webhooks: Webhooks, results: Results) -> Self {
-        let most = (sockets::at_most() / PART).max(1);
-        let pools = POOLS.map(|(standing, places)| (standing, Arc::new(Semaphore::new(places.min(most))))).to_vec();
-        let (holder, extras) = (webhooks.holder(), Arc::new(Semaphore::new(EXTRAS)));
-        Self { webhooks, results, holder, pools, extras, at_work: AtWork::default() }
+    pub fn new(webhooks: Webhooks, results: Results, places: &Places) -> Self {
+        let (most, at_work) = ((sockets::at_most() / PART).max(1), AtWork::default());
+        let lane = |standing, places: usize, extras: Option<usize>| Lane {
+            standing,
+            webhooks: webhooks.clone(),
+            results: results.clone(),
+            pool: Pool::new(places.min(most)),
+            extras: extras.map(|extras| Arc::new(Semaphore::new(extras))),
+            at_work: at_work.clone(),
+        };
+        let lanes = vec![
+            lane(Standing::Proven, places.proven, Some(places.extras)),
+            lane(Standing::Slow, places.slow, Some(places.extras)),
+            lane(Standing::Unproven, places.unproven, None),
+            lane(Standing::Failing, places.failing, None),
+        ];
+        Self { lanes }
     }
 
     /// Sends until closing begins, and ends when the last session has.
     pub async fn run(self, shutdown: Shutdown) {
-        let mut sessions = JoinSet::new();
+        join_all(self.lanes.iter().map(|lane| lane.run(&shutdown))).await;
+    }
+}
+
+impl Lane {
+    async fn run(&self, shutdown: &Shutdown) {
+        let (mut sessions, mut bell) = (JoinSet::new(), self.webhooks.bell());
         while !shutdown.has_begun() {
             let begun = Instant::now();
-            if let Err(failure) = self.begin(&mut sessions, &shutdown).await {
+            if let Err(failure) = self.begin(&mut sessions, shutdown).await {
                 tracing::warn!(%failure, "what endpoints are to be told can't be read now");
                 sleep(POLL).await;
             }
             tokio::select! {
                 () = shutdown.begun() => {}
-                () = self.wait(REST.max(begun.elapsed() * REST_TIMES), &mut sessions) => {}
+                () = wait(REST.max(begun.elapsed() * REST_TIMES), &mut bell, &mut sessions) => {}
             }
         }
         while sessions.join_next().await.is_some() {}
     }
 
-    /// Until there may be something to begin.
-    async fn wait(&self, rest: Duration, sessions: &mut JoinSet<()>) {
-        sleep(rest).await;
-        tokio::select! {
-            () = self.webhooks.made().notified() => {}
-            Some(_) = sessions.join_next() => {}
-            () = sleep(POLL) => {}
-        }
-        while sessions.try_join_next().is_some() {}
-    }
-
     /// Begins a session for each endpoint with something due, as far as there are places.
     async fn begin(&self, sessions: &mut JoinSet<()>, shutdown: &Shutdown) -> Result<(), StoreError> {
-        for (standing, pool) in &self.pools {
-            let free = pool.available_permits();
-            if free == 0 {
-                continue;
-            }
-            for webhook in self.take(*standing, free).await? {
-                let Some(place) = self.place(pool, webhook.id) else { continue };
-                let session = Session {
-                    webhooks: self.webhooks.clone(),
-                    results: self.results.clone(),
-                    extras: (*standing == Standing::Proven && webhook.health.failures == 0).then(|| self.extras.clone()),
-                    holder: self.holder,
-                    webhook,
-                };
-                sessions.spawn(session.run(place, shutdown.clone()));
-            }
+        for place in self.take().await? {
+            let session = Session {
+                webhooks: self.webhooks.clone(),
+                results: self.results.clone(),
+                standing: self.standing,
+                extras: self.extras.clone(),
+            };
+            sessions.spawn(session.run(place, shutdown.clone()));
         }
         Ok(())
     }
 
-    /// At most so many endpoints with something due that nobody works at, here or elsewhere.
-    async fn take(&self, standing: Standing, most: usize) -> Result<Vec<Webhook>, StoreError> {
-        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut due = self.webhooks.store().webhooks_with_due(standing, most + at_work.len()).await?;
-        due.retain(|webhook| !at_work.contains(&webhook.id));
-        due.truncate(most);
-        let leased = self.webhooks.store().lease_webhooks(self.holder, due.iter().map(|webhook| webhook.id).collect()).await?;
-        due.retain(|webhook| leased.contains(&webhook.id));
-        Ok(due)
+    /// Endpoints with something due that nobody works at, here or elsewhere: as many as have a place.
+    async fn take(&self) -> Result<Vec<Place>, StoreError> {
+        let free = self.pool.free();
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let due = self.webhooks.store().webhooks_with_due(self.standing, free + at_work).await?;
+        let mut places: Vec<Place> = due.into_iter().filter_map(|endpoint| self.place(endpoint)).collect();
+        let asked = places.iter().map(|place| place.endpoint.id).collect();
+        let leased = self.webhooks.store().lease_webhooks(self.webhooks.holder(), asked).await?;
+        places.retain(|place| leased.contains(&place.endpoint.id));
+        Ok(places)
     }
 
-    fn place(&self, pool: &Arc<Semaphore>, endpoint: Id) -> Option<Place> {
-        let part = pool.clone().try_acquire_owned().ok()?;
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint);
-        Some(Place { _part: part, endpoint, at_work: self.at_work.clone() })
+    fn place(&self, endpoint: Endpoint) -> Option<Place> {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if at_work.contains(&endpoint.id) {
+            return None;
+        }
+        let part = self.pool.enter(endpoint.team)?;
+        at_work.insert(endpoint.id);
+        Some(Place { endpoint, _part: part, at_work: self.at_work.clone() })
     }
+}
+
+/// Until there may be something to begin.
+async fn wait(rest: Duration, bell: &mut watch::Receiver<()>, sessions: &mut JoinSet<()>) {
+    sleep(rest).await;
+    tokio::select! {
+        _ = bell.changed() => {}
+        Some(_) = sessions.join_next() => {}
+        () = sleep(POLL) => {}
+    }
+    while sessions.try_join_next().is_some() {}
 }

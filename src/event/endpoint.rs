@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::announcement::{Announcement, News};
 use super::deliver::Place;
+use super::line::Line;
 use super::results::Results;
 use super::{Webhooks, breaker, schedule};
 use crate::id::Id;
@@ -16,13 +18,18 @@ use crate::model::webhook::{Webhook, WebhookKind};
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
 use crate::store::webhooks::attempts::Attempt;
-use crate::store::webhooks::deliveries::{Attempted, Due, Next};
+use crate::store::webhooks::deliveries::{Attempted, Due, Endpoint, Next, Standing};
 use crate::store::webhooks::outbox::WebhookEvent;
 
 /// How long a session begins requests: others have their turn, too, and a lease outlasts it with its last requests.
 const LASTS: Duration = Duration::from_secs(5);
 /// Requests at once beside the first, at an endpoint that answers.
 const EXTRAS_MAX: usize = 7;
+/// What is due is read for so many requests one after another, where it answers, and written down together: so it hears of much that
+/// happens at once without waiting for the store each time.
+const AFTER_ANOTHER: usize = 4;
+/// So long requests of one such round are begun.
+const ROUND: Duration = Duration::from_secs(1);
 /// Seconds between tries to write down what came of requests. With all else that a session takes they fit into its lease.
 const SETBACKS: [u64; 4] = [1, 2, 4, 8];
 /// So long nobody works at an endpoint of which nothing can be written down: else it would be sent the same again at once, for ever.
@@ -32,73 +39,101 @@ const REST: Duration = Duration::from_secs(8);
 pub(super) struct Session {
     pub webhooks: Webhooks,
     pub results: Results,
-    pub webhook: Webhook,
+    /// Of the endpoint when the session began.
+    pub standing: Standing,
     /// Where several requests may be under way at once: what allows them.
     pub extras: Option<Arc<Semaphore>>,
-    pub holder: Id,
 }
 
 impl Session {
     /// Sends what is due, then lets go of the endpoint.
-    pub async fn run(mut self, place: Place, shutdown: Shutdown) {
-        if let Err(failure) = self.work(&shutdown).await {
-            tracing::warn!(webhook = %self.webhook.id, %failure, "what an endpoint was told can't be written down; it may be told again");
+    pub async fn run(self, place: Place, shutdown: Shutdown) {
+        let id = place.endpoint.id;
+        if let Err(failure) = self.work(place.endpoint, &shutdown).await {
+            tracing::warn!(webhook = %id, %failure, "what an endpoint was told can't be written down; it may be told again");
             rest(REST, &shutdown).await;
         }
-        if let Err(failure) = self.webhooks.store().release_webhook(self.holder, self.webhook.id).await {
+        if let Err(failure) = self.webhooks.store().release_webhook(self.webhooks.holder(), id).await {
             tracing::debug!(%failure, "an endpoint could not be let go of; its lease ends by itself");
         }
         drop(place);
     }
 
-    async fn work(&mut self, shutdown: &Shutdown) -> Result<(), StoreError> {
-        let until = Instant::now() + LASTS;
-        while Instant::now() < until && !shutdown.has_begun() && self.read_anew().await? {
-            let extras = self.extras();
-            let due = self.webhooks.store().due_deliveries(self.webhook.id, 1 + extras.len()).await?;
-            let attempts = join_all(due.iter().map(|due| self.attempt(due))).await;
-            if attempts.is_empty() || !self.settle(attempts, shutdown).await? {
+    async fn work(&self, endpoint: Endpoint, shutdown: &Shutdown) -> Result<(), StoreError> {
+        let (until, line) = (Instant::now() + LASTS, Line::default());
+        while Instant::now() < until && !shutdown.has_begun() {
+            // As its team has it now.
+            let found = self.webhooks.store().webhook(endpoint.team, endpoint.id).await?;
+            let Some(mut webhook) = found.filter(|webhook| webhook.settings.enabled) else { break };
+            let ended = match &self.extras {
+                Some(extras) if webhook.health.failures == 0 => self.round(&webhook, extras, &line, shutdown).await?,
+                _ => self.one(&webhook).await?,
+            };
+            if ended.is_empty() || !self.settle(&mut webhook, ended, shutdown).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Reads the endpoint as its team has it now. Whether it is still to be told anything.
-    async fn read_anew(&mut self) -> Result<bool, StoreError> {
-        let Some(webhook) = self.webhooks.store().webhook(self.webhook.team, self.webhook.id).await? else { return Ok(false) };
-        self.webhook = webhook;
-        Ok(self.webhook.settings.enabled)
+    /// One request, to see how it goes.
+    async fn one(&self, webhook: &Webhook) -> Result<Vec<Attempt>, StoreError> {
+        let due = self.webhooks.store().due_deliveries(webhook.id, 1).await?;
+        let Some(due) = due.first() else { return Ok(Vec::new()) };
+        Ok(vec![self.attempt(webhook, due, None).await])
     }
 
-    fn extras(&self) -> Vec<OwnedSemaphorePermit> {
-        let Some(extras) = &self.extras else { return Vec::new() };
-        (0..EXTRAS_MAX).map_while(|_| extras.clone().try_acquire_owned().ok()).collect()
+    /// Requests one after another and several at once, as long as it goes well.
+    async fn round(
+        &self,
+        webhook: &Webhook,
+        extras: &Arc<Semaphore>,
+        line: &Line,
+        shutdown: &Shutdown,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let extras: Vec<OwnedSemaphorePermit> = (0..EXTRAS_MAX).map_while(|_| extras.clone().try_acquire_owned().ok()).collect();
+        let at_once = 1 + extras.len();
+        let due = self.webhooks.store().due_deliveries(webhook.id, at_once * AFTER_ANOTHER).await?;
+        let (until, mut due) = (Instant::now() + ROUND, due.iter());
+        let mut under_way: FuturesUnordered<_> =
+            due.by_ref().take(at_once).map(|due| self.attempt(webhook, due, Some(line))).collect();
+        let (mut ended, mut goes_well) = (Vec::new(), true);
+        while let Some(attempt) = under_way.next().await {
+            goes_well &= attempt.error.is_none();
+            ended.push(attempt);
+            if !goes_well || shutdown.has_begun() || Instant::now() >= until {
+                continue;
+            }
+            under_way.extend(due.next().map(|due| self.attempt(webhook, due, Some(line))));
+        }
+        Ok(ended)
     }
 
-    async fn attempt(&self, due: &Due) -> Attempt {
-        self.webhooks.call(&self.webhook, due.event, due.kind, due.attempts + 1, &due.body).await
+    async fn attempt(&self, webhook: &Webhook, due: &Due, line: Option<&Line>) -> Attempt {
+        self.webhooks.call(webhook, (due.event, due.kind), due.attempts + 1, &due.body, line).await
     }
 
     /// Writes down what came of these. Whether more may be sent by this session: one whose endpoint has changed its standing ends.
-    async fn settle(&mut self, mut attempts: Vec<Attempt>, shutdown: &Shutdown) -> Result<bool, StoreError> {
+    async fn settle(&self, webhook: &mut Webhook, mut attempts: Vec<Attempt>, shutdown: &Shutdown) -> Result<bool, StoreError> {
         // Of what was under way at once, one success shows that the endpoint is there.
         attempts.sort_by_key(|attempt| attempt.error.is_none());
-        let ended = attempts.into_iter().map(|attempt| self.judge(attempt)).collect();
-        self.record(ended, shutdown).await?;
-        if breaker::is_given_up(&self.webhook.health, self.webhooks.clock().now()) {
-            self.give_up().await?;
+        let ended = attempts.into_iter().map(|attempt| self.judge(webhook, attempt)).collect();
+        self.record(webhook.id, ended, shutdown).await?;
+        let now = self.webhooks.clock().now();
+        if breaker::is_given_up(&webhook.health, now) {
+            self.give_up(webhook).await?;
         }
-        Ok(self.extras.is_some() && self.webhook.health.failures == 0)
+        let is_among_its_kind = self.standing == Standing::Slow || !breaker::is_slow(&webhook.health, now);
+        Ok(self.extras.is_some() && webhook.health.failures == 0 && is_among_its_kind)
     }
 
     /// Has these written down, and tries it for a while.
-    async fn record(&self, ended: Vec<Attempted>, shutdown: &Shutdown) -> Result<(), StoreError> {
+    async fn record(&self, webhook: Id, ended: Vec<Attempted>, shutdown: &Shutdown) -> Result<(), StoreError> {
         for setback in SETBACKS {
             match self.results.record(ended.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
-                    tracing::debug!(webhook = %self.webhook.id, %failure, "what came of requests can't be written now");
+                    tracing::debug!(%webhook, %failure, "what came of requests can't be written now");
                 }
             }
             rest(Duration::from_secs(setback), shutdown).await;
@@ -106,30 +141,30 @@ impl Session {
         self.results.record(ended).await
     }
 
-    /// What follows from an attempt.
-    fn judge(&mut self, attempt: Attempt) -> Attempted {
-        let now = self.webhooks.clock().now();
-        let before = self.webhook.health.clone();
+    /// What follows from an attempt, for its delivery and for the endpoint.
+    fn judge(&self, webhook: &mut Webhook, attempt: Attempt) -> Attempted {
+        let (now, took) = (self.webhooks.clock().now(), attempt.latency);
+        let before = webhook.health.clone();
         let (health, next) = match &attempt.error {
-            None => (breaker::succeeded(&before, now), Next::Done),
-            Some(_) => (Some(breaker::failed(&before, now)), schedule::after_failure(attempt.number, now)),
+            None => (breaker::succeeded(&before, took, now), Next::Done),
+            Some(_) => (Some(breaker::failed(&before, took, now)), schedule::after_failure(attempt.number, now)),
         };
         if let Some(health) = &health {
-            self.webhook.health = health.clone();
+            webhook.health = health.clone();
         }
         let is_back = attempt.error.is_none() && breaker::was_away(&before);
-        Attempted { attempt, next, health, as_of: self.webhook.updated_at, is_back }
+        Attempted { attempt, next, health, as_of: webhook.updated_at, is_back }
     }
 
     /// Switches the endpoint off, and has the team's others told.
-    async fn give_up(&self) -> Result<(), StoreError> {
+    async fn give_up(&self, webhook: &Webhook) -> Result<(), StoreError> {
         let (id, at, kind) = (self.webhooks.next_id(), self.webhooks.clock().now(), WebhookKind::Disabled);
         let reason = "it has taken nothing for 7 days";
-        let body = self.webhooks.wording()(&Announcement { id, kind, at, news: News::Webhook(&self.webhook, reason) });
-        let told = WebhookEvent { id, team: self.webhook.team, kind, body };
-        if self.webhooks.store().give_up_webhook(&self.webhook, reason, &told).await? {
-            tracing::info!(webhook = %self.webhook.id, team = %self.webhook.team, reason, "an endpoint was switched off");
-            self.webhooks.made().notify_one();
+        let body = self.webhooks.wording()(&Announcement { id, kind, at, news: News::Webhook(webhook, reason) });
+        let told = WebhookEvent { id, team: webhook.team, kind, body };
+        if self.webhooks.store().give_up_webhook(webhook, reason, &told).await? {
+            tracing::info!(webhook = %webhook.id, team = %webhook.team, reason, "an endpoint was switched off");
+            self.webhooks.ring();
         }
         Ok(())
     }

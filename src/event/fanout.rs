@@ -30,7 +30,7 @@ pub(super) async fn run(webhooks: Webhooks, shutdown: Shutdown) {
         match round(&webhooks, most).await {
             Ok(None) => pause(&webhooks, &shutdown).await,
             Ok(Some(for_each)) => {
-                webhooks.made().notify_one();
+                webhooks.ring();
                 most = (DELIVERIES_MAX / for_each.max(1)).clamp(1, EVENTS_MAX);
                 // Mail comes first: half of the time is its own.
                 tokio::time::sleep(begun.elapsed()).await;

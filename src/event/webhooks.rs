@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::watch;
 
 use super::announcement::Wording;
 use super::client::{Called, Client};
-use super::deliver::Deliverer;
+use super::deliver::{Deliverer, Places};
+use super::line::Line;
+use super::pool::Pool;
 use super::sign::{self, Request};
 use super::{fanout, results};
 use crate::clock::Clock;
@@ -17,8 +19,8 @@ use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::store::webhooks::attempts::Attempt;
 
-/// Endpoints that are tried out at once.
-const PROBES_MAX: usize = 16;
+/// Endpoints that are tried out at once: half of them of one team.
+const PROBES_MAX: usize = 32;
 
 /// Who tells of events. Clones share it.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub struct Webhooks {
     inner: Arc<Inner>,
     /// This process, among those that share a store.
     holder: Id,
+    places: Places,
 }
 
 #[derive(Debug)]
@@ -35,18 +38,23 @@ struct Inner {
     wording: Wording,
     clock: Clock,
     ids: Ids,
-    probes: Arc<Semaphore>,
+    probes: Pool,
     /// Rung when there are new deliveries.
-    made: Notify,
+    made: watch::Sender<()>,
 }
 
 impl Webhooks {
     /// Tells of the events of `store`, in these words.
     pub fn new(store: Store, client: Client, wording: Wording, clock: Clock) -> Self {
         let ids = Ids::random(clock.clone());
-        let probes = Arc::new(Semaphore::new(PROBES_MAX));
+        let (probes, made) = (Pool::new(PROBES_MAX), watch::Sender::new(()));
         let holder = ids.next();
-        Self { inner: Arc::new(Inner { store, client, wording, clock, ids, probes, made: Notify::new() }), holder }
+        Self { inner: Arc::new(Inner { store, client, wording, clock, ids, probes, made }), holder, places: Places::default() }
+    }
+
+    /// With so many places instead.
+    pub fn with_places(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// With a name that only one process at a time can have (`lock::seat`): the endpoints that its earlier life worked at are taken over
@@ -60,7 +68,7 @@ impl Webhooks {
     pub fn run(self, shutdown: &Shutdown) {
         let (results, writing) = results::open(self.store().clone());
         shutdown.spawn(writing);
-        shutdown.spawn(Deliverer::new(self.clone(), results).run(shutdown.clone()));
+        shutdown.spawn(Deliverer::new(self.clone(), results, &self.places).run(shutdown.clone()));
         shutdown.spawn(fanout::run(self, shutdown.clone()));
     }
 
@@ -69,8 +77,16 @@ impl Webhooks {
         self.inner.client.check(url).await
     }
 
-    /// Sends `body` to an endpoint, whatever is due. `number`: of the attempt, from 1; 0 for a test, which says that it is one.
-    pub(super) async fn call(&self, webhook: &Webhook, event: Id, kind: WebhookKind, number: i64, body: &str) -> Attempt {
+    /// Sends `body` to an endpoint, whatever is due, over a connection of `line` where there is one. `number`: of the attempt, from 1; 0 for
+    /// a test, which says that it is one.
+    pub(super) async fn call(
+        &self,
+        webhook: &Webhook,
+        (event, kind): (Id, WebhookKind),
+        number: i64,
+        body: &str,
+        line: Option<&Line>,
+    ) -> Attempt {
         let (id, request) = (self.next_id(), request_id());
         let at = id.made_at();
         let signed = Request { event, kind, request: &request, at, body };
@@ -78,7 +94,7 @@ impl Webhooks {
         if number == 0 {
             headers.push(("x-krafter-test", "true".to_owned()));
         }
-        let Called { status, latency, answer, error } = self.inner.client.post(&webhook.settings.url, headers, body).await;
+        let Called { status, latency, answer, error } = self.inner.client.post(&webhook.settings.url, headers, body, line).await;
         Attempt { id, webhook: webhook.id, event, kind, request, number, at, status, latency, answer, error }
     }
 
@@ -102,13 +118,18 @@ impl Webhooks {
         self.inner.wording
     }
 
-    pub(super) fn probes(&self) -> &Arc<Semaphore> {
+    pub(super) fn probes(&self) -> &Pool {
         &self.inner.probes
     }
 
-    /// Rung when there are new deliveries.
-    pub(super) fn made(&self) -> &Notify {
-        &self.inner.made
+    /// There are new deliveries.
+    pub(super) fn ring(&self) {
+        self.inner.made.send_replace(());
+    }
+
+    /// Hears when there are new deliveries, from now on.
+    pub(super) fn bell(&self) -> watch::Receiver<()> {
+        self.inner.made.subscribe()
     }
 }
 

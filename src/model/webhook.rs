@@ -177,8 +177,10 @@ pub struct WebhookHealth {
     pub failing_since: Option<Timestamp>,
     /// Nothing is attempted before.
     pub paused_until: Option<Timestamp>,
-    /// The last attempt that it took, to about a minute.
+    /// The last attempt that it took, to a few seconds.
     pub succeeded_at: Option<Timestamp>,
+    /// Until then it counts as one that takes long to answer.
+    pub slow_until: Option<Timestamp>,
     /// When the house gave it up, and why.
     pub disabled: Option<(Timestamp, String)>,
 }

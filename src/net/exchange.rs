@@ -1,4 +1,5 @@
-//! One HTTP request over a connection of its own (RFC 9112). No answer leads elsewhere, and none is read without a bound.
+//! HTTP requests to one server, one after another over a connection (RFC 9112). No answer leads elsewhere, and none is read without a
+//! bound.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -17,11 +18,18 @@ use tokio::time::timeout;
 /// Octets that the head of an answer may take.
 const HEAD_MAX: usize = 64 * 1024;
 
+/// A connection over which nothing is under way. Dropped, it ends.
+pub struct Connection {
+    requests: http1::SendRequest<String>,
+    /// Drives it.
+    _driver: JoinSet<Result<(), hyper::Error>>,
+}
+
 /// An answer whose body is still to be read. Dropped, it ends the connection.
 pub struct Answer {
     response: Response<Incoming>,
-    /// Drives the connection.
-    _driver: JoinSet<Result<(), hyper::Error>>,
+    connection: Connection,
+    has_ended: bool,
 }
 
 /// What was read of a body.
@@ -46,16 +54,25 @@ pub async fn dial(addresses: &[IpAddr], port: u16, patience: Duration) -> Result
     Err(last)
 }
 
-/// Sends `request` over `stream`, and waits for the head of the answer.
+/// Sends `request` over `stream`, a connection just made, and waits for the head of the answer.
 pub async fn ask(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<String>,
 ) -> Result<Answer, hyper::Error> {
     let handshake = http1::Builder::new().max_buf_size(HEAD_MAX).handshake(TokioIo::new(stream));
-    let (mut requests, connection) = handshake.await?;
+    let (requests, connection) = handshake.await?;
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    Ok(Answer { response: requests.send_request(request).await?, _driver: driver })
+    Connection { requests, _driver: driver }.ask(request).await
+}
+
+impl Connection {
+    /// Sends `request`, and waits for the head of the answer. It fails when the server has closed meanwhile.
+    pub async fn ask(mut self, request: Request<String>) -> Result<Answer, hyper::Error> {
+        self.requests.ready().await?;
+        let response = self.requests.send_request(request).await?;
+        Ok(Answer { response, connection: self, has_ended: false })
+    }
 }
 
 impl Answer {
@@ -70,7 +87,7 @@ impl Answer {
         let mut octets = 0;
         while octets <= most {
             let Some(data) = self.next().await? else {
-                beginning.has_ended = true;
+                (beginning.has_ended, self.has_ended) = (true, true);
                 break;
             };
             octets += data.len();
@@ -78,6 +95,11 @@ impl Answer {
             beginning.octets.extend_from_slice(&data[..data.len().min(room)]);
         }
         Ok(())
+    }
+
+    /// The connection, for another request, where the answer was read to its end and the server lets it be.
+    pub fn into_connection(self) -> Option<Connection> {
+        (self.has_ended && !self.connection.requests.is_closed()).then_some(self.connection)
     }
 
     /// The next piece of data; none at the end. Trailers are passed over.

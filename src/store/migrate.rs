@@ -26,6 +26,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (22, "webhooks", include_str!("../../migrations/0022_webhooks.sql")),
     (23, "engagement", include_str!("../../migrations/0023_engagement.sql")),
     (24, "unsubscribes", include_str!("../../migrations/0024_unsubscribes.sql")),
+    (27, "webhook_pace", include_str!("../../migrations/0027_webhook_pace.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[

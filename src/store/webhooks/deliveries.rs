@@ -11,7 +11,6 @@ use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::webhooks::attempts::{self, Attempt};
 use crate::store::webhooks::forward::Waited;
 use crate::store::webhooks::outbox::{WebhookEvent, tell};
-use crate::store::webhooks::{WebhookRow, select_webhooks};
 use crate::store::{Store, StoreError, rows};
 
 /// How far an endpoint is to be trusted with our time.
@@ -19,6 +18,8 @@ use crate::store::{Store, StoreError, rows};
 pub enum Standing {
     /// It has taken something, and not long ago; one failure or some since then do not matter.
     Proven,
+    /// The same, but it takes long to answer.
+    Slow,
     /// Nothing speaks for it, or against it.
     Unproven,
     /// It fails, and has failed often or not taken anything for long.
@@ -28,13 +29,19 @@ pub enum Standing {
 /// A success that lies longer ago proves nothing.
 const PROVES_FOR: Duration = Duration::from_secs(86_400);
 
-/// Endpoints with something to send, those not tried for longest first.
-pub(in crate::store) static WITH_DUE: Sql = Sql::new(select_webhooks!(
-    "WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
-         AND CASE WHEN hook.failures >= 10 THEN 2 WHEN hook.succeeded_at > $2 THEN 0 WHEN hook.failures > 0 THEN 2 ELSE 1 END = $3
-         AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
-     ORDER BY COALESCE(hook.tried_at, 0), hook.id LIMIT $4"
-));
+/// Endpoints with something to send: one of each team, then a second of each, and so on; of a team those not tried for longest first.
+pub(in crate::store) static WITH_DUE: Sql = Sql::new(
+    "SELECT id, team_id FROM (
+         SELECT hook.id, hook.team_id,
+             ROW_NUMBER() OVER (PARTITION BY hook.team_id ORDER BY COALESCE(hook.tried_at, 0), hook.id) AS turn
+         FROM webhooks hook
+         WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
+             AND CASE WHEN hook.failures >= 10 THEN 3 WHEN hook.succeeded_at > $2 AND hook.slow_until > $1 THEN 1
+                 WHEN hook.succeeded_at > $2 THEN 0 WHEN hook.failures > 0 THEN 3 ELSE 2 END = $3
+             AND EXISTS (SELECT 1 FROM webhook_deliveries d
+                         WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)) AS waiting
+     ORDER BY turn, id LIMIT $4",
+);
 pub(in crate::store) static DUE: Sql = Sql::new(
     "SELECT d.event_id, d.attempts, e.kind, e.body FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
      WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.next_attempt_at <= $2 ORDER BY d.next_attempt_at LIMIT $3",
@@ -47,7 +54,8 @@ pub(in crate::store) static SETTLE: Sql = Sql::rows(
 );
 /// How an endpoint fared before its team changed it says nothing of it now.
 pub(in crate::store) static FARE: Sql = Sql::rows(
-    "UPDATE webhooks SET failures = v.failed, failing_since = v.since, paused_until = v.pause, succeeded_at = v.success, tried_at = v.at
+    "UPDATE webhooks SET failures = v.failed, failing_since = v.since, paused_until = v.pause, succeeded_at = v.success,
+         slow_until = v.slow, tried_at = v.at
      FROM {rows} WHERE id = v.webhook AND updated_at = v.as_of",
     &[
         ("webhook", Kind::Bytes),
@@ -56,6 +64,7 @@ pub(in crate::store) static FARE: Sql = Sql::rows(
         ("since", Kind::Int),
         ("pause", Kind::Int),
         ("success", Kind::Int),
+        ("slow", Kind::Int),
         ("at", Kind::Int),
     ],
 );
@@ -64,7 +73,15 @@ static GIVE_UP: Sql = Sql::new(
      WHERE id = $1 AND enabled = 1 AND updated_at = $4",
 );
 
+record!(EndpointRow { id: Vec<u8>, team_id: Vec<u8> });
 record!(DueRow { event_id: Vec<u8>, attempts: i64, kind: i64, body: String });
+
+/// An endpoint, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub id: Id,
+    pub team: Id,
+}
 
 /// A delivery that is to be attempted now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +118,13 @@ pub struct Attempted {
 }
 
 impl Store {
-    /// Endpoints of this standing that are to be sent something now, at most so many, those not tried for longest first.
-    pub async fn webhooks_with_due(&self, standing: Standing, most: usize) -> Result<Vec<Webhook>, StoreError> {
+    /// Endpoints of this standing that are to be sent something now, at most so many: the teams by turns, and of each those not tried for
+    /// longest first.
+    pub async fn webhooks_with_due(&self, standing: Standing, most: usize) -> Result<Vec<Endpoint>, StoreError> {
         let now = self.desk().clock().now();
         let scalars = values![now, now.minus(PROVES_FOR), standing as i64, most];
-        self.db().fetch::<WebhookRow>(&WITH_DUE, scalars).await?.into_iter().map(WebhookRow::webhook).collect()
+        let found = self.db().fetch::<EndpointRow>(&WITH_DUE, scalars).await?;
+        found.iter().map(|row| Ok(Endpoint { id: rows::id(&row.id)?, team: rows::id(&row.team_id)? })).collect()
     }
 
     /// What an endpoint is to be sent now, at most so many, oldest first.
@@ -134,7 +153,9 @@ impl Store {
         tx.run(&SETTLE, &[], &deliveries).await?;
         attempts::insert(&mut tx, ended.iter().map(|ended| &ended.attempt)).await?;
         fare(&mut tx, ended).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.db().committed(ended.len());
+        Ok(())
     }
 
     /// Switches an endpoint off, and has its team's other endpoints told. False: somebody else did, or has changed it.
@@ -174,7 +195,9 @@ async fn fare(tx: &mut Tx, ended: &[Attempted]) -> Result<(), StoreError> {
     }
     let rows: Vec<_> = last
         .into_iter()
-        .map(|(id, (h, e))| values![id, e.as_of, h.failures, h.failing_since, h.paused_until, h.succeeded_at, e.attempt.at])
+        .map(|(id, (h, e))| {
+            values![id, e.as_of, h.failures, h.failing_since, h.paused_until, h.succeeded_at, h.slow_until, e.attempt.at]
+        })
         .collect();
     if rows.is_empty() { Ok(()) } else { tx.run(&FARE, &[], &rows).await.map(|_| ()) }
 }

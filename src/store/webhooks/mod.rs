@@ -22,14 +22,13 @@ macro_rules! select_webhooks {
     ($rest:literal) => {
         concat!(
             "SELECT hook.id, hook.team_id, hook.url, hook.description, hook.kinds, hook.enabled, hook.secret, hook.previous_secret,
-                 hook.previous_until, hook.failures, hook.failing_since, hook.paused_until, hook.succeeded_at, hook.disabled_at,
-                 hook.disabled_reason, hook.created_at, hook.updated_at
+                 hook.previous_until, hook.failures, hook.failing_since, hook.paused_until, hook.succeeded_at, hook.slow_until,
+                 hook.disabled_at, hook.disabled_reason, hook.created_at, hook.updated_at
              FROM webhooks hook ",
             $rest
         )
     };
 }
-use select_webhooks;
 
 static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)
@@ -43,6 +42,7 @@ static UPDATE: Sql = Sql::new(
          failing_since = CASE WHEN enabled < $6 OR url <> $3 THEN NULL ELSE failing_since END,
          paused_until = CASE WHEN enabled < $6 OR url <> $3 THEN NULL ELSE paused_until END,
          succeeded_at = CASE WHEN url <> $3 THEN NULL ELSE succeeded_at END,
+         slow_until = CASE WHEN url <> $3 THEN NULL ELSE slow_until END,
          disabled_at = CASE WHEN enabled < $6 THEN NULL ELSE disabled_at END,
          disabled_reason = CASE WHEN enabled < $6 THEN NULL ELSE disabled_reason END
      WHERE team_id = $1 AND id = $2",
@@ -74,6 +74,7 @@ record!(WebhookRow {
     failing_since: Option<i64>,
     paused_until: Option<i64>,
     succeeded_at: Option<i64>,
+    slow_until: Option<i64>,
     disabled_at: Option<i64>,
     disabled_reason: Option<String>,
     created_at: i64,
@@ -100,6 +101,7 @@ impl WebhookRow {
                 failing_since: self.failing_since.map(Timestamp),
                 paused_until: self.paused_until.map(Timestamp),
                 succeeded_at: self.succeeded_at.map(Timestamp),
+                slow_until: self.slow_until.map(Timestamp),
                 disabled: self.disabled_at.map(Timestamp).zip(self.disabled_reason),
             },
             created_at: Timestamp(self.created_at),

@@ -15,6 +15,10 @@ use tokio::task::JoinSet;
 pub enum Manner {
     /// An answer with this status and body.
     Status(u16, String),
+    /// The same without a body, and then the connection is closed without a word.
+    Once(u16),
+    /// 200, after so long.
+    Late(Duration),
     /// 307 to this place.
     Moved(String),
     /// The connection is closed without a word.
@@ -35,6 +39,8 @@ pub struct Receipt {
     /// By names in lower case.
     pub headers: HashMap<String, String>,
     pub body: String,
+    /// The number of the connection that it came over.
+    pub connection: usize,
 }
 
 impl Receipt {
@@ -72,8 +78,9 @@ impl Receiver {
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut calls = JoinSet::new();
-            while let Ok((tcp, _)) = listener.accept().await {
-                calls.spawn(serve(tcp, shared.clone()));
+            let mut connections = 0..;
+            while let (Ok((tcp, _)), Some(number)) = (listener.accept().await, connections.next()) {
+                calls.spawn(serve(tcp, number, shared.clone()));
             }
         });
         Self { address, book, _task: task }
@@ -94,27 +101,40 @@ impl Receiver {
         self.book.lock().unwrap().receipts.iter().filter(|receipt| receipt.endpoint == name).cloned().collect()
     }
 
+    /// The endpoints of all that came, in order.
+    pub fn order(&self) -> Vec<String> {
+        self.book.lock().unwrap().receipts.iter().map(|receipt| receipt.endpoint.clone()).collect()
+    }
+
     /// Requests that were under way at once, at all endpoints together.
     pub fn open_at_most(&self) -> usize {
         self.book.lock().unwrap().open_at_most
     }
 }
 
-async fn serve(mut tcp: TcpStream, book: Arc<Mutex<Book>>) {
-    let Some(receipt) = read(&mut tcp).await else { return };
-    let manner = {
-        let mut book = book.lock().unwrap();
-        let manner = book.manners.get(&receipt.endpoint).cloned().unwrap_or(Manner::Status(204, String::new()));
-        book.receipts.push(receipt);
-        book.open += 1;
-        book.open_at_most = book.open_at_most.max(book.open);
-        manner
-    };
-    let _ = answer(&mut tcp, manner).await;
-    book.lock().unwrap().open -= 1;
+/// Requests one after another, for as long as both sides keep the connection.
+async fn serve(mut tcp: TcpStream, connection: usize, book: Arc<Mutex<Book>>) {
+    loop {
+        let Some(receipt) = read(&mut tcp, connection).await else { return };
+        let wants_another = receipt.header("connection") != "close";
+        let manner = {
+            let mut book = book.lock().unwrap();
+            let manner = book.manners.get(&receipt.endpoint).cloned().unwrap_or(Manner::Status(204, String::new()));
+            book.receipts.push(receipt);
+            book.open += 1;
+            book.open_at_most = book.open_at_most.max(book.open);
+            manner
+        };
+        let is_kept = wants_another && matches!(manner, Manner::Status(..) | Manner::Late(_));
+        let _ = answer(&mut tcp, manner).await;
+        book.lock().unwrap().open -= 1;
+        if !is_kept {
+            return;
+        }
+    }
 }
 
-async fn read(tcp: &mut TcpStream) -> Option<Receipt> {
+async fn read(tcp: &mut TcpStream, connection: usize) -> Option<Receipt> {
     let mut octets = Vec::new();
     let end = loop {
         if tcp.read_buf(&mut octets).await.ok()? == 0 {
@@ -135,7 +155,7 @@ async fn read(tcp: &mut TcpStream) -> Option<Receipt> {
             return None;
         }
     }
-    Some(Receipt { endpoint, headers, body: String::from_utf8(octets[end..].to_vec()).ok()? })
+    Some(Receipt { endpoint, headers, body: String::from_utf8(octets[end..].to_vec()).ok()?, connection })
 }
 
 async fn answer(tcp: &mut TcpStream, manner: Manner) -> std::io::Result<()> {
@@ -145,6 +165,11 @@ async fn answer(tcp: &mut TcpStream, manner: Manner) -> std::io::Result<()> {
         Manner::Status(status, body) => {
             let length = format!("Content-Length: {}\r\n", body.len());
             tcp.write_all((head(status, &length) + &body).as_bytes()).await
+        }
+        Manner::Once(status) => tcp.write_all(head(status, "Content-Length: 0\r\n").as_bytes()).await,
+        Manner::Late(after) => {
+            tokio::time::sleep(after).await;
+            tcp.write_all(head(200, "Content-Length: 0\r\n").as_bytes()).await
         }
         Manner::Moved(to) => tcp.write_all(head(307, &format!("Location: {to}\r\nContent-Length: 0\r\n")).as_bytes()).await,
         Manner::Closes => Ok(()),

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use posthouse::id::Ids;
-use posthouse::model::webhook::{Webhook, WebhookHealth, WebhookKind, WebhookSettings};
-use posthouse::store::webhooks::attempts::Attempt;
-use posthouse::store::webhooks::deliveries::{Attempted, Next, Standing};
-use posthouse::store::webhooks::outbox::WebhookEvent;
+use posthouse::model::webhook::{WebhookHealth, WebhookSettings};
+use posthouse::store::webhooks::deliveries::Standing;
 
 use super::{House, until};
 use crate::support::receiver::Manner;
@@ -21,46 +18,21 @@ fn health(house: &House, failures: i64, success: Option<Duration>) -> WebhookHea
     WebhookHealth { failures, failing_since, succeeded_at: success.map(|ago| now.minus(ago)), ..WebhookHealth::default() }
 }
 
-/// Writes down that an endpoint, as it was read, fares like this.
-async fn fares(house: &House, webhook: &Webhook, health: WebhookHealth) {
-    let (id, at) = (Ids::random(house.clock.clone()).next(), house.clock.now());
-    let attempt = Attempt {
-        id,
-        webhook: webhook.id,
-        event: id,
-        kind: WebhookKind::Rejected,
-        request: String::new(),
-        number: 1,
-        at,
-        status: None,
-        latency: Duration::ZERO,
-        answer: String::new(),
-        error: None,
-    };
-    let ended = Attempted { attempt, next: Next::Done, health: Some(health), as_of: webhook.updated_at, is_back: false };
-    house.store.record_attempts(&[ended]).await.unwrap();
-}
-
-fn news(house: &House) -> WebhookEvent {
-    let id = Ids::random(house.clock.clone()).next();
-    WebhookEvent { id, team: house.team, kind: WebhookKind::Rejected, body: "{}".to_owned() }
-}
-
 #[test]
 fn what_a_session_knows_from_before_a_change_changes_nothing() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
         let before = house.endpoint("first").await;
-        fares(&house, &before, health(&house, 12, None)).await;
+        house.fares(&before, health(&house, 12, None)).await;
         assert_eq!(house.shown(&before).await.health.failures, 12);
         let settings = WebhookSettings { url: house.receiver.url("second"), ..before.settings.clone() };
         let moved = house.store.update_webhook(house.team, before.id, settings).await.unwrap().unwrap();
         assert_eq!(moved.health, WebhookHealth::default(), "another address begins anew");
-        fares(&house, &before, health(&house, 13, None)).await;
+        house.fares(&before, health(&house, 13, None)).await;
         assert_eq!(house.shown(&before).await.health, WebhookHealth::default());
-        assert_eq!(house.store.give_up_webhook(&before, "it failed", &news(&house)).await, Ok(false));
+        assert_eq!(house.store.give_up_webhook(&before, "it failed", &house.news()).await, Ok(false));
         assert!(house.shown(&before).await.settings.enabled);
-        assert_eq!(house.store.give_up_webhook(&moved, "it failed", &news(&house)).await, Ok(true));
+        assert_eq!(house.store.give_up_webhook(&moved, "it failed", &house.news()).await, Ok(true));
         house.close().await;
     });
 }
@@ -70,7 +42,7 @@ fn one_hiccup_puts_no_good_endpoint_behind_those_that_are_dead() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
         let webhook = house.endpoint("first").await;
-        assert_eq!(house.store.announce(&[news(&house)], &[]).await, Ok(1));
+        assert_eq!(house.store.announce(&[house.news()], &[]).await, Ok(1));
         let day = 24 * HOUR;
         for (failures, success, standing) in [
             (0, Some(HOUR), Standing::Proven),
@@ -82,14 +54,46 @@ fn one_hiccup_puts_no_good_endpoint_behind_those_that_are_dead() {
             (0, Some(day), Standing::Unproven),
             (0, None, Standing::Unproven),
         ] {
-            fares(&house, &webhook, health(&house, failures, success)).await;
-            for asked in [Standing::Proven, Standing::Unproven, Standing::Failing] {
-                let found = house.store.webhooks_with_due(asked, 10).await.unwrap().len();
-                assert_eq!(found, usize::from(asked == standing), "{failures} {success:?} {asked:?}");
-            }
+            house.fares(&webhook, health(&house, failures, success)).await;
+            stands(&house, standing, &format!("{failures} {success:?}")).await;
         }
         house.close().await;
     });
+}
+
+#[test]
+fn who_takes_long_is_beside_its_own_kind_for_a_while() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        assert_eq!(house.store.announce(&[house.news()], &[]).await, Ok(1));
+        let soon = Some(house.clock.now().plus(HOUR));
+        for (failures, success, standing) in [
+            (0, Some(HOUR), Standing::Slow),
+            (9, Some(HOUR), Standing::Slow),
+            (10, Some(HOUR), Standing::Failing),
+            (1, None, Standing::Failing),
+            (0, None, Standing::Unproven),
+            (0, Some(HOUR), Standing::Slow),
+        ] {
+            house.fares(&webhook, WebhookHealth { slow_until: soon, ..health(&house, failures, success) }).await;
+            stands(&house, standing, &format!("{failures} {success:?}")).await;
+        }
+        house.clock.advance(HOUR);
+        stands(&house, Standing::Proven, "later").await;
+        let settings = WebhookSettings { url: house.receiver.url("elsewhere"), ..webhook.settings.clone() };
+        let moved = house.store.update_webhook(house.team, webhook.id, settings).await.unwrap().unwrap();
+        assert_eq!(moved.health.slow_until, None, "of another address nothing is known");
+        house.close().await;
+    });
+}
+
+/// The only endpoint has something due, and stands like this.
+async fn stands(house: &House, standing: Standing, what: &str) {
+    for asked in [Standing::Proven, Standing::Slow, Standing::Unproven, Standing::Failing] {
+        let found = house.store.webhooks_with_due(asked, 10).await.unwrap().len();
+        assert_eq!(found, usize::from(asked == standing), "{what} {asked:?}");
+    }
 }
 
 #[test]

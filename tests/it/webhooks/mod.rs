@@ -2,8 +2,10 @@
 
 mod address;
 mod changed;
+mod crowded;
 mod failing;
 mod history;
+mod kept;
 mod telling;
 
 use std::time::Duration;
@@ -12,13 +14,15 @@ use posthouse::clock::Clock;
 use posthouse::config::Config;
 use posthouse::delivery::dns::Resolver;
 use posthouse::door::rest;
-use posthouse::event::Webhooks;
 use posthouse::event::client::Client;
-use posthouse::id::Id;
-use posthouse::model::webhook::{Webhook, WebhookKind, WebhookSettings};
+use posthouse::event::{Places, Webhooks};
+use posthouse::id::{Id, Ids};
+use posthouse::model::webhook::{Webhook, WebhookHealth, WebhookKind, WebhookSettings};
 use posthouse::shutdown::Shutdown;
 use posthouse::store::Store;
 use posthouse::store::webhooks::attempts::Attempt;
+use posthouse::store::webhooks::deliveries::{Attempted, Next};
+use posthouse::store::webhooks::outbox::WebhookEvent;
 
 use crate::support::nouns::acceptance;
 use crate::support::receiver::Receiver;
@@ -46,6 +50,11 @@ impl House {
         webhooks(&self.store, &self.clock).run(&self.shutdown);
     }
 
+    /// The same in little room.
+    fn run_with(&self, places: Places) {
+        webhooks(&self.store, &self.clock).with_places(places).run(&self.shutdown);
+    }
+
     /// An endpoint of our team at the receiver, told of what the tests do.
     async fn endpoint(&self, name: &str) -> Webhook {
         self.endpoint_for(self.team, name, &[WebhookKind::Rejected, WebhookKind::Disabled]).await
@@ -70,6 +79,45 @@ impl House {
     async fn attempts(&self, webhook: &Webhook, number: usize) -> Vec<Attempt> {
         until("attempts on record", async || self.log(webhook).await.len() >= number).await;
         self.log(webhook).await
+    }
+
+    /// Something that our team is to be told, and nothing else knows of.
+    fn news(&self) -> WebhookEvent {
+        self.news_for(self.team)
+    }
+
+    fn news_for(&self, team: Id) -> WebhookEvent {
+        let id = Ids::random(self.clock.clone()).next();
+        WebhookEvent { id, team, kind: WebhookKind::Rejected, body: "{}".to_owned() }
+    }
+
+    /// Writes down that an endpoint, as it was read, fares like this.
+    async fn fares(&self, webhook: &Webhook, health: WebhookHealth) {
+        let ended = Attempted {
+            attempt: self.attempt_at(webhook, Ids::random(self.clock.clone()).next()),
+            next: Next::Done,
+            health: Some(health),
+            as_of: webhook.updated_at,
+            is_back: false,
+        };
+        self.store.record_attempts(&[ended]).await.unwrap();
+    }
+
+    /// The first attempt to tell an endpoint of an event.
+    fn attempt_at(&self, webhook: &Webhook, event: Id) -> Attempt {
+        Attempt {
+            id: Ids::random(self.clock.clone()).next(),
+            webhook: webhook.id,
+            event,
+            kind: WebhookKind::Rejected,
+            request: String::new(),
+            number: 1,
+            at: self.clock.now(),
+            status: None,
+            latency: Duration::ZERO,
+            answer: String::new(),
+            error: None,
+        }
     }
 
     async fn log(&self, webhook: &Webhook) -> Vec<Attempt> {

@@ -34,7 +34,7 @@ pub struct Webhook {
     /// While it is paused: until when.
     #[schema(required, format = DateTime)]
     pub paused_until: Option<String>,
-    /// The last request that it took, to about a minute.
+    /// The last request that it took, to a few seconds.
     #[schema(required, format = DateTime)]
     pub succeeded_at: Option<String>,
     /// When it was switched off because it had failed for so long, and why.
