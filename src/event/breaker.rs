@@ -10,7 +10,7 @@ use crate::model::webhook::WebhookHealth;
 const TRIPS_AT: i64 = 10;
 /// The first pause; each further failure doubles it, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(30);
-const PAUSE_LONGEST: Duration = Duration::from_secs(3600);
+pub const PAUSE_LONGEST: Duration = Duration::from_secs(3600);
 /// Failures in a row that mean that an endpoint was away.
 const AWAY_AT: i64 = 5;
 /// An endpoint that has taken nothing for so long is given up, if it was asked so often: a time in which nobody called proves nothing.

@@ -3,8 +3,9 @@
 //! An event that somebody wants to know is noted in the transaction that writes it. [`fanout`] makes the body of it, once, and a delivery
 //! for each endpoint; [`deliver`] finds endpoints with something due, and [`endpoint`] sends it to one of them. What came of each attempt
 //! decides by [`schedule`] when there is another, and by [`breaker`] how much the endpoint is spared; [`results`] writes it down. [`pool`]
-//! is how places at once are shared among teams.
+//! is how places at once are shared among teams, and [`ahead`] mends what was written down while the clock was ahead.
 
+mod ahead;
 pub mod announcement;
 pub mod breaker;
 pub mod client;

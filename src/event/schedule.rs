@@ -2,14 +2,26 @@
 
 use std::time::Duration;
 
+use super::breaker::PAUSE_LONGEST;
 use crate::clock::Timestamp;
 use crate::store::webhooks::deliveries::Next;
+use crate::store::webhooks::set_back::Longest;
 
 /// Attempts that follow one another closely; those after them are a day apart.
 const CLOSE: i64 = 5;
 /// Attempts in all: a week of days after the close ones.
 const ATTEMPTS_MAX: i64 = CLOSE + 7;
 const DAY: Duration = Duration::from_secs(86_400);
+const DAY_SPREAD: Duration = Duration::from_secs(3600);
+
+/// What nothing waits longer for: by a little, since a clock may be set back by a little.
+pub const LONGEST: Longest = Longest {
+    pause: PAUSE_LONGEST.saturating_add(SLACK),
+    retry: Duration::from_secs(60),
+    close: CLOSE,
+    late_retry: DAY.saturating_add(DAY_SPREAD).saturating_add(SLACK),
+};
+const SLACK: Duration = Duration::from_secs(60);
 
 /// What follows when the attempt of this number, from 1, failed at `now`.
 pub fn after_failure(number: i64, now: Timestamp) -> Next {
@@ -18,7 +30,7 @@ pub fn after_failure(number: i64, now: Timestamp) -> Next {
             let wait = Duration::from_secs((1u64 << number.clamp(0, CLOSE)) + 15);
             Next::Again(now.plus(wait + jitter(wait / 4)))
         }
-        CLOSE..ATTEMPTS_MAX => Next::Again(now.plus(DAY + jitter(DAY / 24))),
+        CLOSE..ATTEMPTS_MAX => Next::Again(now.plus(DAY + jitter(DAY_SPREAD))),
         _ => Next::Never,
     }
 }
@@ -40,6 +52,7 @@ mod tests {
             let wait = at.since(now);
             let least = Duration::from_secs(seconds);
             assert!(wait >= least && wait <= least + least / 4, "{number}: {wait:?}");
+            assert!(wait <= if number < LONGEST.close { LONGEST.retry } else { LONGEST.late_retry }, "{number}: {wait:?}");
         }
         assert_eq!(after_failure(12, now), Next::Never);
     }

@@ -11,7 +11,7 @@ use super::deliver::{Deliverer, Places};
 use super::line::Line;
 use super::pool::Pool;
 use super::sign::{self, Request};
-use super::{fanout, results};
+use super::{ahead, fanout, results};
 use crate::clock::Clock;
 use crate::id::{Id, Ids};
 use crate::model::webhook::{Webhook, WebhookKind};
@@ -69,6 +69,7 @@ impl Webhooks {
         let (results, writing) = results::open(self.store().clone());
         shutdown.spawn(writing);
         shutdown.spawn(Deliverer::new(self.clone(), results, &self.places).run(shutdown.clone()));
+        shutdown.spawn(ahead::mend(self.clone(), shutdown.clone()));
         shutdown.spawn(fanout::run(self, shutdown.clone()));
     }
 

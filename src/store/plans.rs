@@ -67,6 +67,7 @@ static STATEMENTS: &[&Sql] = &[
     &webhooks::deliveries::DUE,
     &webhooks::deliveries::SETTLE,
     &webhooks::forward::BRING_FORWARD,
+    &webhooks::set_back::NOW,
     &webhooks::attempts::PAGE,
     &webhooks::attempts::COUNT,
     &webhooks::replay::WANTED,

@@ -10,10 +10,11 @@ use crate::store::{Store, StoreError, rows};
 pub const LEASED_FOR: Duration = Duration::from_secs(45);
 
 /// In one order, so that two processes can't wait for each other. Who has a lease may have it anew: its earlier life did not give it back.
+/// One that lasts for longer than any is given for was given while the database's clock was ahead.
 pub(in crate::store) static TAKE: Sql = Sql::rows(
     "INSERT INTO webhook_leases (webhook_id, holder, ends_at) SELECT v.webhook, $1, {now} + $2 FROM {rows} WHERE TRUE ORDER BY v.webhook
      ON CONFLICT (webhook_id) DO UPDATE SET holder = excluded.holder, ends_at = excluded.ends_at
-         WHERE webhook_leases.ends_at <= {now} OR webhook_leases.holder = excluded.holder
+         WHERE webhook_leases.ends_at <= {now} OR webhook_leases.ends_at > {now} + $2 OR webhook_leases.holder = excluded.holder
      RETURNING webhook_id",
     &[("webhook", Kind::Bytes)],
 );

@@ -7,6 +7,7 @@ pub mod history;
 pub mod leases;
 pub mod outbox;
 pub mod replay;
+pub mod set_back;
 
 use crate::clock::Timestamp;
 use crate::id::Id;

@@ -18,3 +18,13 @@ fn an_endpoint_is_leased_to_one_process_and_to_its_next_life() {
         assert_eq!(book.store.lease_webhooks(others, vec![endpoint]).await.unwrap(), [endpoint]);
     });
 }
+
+#[test]
+fn a_lease_from_a_time_when_the_clock_was_ahead_is_none() {
+    on_every_engine(|book| async move {
+        let (endpoint, ours, others) = (Id([1; 16]), Id([2; 16]), Id([3; 16]));
+        book.store.lease_webhooks(ours, vec![endpoint]).await.unwrap();
+        book.tamper("UPDATE webhook_leases SET ends_at = ends_at + 86400000").await;
+        assert_eq!(book.store.lease_webhooks(others, vec![endpoint]).await.unwrap(), [endpoint]);
+    });
+}

@@ -1,6 +1,7 @@
 //! Telling endpoints of events, on both stores, to a receiver that misbehaves.
 
 mod address;
+mod ahead;
 mod changed;
 mod crowded;
 mod failing;
