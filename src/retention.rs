@@ -69,6 +69,7 @@ impl Retention {
                 break;
             }
         }
+        while self.step(store.forget_removed_webhooks()).await? {}
         while self.step(store.give_back_space()).await? {}
         Ok(())
     }

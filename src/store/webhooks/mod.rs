@@ -6,6 +6,7 @@ pub(super) mod forward;
 pub mod history;
 pub mod leases;
 pub mod outbox;
+pub(super) mod removed;
 pub mod replay;
 pub mod set_back;
 
@@ -55,6 +56,7 @@ static ROTATE: Sql = Sql::new(
      WHERE team_id = $1 AND id = $2",
 );
 static DELETE: Sql = Sql::new("DELETE FROM webhooks WHERE team_id = $1 AND id = $2");
+static NOTE_REMOVED: Sql = Sql::new("INSERT INTO webhooks_removed (webhook_id, removed_at) VALUES ($1, $2)");
 pub(super) static ONE: Sql = Sql::new(select_webhooks!("WHERE hook.team_id = $1 AND hook.id = $2"));
 pub(super) static PAGE: Sql =
     Sql::new(select_webhooks!("WHERE hook.team_id = $1 AND hook.id < $2 ORDER BY hook.id DESC LIMIT $3 OFFSET $4"));
@@ -146,9 +148,15 @@ impl Store {
         self.webhook(team, id).await
     }
 
-    /// Removes an endpoint. False: the team has no such endpoint.
+    /// Removes an endpoint; what it was told goes later ([`Store::forget_removed_webhooks`]). False: the team has no such endpoint.
     pub async fn delete_webhook(&self, team: Id, id: Id) -> Result<bool, StoreError> {
-        Ok(self.db().write(&DELETE, values![team, id]).await? == 1)
+        let mut tx = self.db().begin().await?;
+        if tx.run(&DELETE, &values![team, id], &[]).await? == 0 {
+            return Ok(false);
+        }
+        tx.run(&NOTE_REMOVED, &values![id, self.desk().clock().now()], &[]).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The team's endpoint of this id.

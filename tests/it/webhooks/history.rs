@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use posthouse::config::Config;
 use posthouse::id::{Id, Ids};
-use posthouse::model::webhook::WebhookKind;
+use posthouse::model::webhook::{Webhook, WebhookKind};
+use posthouse::retention::Retention;
+use posthouse::store::webhooks::deliveries::{Attempted, Next};
 use posthouse::store::webhooks::outbox::WebhookEvent;
 use posthouse::store::webhooks::replay::Which;
 
@@ -89,6 +92,38 @@ fn more_than_ten_thousand_events_are_not_told_again_at_once() {
         house.store.announce(std::slice::from_ref(&one_more), &[]).await.unwrap();
         assert_eq!(house.store.replay_webhook(&late, all).await, Ok(None));
         assert_eq!(house.store.replay_webhook(&late, Which::One(one_more.id)).await, Ok(Some(1)));
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_a_removed_endpoint_was_told_goes_little_by_little() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (gone, stays) = (house.endpoint("gone").await, house.endpoint("stays").await);
+        let news: Vec<_> = (0..1200).map(|_| house.news()).collect();
+        house.store.announce(&news, &[]).await.unwrap();
+        let told = |(event, webhook): (&WebhookEvent, &Webhook)| Attempted {
+            attempt: house.attempt_at(webhook, event.id),
+            next: Next::Done,
+            health: None,
+            as_of: webhook.updated_at,
+            is_back: false,
+        };
+        for webhook in [&gone, &stays] {
+            let ended: Vec<_> = news[..600].iter().map(|event| told((event, webhook))).collect();
+            house.store.record_attempts(&ended).await.unwrap();
+        }
+        assert_eq!(house.store.delete_webhook(house.team, gone.id).await, Ok(true));
+        assert_eq!(house.store.delete_webhook(house.team, gone.id).await, Ok(false), "once");
+        assert_eq!(house.store.forget_removed_webhooks().await, Ok(false), "somebody may be at work at it");
+        house.clock.advance(Duration::from_secs(60));
+        let left = async || book.rows("webhook_deliveries").await;
+        assert_eq!((house.store.forget_removed_webhooks().await, left().await), (Ok(true), 1400), "500 of each kind");
+        let retention = Retention::new(house.store.clone(), &Config::defaults().retention, house.clock.clone());
+        retention.without_rest().pass().await.unwrap();
+        assert_eq!((left().await, house.log(&gone).await.len(), house.log(&stays).await.len()), (1200, 0, 600));
+        assert_eq!(book.rows("webhooks_removed").await, 0);
         house.close().await;
     });
 }
