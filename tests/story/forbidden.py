@@ -1,16 +1,19 @@
 """Webhooks are kept from addresses that are nobody's on the Internet, however these are written, and whatever a name leads to later."""
 import asyncio
+import contextlib
 
 from blackbox.cases import require
 from blackbox.gateway import environment
 from blackbox.machine import wait_for
 from blackbox.namespace import inside
 from packets import Packets, own_every_address, strangers
+from receiver import Receiver, certified
 from scene import EVENTS, PEOPLE, WITHIN, house
 from spellings import CHANGING, NAMES, PUBLIC, urls
 
 PORTS = [22, 25, 80, 443, 5432, 6379, 8443]  # where somebody listens, at every address
 REDIRECTS = (301, 302, 303, 307, 308)
+MOVED, MOVED_AT = "moved.test", "93.184.216.35"  # a host that may be called, and sends on to others
 
 
 def in_its_own_network(case, options):
@@ -26,25 +29,29 @@ class HangsUp(asyncio.Protocol):
 def forbidden(store, _times, _seed):
     own_every_address()
     packets = Packets()
-    with house("forbidden", store) as here:
+    with house("forbidden", store) as here, contextlib.ExitStack() as stack:
         here.at.run(listen())
+        certificate, chain = certified(here.at.folder, MOVED)
+        moved = stack.enter_context(Receiver(MOVED, certificate))
+        here.at.nameserver.address(MOVED, MOVED_AT)
         for name, addresses in NAMES.items():
             for address in addresses:
                 here.at.nameserver.address(name, address)
         for name, addresses in CHANGING.items():
             here.at.nameserver.changing_address(name, *addresses)
         allowed = {("127.0.0.1", port) for port in (here.gateway.http, here.gateway.port, here.at.dns_port, here.receiver.port)}
-        allowed |= {(host.address, here.at.mail_port) for host in here.host.hosts}
-        wrong = [*redirected(here)]
+        allowed |= {(host.address, here.at.mail_port) for host in here.host.hosts} | {(MOVED_AT, moved.port)}
+        wrong = [*redirected(here, here.receiver)]
         kept = made_while_allowed(here)
+        strict(here, chain)
+        wrong += [*redirected(here, moved)]
         wrong += [f"redirects led to {target}" for target in strangers(packets.seen, allowed)]
-        strict(here)
         wrong += [*written(here), *attempted(here, [*kept, *named(here)])]
         wrong += [f"packets to {target}" for target in strangers(packets.seen, allowed | {(PUBLIC, 443)})]
         if not any((target.address, target.port) == (PUBLIC, 443) for target in packets.seen):
             wrong.append(f"nothing was seen to go to {PUBLIC}, which is allowed: this proves nothing")
         return require(wrong, f"{len(urls())} spellings and {len(NAMES) + len(CHANGING)} names: refused at create and update; at test, replay and "
-                              f"as target of a redirect no packet went there; {len(kept)} of them were there before they were forbidden")
+                              f"as target of a redirect, by http and by https, no packet went there; {len(kept)} of them were there before they were forbidden")
 
 
 async def listen():
@@ -53,15 +60,15 @@ async def listen():
         await loop.create_server(HangsUp, ["0.0.0.0", "::"], port)
 
 
-def redirected(here):
+def redirected(here, receiver):
     """An endpoint that sends on to each of them, in each manner."""
-    webhook = here.webhook(here.receiver.endpoint("moved"))["id"]
+    webhook = here.webhook(receiver.endpoint("moved"))["id"]
     for number, url in enumerate(urls()):
-        here.receiver.manners["moved"].status = REDIRECTS[number % len(REDIRECTS)]
-        here.receiver.manners["moved"].location = url if url.isascii() and url.isprintable() else ""
+        receiver.manners["moved"].status = REDIRECTS[number % len(REDIRECTS)]
+        receiver.manners["moved"].location = url if url.isascii() and url.isprintable() else ""
         here.rest.post(f"/webhooks/{webhook}/test").expect(200)
-    if (came := len(here.receiver.of("moved"))) != len(urls()):
-        yield f"{came} requests came to the endpoint that redirects, for {len(urls())} tests"
+    if (came := len(receiver.of("moved"))) != len(urls()):
+        yield f"{came} requests came to the endpoint that redirects by {receiver.scheme}, for {len(urls())} tests"
     here.rest.ask("DELETE", f"/webhooks/{webhook}")
 
 
@@ -71,11 +78,11 @@ def made_while_allowed(here):
     return [answer.data["id"] for answer in answers if answer.status == 201]
 
 
-def strict(here):
-    """The same gateway, which may call them no longer."""
+def strict(here, chain):
+    """The same gateway, which may call them no longer; it trusts who shows this certificate."""
     here.rest.connection.close()
     here.gateway.term()
-    here.gateway.environment.update(environment({"webhooks.allow_insecure": False}))
+    here.gateway.environment.update(environment({"webhooks.allow_insecure": False, "webhooks.ca": str(chain)}))
     here.gateway.start()
 
 

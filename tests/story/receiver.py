@@ -1,10 +1,14 @@
 """A receiver of webhooks: it writes down exactly what it got, and misbehaves as it is told to."""
 import functools
 import json
+import ssl
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from blackbox.machine import program
 
 BLOCK = b"a" * 65536
 
@@ -15,6 +19,7 @@ class Manner:
     status: int = 204
     location: str = ""
     breaks: str = ""  # in place of an answer: closes, garbage; or one that is endless
+    fails: int = 0  # so many requests are answered 500 first
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,15 @@ class Crowd(ThreadingHTTPServer):
 
 
 class Receiver:
-    """Endpoints by name, at one port of loopback."""
+    """Endpoints by name, at one port of loopback; under TLS as another host, where it has a certificate."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", certificate=None):
         self.manners, self.receipts, self.read_at_most = {}, [], 0
+        self.scheme, self.host = "https" if certificate else "http", host
         handler = type("Handler", (Handler,), {"receiver": self})
-        self.server = Crowd(("127.0.0.1", 0), handler)
+        self.server = Crowd(("0.0.0.0" if certificate else host, 0), handler)
+        if certificate:
+            self.server.socket = certificate.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -54,7 +62,7 @@ class Receiver:
     def endpoint(self, name, **manner):
         """The URL of a new one."""
         self.manners[name] = Manner(**manner)
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self.scheme}://{self.host}:{self.port}/{name}"
 
     def of(self, name):
         return [receipt for receipt in list(self.receipts) if receipt.endpoint == name]
@@ -69,12 +77,19 @@ class Handler(BaseHTTPRequestHandler):
         headers = {field.lower(): value for field, value in self.headers.items()}
         self.receiver.receipts.append(Receipt(name, time.time(), headers, body))
         manner = self.receiver.manners[name]
+        if manner.fails:
+            manner.fails -= 1
+            self.answer(500)
+            return
         if manner.breaks:
             self.misbehave(manner)
             return
-        self.send_response(manner.status)
-        if manner.location:
-            self.send_header("Location", manner.location)
+        self.answer(manner.status, manner.location)
+
+    def answer(self, status, location=""):
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -98,3 +113,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def certified(folder, host):
+    """A context that shows a certificate of this name, signed by itself, and the file of it, for who is to trust it."""
+    key, chain = folder / "key.pem", folder / "chain.pem"
+    subprocess.run([program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}",
+                    "-addext", f"subjectAltName=DNS:{host}", "-addext", "basicConstraints=critical,CA:FALSE",
+                    "-keyout", key, "-out", chain], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context, chain

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 import complaint  # noqa: E402
 import told  # noqa: E402
-from dead import lateness, percentile  # noqa: E402
+from dead import between_attempts, lateness, percentile  # noqa: E402
 from letter import Letter, token  # noqa: E402
 from packets import Target, begun, strangers  # noqa: E402
 from receiver import Receipt  # noqa: E402
@@ -62,6 +62,11 @@ class Told(unittest.TestCase):
 class Time(unittest.TestCase):
     def test_the_first_receipt_counts(self):
         self.assertEqual(lateness([receipt(), receipt(attempt="b")]), [1.5])
+
+    def test_a_second_attempt(self):
+        later = Receipt("all", 1767225619.5, {}, receipt().body)
+        self.assertIsNone(between_attempts([receipt(), receipt("2")]))
+        self.assertEqual(between_attempts([receipt(), receipt("2"), later]), 18)
 
     def test_percentiles(self):
         self.assertEqual([percentile(range(1, 101), share) for share in (50, 99, 100)], [50, 99, 100])
