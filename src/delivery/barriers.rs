@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::model::message::{Message, Recipient};
+use crate::delivery::fate::Fate;
+use crate::model::message::Message;
 use crate::model::outcome::{Outcome, Reply};
 use crate::store::Store;
 use crate::store::barriers::Barriers;
@@ -13,36 +14,30 @@ use crate::store::handover::Claim;
 
 /// What is attempted so soon after its acceptance was judged just now: to look once more would cost mail that does not wait a read.
 const JUDGED_JUST_NOW: Duration = Duration::from_secs(5);
-/// For a moment in which the store does not tell.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Takes out of a claim what is not to be attempted now, and returns it with the outcome of each: rejected is whom the message is kept
-/// from. Where that can't be known all of it is put off, and nothing is counted.
-pub async fn take_out(store: &Store, claim: &mut Claim, now: Timestamp) -> Option<(Claim, Vec<Outcome>)> {
+/// Takes out of a claim whom its message is kept from, and returns these with the outcome of each; an error is the fate of all.
+pub async fn take_out(store: &Store, claim: &mut Claim, now: Timestamp) -> Result<Option<(Claim, Vec<Outcome>)>, Fate> {
     let message = claim.message.clone();
     if !message.heeds_wishes() && now.since(message.created_at) < JUDGED_JUST_NOW {
-        return None;
+        return Ok(None);
     }
     let addresses = claim.recipients.iter().map(|recipient| recipient.path.address.key()).collect();
-    let outcomes: Vec<Option<Outcome>> = match store.barriers(message.team, addresses).await {
-        Ok(found) => {
-            let reasons = reasons(&message, found);
-            let rejected = |one: &Recipient| reasons.get(&one.path.address.key()).map(|why| Outcome::Rejected(Reply::fault(why)));
-            claim.recipients.iter().map(rejected).collect()
-        }
-        Err(error) => {
-            let put_off =
-                Outcome::PutOff { until: now.plus(ASK_AGAIN), why: format!("whom it is kept from can't be read: {error}") };
-            vec![Some(put_off); claim.recipients.len()]
-        }
-    };
-    if outcomes.iter().all(Option::is_none) {
-        return None;
+    let found = store.barriers(message.team, addresses).await;
+    let reasons = reasons(&message, found.map_err(|e| Fate::Hindered(format!("whom it is kept from can't be read: {e}")))?);
+    if reasons.is_empty() {
+        return Ok(None);
     }
-    let (gone, stay): (Vec<_>, Vec<_>) = claim.recipients.drain(..).zip(outcomes).partition(|(_, outcome)| outcome.is_some());
-    claim.recipients = stay.into_iter().map(|(recipient, _)| recipient).collect();
-    let (recipients, outcomes): (Vec<_>, Vec<_>) = gone.into_iter().unzip();
-    Some((Claim { recipients, ..claim.clone() }, outcomes.into_iter().flatten().collect()))
+    let (mut recipients, mut outcomes) = (Vec::new(), Vec::new());
+    for recipient in std::mem::take(&mut claim.recipients) {
+        match reasons.get(&recipient.path.address.key()) {
+            Some(why) => {
+                recipients.push(recipient);
+                outcomes.push(Outcome::Rejected(Reply::fault(why)));
+            }
+            None => claim.recipients.push(recipient),
+        }
+    }
+    Ok(Some((Claim { recipients, ..claim.clone() }, outcomes)))
 }
 
 /// Why the message is kept from some addresses (comparable form). A suppression is never overridden, a wish may be.

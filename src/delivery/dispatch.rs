@@ -239,13 +239,14 @@ impl Dispatch {
         }
     }
 
-    /// Takes out of the parcel whom its message is kept from since it was accepted, and has them written down as rejected. All of it waits
-    /// a moment where that can't be known.
-    pub(super) async fn heed_barriers(&self, parcel: &mut Parcel) {
-        if let Some((gone, outcomes)) = barriers::take_out(self.ledger.store(), &mut parcel.claim, self.clock.now()).await {
+    /// Takes out of the parcel whom its message is kept from since it was accepted, and has them written down as rejected. An error is the
+    /// fate of all.
+    pub(super) async fn heed_barriers(&self, parcel: &mut Parcel) -> Result<(), Fate> {
+        if let Some((gone, outcomes)) = barriers::take_out(self.ledger.store(), &mut parcel.claim, self.clock.now()).await? {
             let settlement = settlement(&gone, outcomes);
             self.settle(gone, settlement, false, parcel.place.clone(), None);
         }
+        Ok(())
     }
 
     pub(super) fn conclude_all(&self, parcel: Parcel, fate: Fate, hop: Hop) {

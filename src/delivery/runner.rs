@@ -55,11 +55,15 @@ impl Runner {
     /// One attempt at a parcel. False: this runner has left the queue, and goes.
     async fn attempt(&mut self, mut parcel: Parcel) -> bool {
         let began = Instant::now();
-        self.dispatch.heed_barriers(&mut parcel).await;
-        if !parcel.claim.recipients.is_empty() {
-            return self.carry(parcel, began).await;
+        match self.dispatch.heed_barriers(&mut parcel).await {
+            Ok(()) if parcel.claim.recipients.is_empty() => self.call(self.queue.done(&parcel, None, began)),
+            Ok(()) => return self.carry(parcel, began).await,
+            Err(fate) => {
+                self.call(self.queue.done(&parcel, None, began));
+                let hop = parcel.hop(None, began.elapsed());
+                self.dispatch.conclude_all(parcel, fate, hop);
+            }
         }
-        self.call(self.queue.done(&parcel, None, began));
         true
     }
 

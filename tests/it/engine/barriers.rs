@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use posthouse::clock::Timestamp;
-use posthouse::config::units::Span;
 use posthouse::model::event::EventKind;
 use posthouse::model::stream::Stream;
 use posthouse::model::suppression::Suppression;
-use posthouse::model::wait::Wait;
 
 use super::*;
 use crate::support::stores::on_every_engine;
@@ -98,28 +96,5 @@ fn an_address_that_was_suppressed_while_mail_waits_is_not_sent_to() {
                 events.iter().filter(|event| event.kind == EventKind::Rejected).map(|e| &e.detail["reason"]).collect();
             assert_eq!(told, ["suppressed: bounce"]);
         }
-    });
-}
-
-#[test]
-fn mail_waits_while_it_cannot_be_known_whom_it_is_kept_from() {
-    on_every_engine(|book| async move {
-        let (store, sink) = (&book.store, Sink::willing().await);
-        let team = team(store).await;
-        let mut config = config(&sink);
-        config.delivery.retry.schedule = vec![Span(Duration::ZERO)];
-        let id = accepted_long_ago(store, team, 1, Stream::Transactional, &["you@example.com"]).await;
-        book.tamper("ALTER TABLE suppressions RENAME TO elsewhere").await;
-        let engine = Running::start(store, &config, &book.clock);
-        until("why it waits", || async {
-            let waits = store.message(None, id).await.expect("read").expect("there").waits;
-            matches!(waits.get(&0), Some(Wait::Room { why, .. }) if why.contains("kept from"))
-        })
-        .await;
-        assert!(sink.received().is_empty());
-        book.tamper("ALTER TABLE elsewhere RENAME TO suppressions").await;
-        until_all(store, &[id], RecipientState::Sent).await;
-        engine.stop().await;
-        assert_eq!(recipients(store, id).await[0].attempts, 1, "what was not tried is not counted");
     });
 }

@@ -25,6 +25,11 @@ struct Loss {
     why: &'static str,
 }
 
+const BARRIERS: Loss = Loss {
+    lose: "ALTER TABLE suppressions RENAME TO lost",
+    find: "ALTER TABLE lost RENAME TO suppressions",
+    why: "whom it is kept from can't be read",
+};
 const KEYS: Loss = Loss {
     lose: "ALTER TABLE dkim_keys RENAME TO lost",
     find: "ALTER TABLE lost RENAME TO dkim_keys",
@@ -76,6 +81,14 @@ async fn survives(book: &Book, loss: Loss, mut config: Config) {
     assert_eq!(recipients(store, id).await[0].attempts, 1);
     engine.stop().await;
     store.close().await;
+}
+
+#[test]
+fn whom_mail_is_kept_from() {
+    on_every_engine(async |book| {
+        let sink = Sink::willing().await;
+        survives(&book, BARRIERS, config(&sink)).await;
+    });
 }
 
 #[test]
