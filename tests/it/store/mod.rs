@@ -21,6 +21,7 @@ mod returns;
 mod search;
 mod status;
 mod templates;
+mod turns;
 mod waits;
 
 use posthouse::model::outcome::{Outcome, Reply};
