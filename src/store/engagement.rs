@@ -21,6 +21,8 @@ use crate::store::{Store, StoreError, commit, rows};
 /// place.
 const OPENS_KEPT: i64 = 50;
 const CLICKS_KEPT: i64 = 100;
+/// How often one reader's wish by a link of a copy is kept as an event, and as often that it was taken back.
+const WISHES_KEPT: i64 = 20;
 /// What one transaction takes.
 const BATCH: Bounds = Bounds { items: 256, octets: 1 << 20 };
 
@@ -42,6 +44,8 @@ pub(super) static COUNT: Sql = Sql::rows(
     &[("message", Kind::Bytes), ("place", Kind::Int), ("kind", Kind::Text), ("people", Kind::Int), ("programs", Kind::Int)],
 );
 
+static KEPT: Sql = Sql::new("SELECT people FROM engagements WHERE message_id = $1 AND recipient = $2 AND kind = $3");
+
 /// Of two transactions that meet here only one has the first.
 pub(super) static FIRST: Sql = Sql::rows(
     "INSERT INTO first_events (message_id, kind, at) SELECT message, kind, at FROM {rows} WHERE TRUE ORDER BY message, kind
@@ -55,6 +59,7 @@ pub(super) static FORGET: Sql =
     Sql::rows("DELETE FROM engagements WHERE message_id IN (SELECT v.message FROM {rows})", &[("message", Kind::Bytes)]);
 
 record!(LookRow { n: i64, team_id: Vec<u8>, created_at: i64, people: i64, programs: i64 });
+record!(KeptRow { people: i64 });
 record!(FirstRow { message_id: Vec<u8>, kind: String });
 
 /// An engagement that waits to be written.
@@ -87,6 +92,16 @@ impl Store {
         }
         answer.await.unwrap_or_else(|_| Err(commit::closing()))
     }
+}
+
+/// Notes that the reader of a copy went to or fro by a link. False: enough of that is kept, and this is no event.
+pub(super) async fn wishes(tx: &mut Tx, message: Id, place: i64, kind: EventKind) -> Result<bool, StoreError> {
+    let kept = tx.fetch::<KeptRow>(&KEPT, &values![message, place, kind.as_str()], &[]).await?.pop();
+    if kept.is_some_and(|kept| kept.people >= WISHES_KEPT) {
+        return Ok(false);
+    }
+    tx.run(&COUNT, &[], &[values![message, place, kind.as_str(), 1i64, 0i64]]).await?;
+    Ok(true)
 }
 
 /// Starts who writes them; it ends when the queue is closed and empty.

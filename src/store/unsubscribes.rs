@@ -92,6 +92,10 @@ impl Store {
     /// Notes what a reader told by the link of a message, with an event of that message, which is counted once. False: it is known, and
     /// nothing is written.
     pub async fn unsubscribe_reader(&self, reader: &Reader, how: How, evidence: Evidence) -> Result<bool, StoreError> {
+        // Whoever says it again and again takes no turn of those who write.
+        if self.unsubscribed(reader.team, &reader.address).await?.is_some() {
+            return Ok(false);
+        }
         let (address, created_at) = (reader.address.clone(), self.desk().clock().now());
         let wish = Unsubscribe { team: reader.team, address, how, message: Some(reader.message), evidence, created_at };
         repeated(|| self.try_unsubscribe(&wish, reader)).await
@@ -107,7 +111,9 @@ impl Store {
         let detail = json!({ "how": wish.how.as_str(), "ip": ip, "user_agent": user_agent });
         let (id, kind, at) = (self.desk().next_id(), EventKind::Unsubscribed, wish.created_at);
         let mut sheet = Sheet::default();
-        sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
+        if engagement::wishes(&mut tx, message, place, kind).await? {
+            sheet.tell(&Event { id, team, message, recipient: Some(place), kind, at, detail });
+        }
         if tx.run(&engagement::FIRST, &[], &[values![message, kind.as_str(), at]]).await? == 1 {
             sheet.counts.add_on(day, team, kind.as_str(), 1);
         }
@@ -127,6 +133,10 @@ impl Store {
     /// Takes back what was told by a link, with an event of the message whose link was followed for it. False: there is no such wish, or it
     /// was told otherwise, and nothing is written.
     pub async fn resubscribe_reader(&self, reader: &Reader, evidence: &Evidence) -> Result<bool, StoreError> {
+        let known = self.unsubscribed(reader.team, &reader.address).await?;
+        if !known.is_some_and(|wish| wish.how.is_by_link()) {
+            return Ok(false);
+        }
         repeated(|| self.try_resubscribe(reader, evidence)).await
     }
 
@@ -134,6 +144,10 @@ impl Store {
         let mut tx = self.db().begin().await?;
         if tx.run(&DELETE_TOLD, &values![reader.team, SCOPE.as_str(), reader.address.as_str()], &[]).await? == 0 {
             return Ok(false);
+        }
+        if !engagement::wishes(&mut tx, reader.message, reader.place, EventKind::Resubscribed).await? {
+            tx.commit().await?;
+            return Ok(true);
         }
         let detail = json!({ "how": How::Page.as_str(), "ip": evidence.ip, "user_agent": evidence.user_agent });
         self.tell_resubscribed(tx, reader.team, reader.message, Some(reader.place), detail).await?;

@@ -97,6 +97,42 @@ fn to_look_changes_nothing_and_the_button_does_and_undoes() {
 }
 
 #[test]
+fn who_goes_to_and_fro_is_heeded_and_leaves_so_many_events() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (team, id, link) = broadcast(&house, &book.store).await;
+        for round in 0..30 {
+            assert_eq!(house.post(&link, FORM, ONE_CLICK).await.status, 200);
+            assert!(unsubscribed(&book.store, team).await, "round {round}");
+            assert_eq!(house.post(&link, FORM, "action=resubscribe").await.status, 200);
+            assert!(!unsubscribed(&book.store, team).await, "round {round}");
+        }
+        let events = book.store.events(id).await.unwrap();
+        let kept = |kind| events.iter().filter(|event| event.kind == kind).count();
+        assert_eq!((kept(EventKind::Unsubscribed), kept(EventKind::Resubscribed)), (20, 20));
+        assert_eq!(book.store.statistics(team, Day(1)).await.unwrap().engagement.unsubscribed, 1);
+    });
+}
+
+#[test]
+fn what_is_known_already_waits_for_no_writer() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (team, _, link) = broadcast(&house, &book.store).await;
+        let other = book.occupied().await;
+        assert_eq!(house.post(&link, FORM, "action=resubscribe").await.status, 200, "nobody has unsubscribed");
+        drop(other);
+        assert_eq!(house.post(&link, FORM, ONE_CLICK).await.status, 200);
+        let other = book.occupied().await;
+        for _ in 0..3 {
+            assert_eq!(house.post(&link, FORM, ONE_CLICK).await.status, 200);
+        }
+        drop(other);
+        assert!(unsubscribed(&book.store, team).await);
+    });
+}
+
+#[test]
 fn what_was_not_told_by_a_link_is_not_taken_back_by_one() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;

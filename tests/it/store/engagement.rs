@@ -10,10 +10,8 @@ use posthouse::model::event::{Event, EventKind};
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::model::statistics::{Day, EngagementCounts};
 use posthouse::model::status::MessageStatus;
+use posthouse::store::Store;
 use posthouse::store::returns::{News, Recorded, Returned};
-use posthouse::store::{Location, Store};
-
-use sqlx::Connection as _;
 
 use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
@@ -170,15 +168,7 @@ fn what_is_not_written_waits_for_no_writer() {
             futures_util::future::join_all(opens).await
         };
         assert!(full().await.into_iter().all(|written| written == Ok(true)));
-        // Another program writes, and takes its time.
-        let other = match &book.location {
-            Location::Sqlite(file) => {
-                let mut other = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
-                sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-                Some(other)
-            }
-            Location::Postgres(_) => None,
-        };
+        let other = book.occupied().await;
         assert!(full().await.into_iter().all(|written| written == Ok(false)), "enough of them is kept");
         assert_eq!(store.engage(opened(Id([7; 16]), false)).await, Ok(false), "no message of ours");
         assert_eq!(store.engage(deed(id, 1, Deed::Opened, false)).await, Ok(false), "no copy of ours");

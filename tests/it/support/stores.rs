@@ -29,6 +29,15 @@ impl Book {
         }
     }
 
+    /// Another program that writes, and takes its time: SQLite's one writer is busy until this is dropped.
+    pub async fn occupied(&self) -> Option<sqlx::SqliteConnection> {
+        use sqlx::Connection as _;
+        let Location::Sqlite(file) = &self.location else { return None };
+        let mut other = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.expect("a connection");
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
+        Some(other)
+    }
+
     /// So many rows has a table.
     pub async fn rows(&self, table: &str) -> i64 {
         use sqlx::Connection as _;
