@@ -114,7 +114,7 @@ pub fn print_findings(domain: &Domain, findings: &[Finding]) -> anyhow::Result<(
             record.name,
             record.purpose.text()
         ))?;
-        if finding.seen != Seen::Right {
+        if !matches!(finding.seen, Seen::Right | Seen::Unanswered(_)) {
             output::line(&format!("         should be: {}", record.value))?;
         }
         for text in found(&finding.seen) {
