@@ -137,6 +137,11 @@ impl Place {
         self.places.with(|state| self.places.room(state, stream))
     }
 
+    /// Whether fewer than an eighth of all places are left to messages of this stream.
+    pub fn is_scarce(&self, stream: Stream) -> bool {
+        self.left_to(stream) < self.places.count_max / 8
+    }
+
     /// The message counts as held for good, so that this process does not attempt it again; the place itself is given back.
     pub fn strand(&self) {
         self.places.with(|state| *state.held.entry(self.message).or_default() += 1);

@@ -1,5 +1,6 @@
 //! What waits for one destination, and who works there.
 
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::delivery::shape::slots::Share;
 use crate::id::Id;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
+use room::Obstacle;
 use state::State;
 pub use state::{order, stream_of};
 
@@ -40,7 +42,7 @@ pub enum Pushed {
     Starts,
     /// It waits for those who run.
     Waits,
-    /// There is no room for it now.
+    /// There is no room for all: this one is to come again, which may be another one that made way.
     NoRoom(Box<Parcel>, PutOff),
 }
 
@@ -62,11 +64,6 @@ enum Found {
     /// There are more runners than the destination is to have.
     TooMany,
 }
-
-/// Parcels that may wait at a destination for each of its connections, however many others want the room.
-const ROOM_PER_CONNECTION: usize = 4;
-/// How long what belongs to another engine is left to that one.
-const ELSEWHERE: Duration = Duration::from_secs(1);
 
 impl Queue {
     /// The queue of a destination out there, within `limits` of which `share` is this engine's.
@@ -107,14 +104,20 @@ impl Queue {
     /// Brings a parcel. `wall` is the time by the clock, for words.
     pub fn push(&self, parcel: Parcel, wall: Timestamp) -> Pushed {
         let pushed = self.with(|state| {
-            if let Some(put_off) = self.full(state, &parcel, wall) {
-                return Pushed::NoRoom(Box::new(parcel), put_off);
-            }
-            match parcel.suspect {
-                true => state.file.push_back(parcel),
-                false => state.lanes[parcel.lane() as usize].push(parcel),
-            }
-            if state.wants_runner() { Pushed::Starts } else { Pushed::Waits }
+            let now = Instant::now();
+            let Some(obstacle) = state.obstacle(&parcel, now).filter(|_| self.bounded) else {
+                state.add(parcel);
+                return if state.wants_runner() { Pushed::Starts } else { Pushed::Waits };
+            };
+            let goes = match state.make_way(&parcel, obstacle) {
+                Some(other) => {
+                    state.add(parcel);
+                    other
+                }
+                None => parcel,
+            };
+            let put_off = state.put_off(&goes, obstacle, now, wall);
+            Pushed::NoRoom(Box::new(goes), put_off)
         });
         self.pushed.notify_one();
         pushed
@@ -129,33 +132,6 @@ impl Queue {
         });
         self.pushed.notify_one();
         wanted
-    }
-
-    /// Why there is no room for the parcel, if there is none. A destination may fill twice what it leaves to others.
-    fn full(&self, state: &mut State, parcel: &Parcel, wall: Timestamp) -> Option<PutOff> {
-        if !self.bounded {
-            return None;
-        }
-        let (now, stream, demand) = (Instant::now(), parcel.stream(), parcel.demand());
-        let suspended = state.manner.suspended_until(demand, now);
-        let elsewhere = state.manner.connections() == 0;
-        let waiting = state.waiting_of(stream);
-        let least = ROOM_PER_CONNECTION * state.connections();
-        if suspended.is_none() && !elsewhere && (waiting < least || waiting < 2 * parcel.place.left_to(stream)) {
-            return None;
-        }
-        let wait = match elsewhere {
-            true => ELSEWHERE,
-            false => {
-                let (opens, per_second) = (suspended.unwrap_or(now), state.manner.measured(now));
-                state.horizon(demand).put_off(waiting, per_second, opens, now, rand::random())
-            }
-        };
-        let why = match state.manner.why(demand, stream, u32::try_from(state.runners).unwrap_or(u32::MAX), now) {
-            Some(why) => why.told(now, wall),
-            None => format!("{waiting} messages before it"),
-        };
-        Some(PutOff { wait, why, suspended: suspended.is_some() && !elsewhere })
     }
 
     /// The next parcel to attempt, as soon as the gate is open; parcels of an epoch that is over are dropped. `None`: the runner's
@@ -281,15 +257,15 @@ impl Queue {
     pub fn put_off(&self, wall: Timestamp) -> Vec<(Parcel, PutOff)> {
         self.with(|state| {
             let now = Instant::now();
-            let (bounded, elsewhere) = (self.bounded, state.manner.connections() == 0);
-            let waiting =
-                state.take_out(|manner, parcel| bounded && (elsewhere || manner.suspended_until(parcel.demand(), now).is_some()));
-            let put_off = |parcel: Parcel| {
-                let put_off =
-                    self.full(state, &parcel, wall).unwrap_or(PutOff { wait: ELSEWHERE, why: String::new(), suspended: false });
-                (parcel, put_off)
-            };
-            waiting.into_iter().map(put_off).collect()
+            let waiting = state.take_out(|manner, parcel| self.bounded && room::closed(manner, parcel.demand(), now).is_some());
+            waiting
+                .into_iter()
+                .map(|parcel| {
+                    let obstacle = room::closed(&state.manner, parcel.demand(), now).unwrap_or(Obstacle::Elsewhere);
+                    let put_off = state.put_off(&parcel, obstacle, now, wall);
+                    (parcel, put_off)
+                })
+                .collect()
         })
     }
 

@@ -66,6 +66,25 @@ impl Turns {
         self.waiting -= gone.len();
         gone
     }
+
+    /// How many of this team wait.
+    pub fn waiting_of(&self, team: Id) -> usize {
+        self.teams.iter().find(|(id, _)| *id == team).map_or(0, |(_, parcels)| parcels.len())
+    }
+
+    /// Takes out the last parcel of the team that has most waiting, where these are at least `least`.
+    pub fn give_up(&mut self, least: usize) -> Option<Parcel> {
+        let (place, (_, parcels)) = self.teams.iter_mut().enumerate().max_by_key(|(_, (_, parcels))| parcels.len())?;
+        if parcels.len() < least {
+            return None;
+        }
+        let last = parcels.pop_back()?;
+        self.waiting -= 1;
+        if parcels.is_empty() {
+            self.teams.remove(place);
+        }
+        Some(last)
+    }
 }
 
 #[cfg(test)]
@@ -109,5 +128,17 @@ mod tests {
         assert_eq!((gone.len(), turns.len()), (3, 2));
         let teams: Vec<Id> = std::iter::from_fn(|| turns.pop()).map(|parcel| parcel.claim.message.team).collect();
         assert_eq!(teams, [Id([1; 16]), Id([2; 16])]);
+    }
+
+    #[test]
+    fn who_has_most_gives_up_its_last_and_only_where_it_has_enough() {
+        let (large, small) = (Id([1; 16]), Id([2; 16]));
+        let mut turns = Turns::default();
+        [(small, 9), (large, 0), (large, 1)].map(|(team, n)| turns.push(fixture::parcel_of(team, Stream::Broadcast, n, 7)));
+        assert!(turns.give_up(3).is_none());
+        let given_up = turns.give_up(2).expect("the larger team's last");
+        assert_eq!((given_up.claim.recipients[0].attempts, turns.waiting_of(large), turns.waiting_of(small)), (1, 1, 1));
+        while turns.give_up(1).is_some() {}
+        assert!(turns.is_empty() && turns.pop().is_none());
     }
 }

@@ -53,8 +53,8 @@ pub(super) struct State {
     admitted: usize,
     readmit_at: Option<Instant>,
     pub manner: Manner,
-    /// Of mail of each demand, since each is suspended by itself.
-    horizons: HashMap<Demand, Horizon>,
+    /// Of mail of each demand, since each is suspended by itself, and of each lane.
+    pub horizons: HashMap<(Demand, Lane), Horizon>,
 }
 
 impl State {
@@ -81,15 +81,18 @@ impl State {
         self.readmit_at = Some(Instant::now() + READMIT_AFTER);
     }
 
+    /// A parcel waits, whether or not there is room.
+    pub fn add(&mut self, parcel: Parcel) {
+        match parcel.suspect {
+            true => self.file.push_back(parcel),
+            false => self.lanes[parcel.lane() as usize].push(parcel),
+        }
+    }
+
     /// Parcels that a runner could take now, as far as connections go.
     pub fn waiting(&self) -> usize {
         let lanes: usize = self.lanes.iter().map(Turns::len).sum();
         lanes + usize::from(self.out_of_file.is_none() && !self.file.is_empty())
-    }
-
-    /// When mail of this demand that is put off next has its turn.
-    pub fn horizon(&mut self, demand: Demand) -> &mut Horizon {
-        self.horizons.entry(demand).or_insert_with(|| Horizon::new(Instant::now()))
     }
 
     /// Everything that waits and `goes`.

@@ -142,18 +142,129 @@ fn bounded() -> Queue {
     Queue::bounded(LIMITS, Share::whole(2), Duration::from_secs(5))
 }
 
+/// The same without a limit of rate.
+fn unpaced() -> Queue {
+    Queue::bounded(Limits { rate: None, ..LIMITS }, Share::whole(2), Duration::from_secs(5))
+}
+
+/// With one of the places of an engine.
+fn placed(places: &Arc<Places>, parcel: Parcel) -> Parcel {
+    let place = Arc::new(places.admit(parcel.claim.message.id, parcel.stream(), 1));
+    Parcel { place, ..parcel }
+}
+
 /// Parcels that share the places of an engine.
 fn crowd(places: &Arc<Places>, count: usize) -> impl Iterator<Item = Parcel> {
-    (0..count).map(|_| {
-        let parcel = parcel(Broadcast, 0, EPOCH);
-        let place = Arc::new(places.admit(parcel.claim.message.id, Broadcast, 1));
-        Parcel { place, ..parcel }
-    })
+    (0..count).map(|_| placed(places, parcel(Broadcast, 0, EPOCH)))
+}
+
+/// Who is put off when this one comes, if anybody is: its team, its lane, and for how long.
+fn crowded_out(queue: &Queue, parcel: Parcel) -> Option<(Id, Lane, Duration)> {
+    match queue.push(parcel, Timestamp(0)) {
+        Pushed::NoRoom(parcel, put_off) => Some((parcel.claim.message.team, parcel.lane(), put_off.wait)),
+        _ => None,
+    }
+}
+
+const LARGE: Id = Id([1; 16]);
+const SMALL: Id = Id([2; 16]);
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fresh_finds_room_among_thousands_that_are_retried() {
+    let (queue, places, gate) = (unpaced(), Arc::new(Places::new(400)), gate());
+    let retried = || placed(&places, parcel(Transactional, 1, EPOCH));
+    while crowded_out(&queue, retried()).is_none() {}
+    for _ in 0..3 {
+        let out = crowded_out(&queue, placed(&places, parcel(Transactional, 0, EPOCH)));
+        assert!(matches!(out, Some((_, Lane::RetriedTransactional, _))), "{out:?}");
+    }
+    for _ in 0..3 {
+        assert_eq!(taken(&queue, &gate).await, Lane::FreshTransactional);
+    }
+    assert!(
+        matches!(crowded_out(&queue, retried()), Some((_, Lane::RetriedTransactional, _))),
+        "there is no more room than before"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_retried_keeps_room_for_a_parcel_a_connection() {
+    let (queue, places, gate) = (unpaced(), Arc::new(Places::new(400)), gate());
+    let fresh = || placed(&places, parcel(Transactional, 0, EPOCH));
+    while crowded_out(&queue, fresh()).is_none() {}
+    (0..2).for_each(|_| assert_eq!(crowded_out(&queue, placed(&places, parcel(Transactional, 1, EPOCH))), None));
+    assert!(matches!(crowded_out(&queue, fresh()), Some((_, Lane::FreshTransactional, _))));
+    let mut lanes = Vec::new();
+    for _ in 0..20 {
+        lanes.push(taken(&queue, &gate).await);
+    }
+    assert_eq!(lanes.iter().filter(|lane| **lane == Lane::RetriedTransactional).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_team_finds_room_among_the_thousands_of_a_large_one() {
+    let (queue, places, gate) = (unpaced(), Arc::new(Places::new(400)), gate());
+    let of = |team| placed(&places, fixture::parcel_of(team, Transactional, 0, EPOCH));
+    while crowded_out(&queue, of(LARGE)).is_none() {}
+    for _ in 0..3 {
+        assert!(matches!(crowded_out(&queue, of(SMALL)), Some((LARGE, ..))));
+    }
+    assert!(matches!(crowded_out(&queue, of(LARGE)), Some((LARGE, ..))), "which makes way for nobody of its own");
+    let mut teams = Vec::new();
+    for _ in 0..6 {
+        let parcel = queue.next(&gate).await.expect("a parcel");
+        queue.done(&parcel, None, Instant::now());
+        teams.push(parcel.claim.message.team);
+    }
+    assert_eq!(teams, [LARGE, SMALL, LARGE, SMALL, LARGE, SMALL]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_off_waits_for_its_own_lane_alone() {
+    let (queue, gate) = (bounded(), gate());
+    let reply = Reply::fault("no connection");
+    for _ in 0..3 {
+        drop(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)));
+        let parcel = queue.next(&gate).await.expect("a parcel");
+        queue.done(&parcel, Some(Sign::Unreachable(&reply)), Instant::now());
+    }
+    for stream in [Broadcast, Transactional] {
+        (0..1000).for_each(|_| assert!(crowded_out(&queue, parcel(stream, 1, EPOCH)).is_some()));
+    }
+    let (_, _, wait) = crowded_out(&queue, parcel(Transactional, 0, EPOCH)).expect("it is suspended");
+    assert!(wait < Duration::from_secs(15), "{wait:?}: soon after the suspension, whatever else waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_with_a_pace_holds_no_more_than_goes_in_ten_seconds() {
+    for (rate, room) in [(2.0, 20), (1.0 / 36.0, 1)] {
+        let queue = Queue::bounded(Limits { rate: Some(rate), ..LIMITS }, Share::whole(2), Duration::from_secs(5));
+        (0..room).for_each(|_| assert_eq!(crowded_out(&queue, parcel(Transactional, 0, EPOCH)), None));
+        let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("at {rate}") };
+        assert!(put_off.why.starts_with("pace of ") && !put_off.suspended, "{put_off:?}");
+        assert_eq!(crowded_out(&queue, parcel(Transactional, 1, EPOCH)), None, "what is retried has room of its own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_slow_destinations_leave_places_to_others() {
+    let places = Arc::new(Places::new(512));
+    let queues: Vec<Queue> = (0..50)
+        .map(|_| Queue::bounded(Limits { connections: 9, rate: None, ..LIMITS }, Share::whole(9), Duration::from_secs(5)))
+        .collect();
+    for _ in 0..100 {
+        for queue in &queues {
+            if places.claimable(Transactional) > 0 {
+                crowded_out(queue, placed(&places, parcel(Transactional, 0, EPOCH)));
+            }
+        }
+    }
+    assert!(places.claimable(Transactional) > 0, "{} are held", places.used());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_destination_leaves_a_third_of_the_places_to_others() {
-    let (queue, places) = (bounded(), Arc::new(Places::new(400)));
+    let (queue, places) = (unpaced(), Arc::new(Places::new(400)));
     let no_room = crowd(&places, 300).filter_map(|parcel| match queue.push(parcel, Timestamp(0)) {
         Pushed::NoRoom(_, put_off) => Some(put_off),
         _ => None,
@@ -242,5 +353,16 @@ async fn an_idle_queue_is_forgotten_whatever_its_share_and_a_slow_down_an_hour_l
     queue.done(&parcel, Some(Sign::SlowDown(&slower)), Instant::now());
     assert!(queue.next(&gate).await.is_none() && !queue.is_idle(), "the slow-down is remembered");
     tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(queue.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_remembers_when_its_last_message_went() {
+    let hourly = Limits { rate: Some(10.0 / 3600.0), ..LIMITS };
+    let (queue, gate) = (Queue::bounded(hourly, Share::whole(2), Duration::from_secs(5)), gate());
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
+    taken(&queue, &gate).await;
+    assert!(queue.next(&gate).await.is_none() && !queue.is_idle(), "another may go in six minutes");
+    tokio::time::advance(Duration::from_secs(360)).await;
     assert!(queue.is_idle());
 }

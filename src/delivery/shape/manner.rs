@@ -155,9 +155,10 @@ impl Manner {
         self.outages.get(&demand)?.suspension(now)
     }
 
-    /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down.
+    /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down, and another message may go at once.
     pub fn is_at_its_best(&self, now: Instant) -> bool {
-        self.outages.values().all(|outage| outage.suspension(now).is_none()) && !self.speed.is_slowed(now)
+        let rested = self.rate().is_none_or(|rate| self.tempo.next(rate, now).is_none());
+        rested && self.outages.values().all(|outage| outage.suspension(now).is_none()) && !self.speed.is_slowed(now)
     }
 
     /// Whether one more connection may be opened for mail of this demand and stream, beside `open` ones (those being opened included).
@@ -206,7 +207,12 @@ impl Manner {
         }
         let per_second = self.rate()?;
         let until = self.tempo.next(per_second, now)?;
-        Some(Wait { until: Some(until), why: Why::Pace { per_second, slowed: self.speed.cause().cloned() } })
+        Some(Wait { until: Some(until), why: self.paced(per_second) })
+    }
+
+    /// That no more than so many a second may go.
+    pub fn paced(&self, per_second: f64) -> Why {
+        Why::Pace { per_second, slowed: self.speed.cause().cloned() }
     }
 
     fn ceiling(&self) -> Ceiling {
