@@ -42,7 +42,6 @@ impl Tenure {
             let sent = self.gate.now();
             match self.begin().await {
                 Ok(epoch) => {
-                    self.meet(epoch, Duration::ZERO).await;
                     self.gate.begin(epoch, sent);
                     return epoch;
                 }
@@ -58,7 +57,9 @@ impl Tenure {
         if self.sole && self.store.bury_namesakes(&self.name).await? > 0 {
             tracing::info!("this engine's earlier life ended without closing; what it held is taken over");
         }
-        self.store.open_epoch(&self.name).await
+        let epoch = self.store.open_epoch(&self.name).await?;
+        self.meet(epoch, Duration::ZERO).await?;
+        Ok(epoch)
     }
 
     /// Renews until the epoch is dead.
@@ -68,10 +69,9 @@ impl Tenure {
             sleep(wait).await;
             // Counted from before the renewal is sent: what comes back late must not seem fresh.
             let sent = self.gate.now();
-            wait = match self.store.renew_epoch(epoch).await {
+            wait = match self.renew(epoch, sent.saturating_sub(began)).await {
                 Ok(true) => {
                     self.gate.renewed(sent);
-                    self.meet(epoch, sent.saturating_sub(began)).await;
                     self.pace.renew
                 }
                 Ok(false) => return,
@@ -83,11 +83,19 @@ impl Tenure {
         }
     }
 
-    /// Learns who else lives. Without an answer what was known stands, for as long as the gate stays open.
-    async fn meet(&self, epoch: Epoch, age: Duration) {
-        match self.store.live_epochs().await {
-            Ok(live) => self.dispatch.meet(epoch, age, live),
-            Err(failure) => tracing::warn!(%failure, "the other engines can't be counted"),
+    /// Renews the epoch, which began so long ago. False: it is dead. Who could not learn who else lives is not renewed either: others rely
+    /// on its having seen them.
+    async fn renew(&self, epoch: Epoch, age: Duration) -> Result<bool, StoreError> {
+        let lives = self.store.renew_epoch(epoch).await?;
+        if lives {
+            self.meet(epoch, age).await?;
         }
+        Ok(lives)
+    }
+
+    /// Learns who else lives.
+    async fn meet(&self, epoch: Epoch, age: Duration) -> Result<(), StoreError> {
+        self.dispatch.meet(epoch, age, self.store.live_epochs().await?);
+        Ok(())
     }
 }

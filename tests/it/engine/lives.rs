@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posthouse::delivery::Engine;
+use posthouse::delivery::boottime::Boottime;
 use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::pace::Pace;
 use posthouse::model::event::EventKind;
@@ -10,12 +11,13 @@ use posthouse::model::outcome::{Outcome, RecipientState, Reply};
 use posthouse::shutdown::Shutdown;
 use posthouse::store::Location;
 use posthouse::store::claim::Lane;
+use posthouse::store::engines::START_WITHIN;
 use posthouse::store::settle::{Settled, Settlement};
 
 use crate::support::sink::{Act, Script, Sink};
 use crate::support::stores::on_every_engine;
 
-use super::{Running, accept_many, arrivals, brisk, config, states, team, until_all};
+use super::{Running, accept_many, arrivals, brisk, config, states, team, until, until_all};
 
 #[test]
 fn closing_under_load_sends_nothing_twice_and_loses_nothing() {
@@ -153,5 +155,35 @@ fn an_engine_takes_over_from_its_own_earlier_life_without_waiting_for_its_silenc
         until_all(&book.store, &ids, RecipientState::Sent).await;
         Running { shutdown, task }.stop().await;
         assert!(arrivals(&sink).values().all(|&times| times == 1));
+    });
+}
+
+#[test]
+fn an_engine_that_cannot_learn_who_else_lives_starts_nothing() {
+    on_every_engine(|book| async move {
+        if !matches!(book.location, Location::Sqlite(_)) {
+            // Only there a column holds what can't be read as a number.
+            return;
+        }
+        let (sink, team, boottime) = (Sink::willing().await, team(&book.store).await, Boottime::manual());
+        let (shutdown, config) = (Shutdown::default(), config(&sink));
+        let engine = Engine::with_pace(book.store.clone(), &config, &[], book.clock.clone(), brisk(), Deadlines::default());
+        let task = shutdown.spawn(engine.expect("an engine").with_boottime(boottime.clone()).run(shutdown.clone()));
+        let mut ids = accept_many(&book.store, team, 0..5).await;
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        book.tamper("INSERT INTO engines (epoch, name, state, renewed_at) VALUES ('none', 'unreadable', 'alive', 0)").await;
+        until("the list can't be read", || async { book.store.live_epochs().await.is_err() }).await;
+        // Nothing that was read before counts any more.
+        boottime.advance(START_WITHIN);
+        ids.extend(accept_many(&book.store, team, 5..10).await);
+        for _ in 0..3 {
+            // Its epoch is renewed all the while.
+            book.tamper("UPDATE engines SET renewed_at = 1 WHERE name <> 'unreadable'").await;
+            until("it is renewed", || async { book.rows("engines WHERE renewed_at = 1").await == 0 }).await;
+        }
+        assert_eq!(sink.received().len(), 5);
+        book.tamper("DELETE FROM engines WHERE name = 'unreadable'").await;
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        Running { shutdown, task }.stop().await;
     });
 }
