@@ -148,8 +148,13 @@ impl Dispatch {
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
         let began = Instant::now();
         let plan = tokio::select! {
-            plan = direct.plan(parcel.claim.clone(), parcel.course.tls()) => plan,
+            plan = guarded(Box::pin(direct.plan(parcel.claim.clone(), parcel.course.tls()))) => plan,
             () = self.gate.drained() => return self.release(parcel),
+        };
+        let Ok(plan) = plan else {
+            let fate = self.trials.panicked(&parcel.claim.message).await;
+            let hop = parcel.hop(None, began.elapsed());
+            return self.conclude_all(parcel, fate, hop);
         };
         for (service, claim) in plan.parts {
             let destination = Destination::Hosts(service.destination.clone());

@@ -46,6 +46,8 @@ pub struct Fates {
     pub each: Vec<Fate>,
     /// Whoever took it was told what the sender asks to be told of: success is for them to tell (RFC 3461 section 5.2.2).
     pub passed_on: bool,
+    /// Why the conversation broke off, if it did in the middle of a transaction.
+    pub broke_off: Option<Reply>,
     /// The attempt is in flight until these are durable.
     pub in_flight: Option<InFlight>,
 }
@@ -53,7 +55,7 @@ pub struct Fates {
 impl From<Vec<Fate>> for Fates {
     /// Of what nobody was told.
     fn from(each: Vec<Fate>) -> Self {
-        Self { each, passed_on: false, in_flight: None }
+        Self { each, passed_on: false, broke_off: None, in_flight: None }
     }
 }
 
@@ -61,6 +63,11 @@ impl Fate {
     /// Whether anything was tried, so that there is something to learn of it.
     pub fn is_attempted(&self) -> bool {
         !matches!(self, Self::PutOff { .. } | Self::Hindered(_) | Self::Released)
+    }
+
+    /// Whether the next hop took it.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Sent(_) | Self::Delivered(_))
     }
 
     /// The next hop was the last: what it took is where it should be.

@@ -231,6 +231,18 @@ impl Queue {
         })
     }
 
+    /// A runner panicked, and counts no more; nor does what it had in hand: its stream, and which suspect it is. True: another runner is
+    /// needed, which counts already.
+    pub fn fell(&self, in_hand: Option<(Stream, Option<Id>)>) -> bool {
+        self.with(|state| {
+            state.runners -= 1;
+            if let Some((stream, suspect)) = in_hand {
+                state.no_longer_in_hand(stream, suspect);
+            }
+            state.wants_runner()
+        })
+    }
+
     /// The next hop turned this runner's connection away while it serves others: the parcel goes back to the front, the runner
     /// leaves, and no further one comes for a while. The parcel comes back when there are no others.
     pub fn turned_away(&self, parcel: Parcel) -> Option<Parcel> {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::delivery::attempts::InFlight;
 use crate::delivery::dispatch::Dispatch;
-use crate::delivery::fate::Fate;
+use crate::delivery::fate::{Fate, Fates};
 use crate::delivery::parcel::Parcel;
 use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
@@ -15,10 +15,10 @@ use crate::delivery::route::Destination;
 use crate::delivery::route::carried::{Away, Carried};
 use crate::delivery::route::courier::Courier;
 use crate::delivery::shape::manner::{Sign, asks_for_less, is_grey};
-use crate::delivery::trial::ALONE_AT_MOST;
+use crate::delivery::trial::{ALONE_AT_MOST, held};
 use crate::model::hop::Hop;
+use crate::model::message::Message;
 use crate::model::outcome::Reply;
-use crate::store::handover::Claim;
 
 /// One who works at a destination, over a connection of its own.
 pub(super) struct Runner {
@@ -26,6 +26,8 @@ pub(super) struct Runner {
     destination: Destination,
     queue: Arc<Queue>,
     courier: Courier,
+    /// The message of the parcel in hand, and whether it is a suspect: what the queue counts of it.
+    in_hand: Option<(Arc<Message>, bool)>,
 }
 
 impl Runner {
@@ -33,16 +35,42 @@ impl Runner {
     pub fn start(dispatch: Arc<Dispatch>, destination: Destination, queue: Arc<Queue>) {
         let Some(courier) = dispatch.routes.courier(&destination) else { return };
         let runtime = dispatch.runtime.clone();
-        runtime.spawn(Self { dispatch, destination, queue, courier }.run());
+        let mut runner = Self { dispatch, destination, queue, courier, in_hand: None };
+        runtime.spawn(async move {
+            if guarded(runner.work()).await.is_err() {
+                runner.fell();
+            }
+            runner.courier.retire().await;
+        });
     }
 
-    async fn run(mut self) {
+    /// Until this runner has left the queue.
+    async fn work(&mut self) {
         while let Some(parcel) = self.queue.next(&self.dispatch.gate).await {
+            self.in_hand = Some((parcel.claim.message.clone(), parcel.suspect));
             if !self.attempt(parcel).await {
                 return;
             }
         }
-        self.courier.retire().await;
+    }
+
+    /// A panic beside the attempt itself: its claim is found by those who look for orphans, and somebody else works on.
+    fn fell(&mut self) {
+        let in_hand = self.in_hand.take();
+        let message = in_hand.as_ref().map(|(message, _)| message.id.to_string()).unwrap_or_default();
+        tracing::error!(message, "a runner panicked");
+        let counted = in_hand.map(|(message, suspect)| (message.stream, suspect.then_some(message.id)));
+        self.call(self.queue.fell(counted));
+    }
+
+    /// The queue counts the parcel in hand no more; another runner comes, when one is wanted, and what waits at a destination that takes
+    /// nothing any more comes again later.
+    fn done(&mut self, parcel: &Parcel, sign: Option<Sign<'_>>, began: Instant) {
+        self.in_hand = None;
+        self.call(self.queue.done(parcel, sign, began));
+        for (parcel, put_off) in self.queue.put_off(self.dispatch.clock.now()) {
+            self.dispatch.put_off(parcel, put_off);
+        }
     }
 
     /// Another one comes, when one is wanted.
@@ -56,10 +84,10 @@ impl Runner {
     async fn attempt(&mut self, mut parcel: Parcel) -> bool {
         let began = Instant::now();
         match self.dispatch.heed_barriers(&mut parcel).await {
-            Ok(()) if parcel.claim.recipients.is_empty() => self.call(self.queue.done(&parcel, None, began)),
+            Ok(()) if parcel.claim.recipients.is_empty() => self.done(&parcel, None, began),
             Ok(()) => return self.carry(parcel, began).await,
             Err(fate) => {
-                self.call(self.queue.done(&parcel, None, began));
+                self.done(&parcel, None, began);
                 let hop = parcel.hop(None, began.elapsed());
                 self.dispatch.conclude_all(parcel, fate, hop);
             }
@@ -78,39 +106,40 @@ impl Runner {
         let hop = parcel.hop(self.courier.reached(), began.elapsed());
         match carried {
             Ok(Carried::Fates(fates)) => {
-                self.call(self.queue.done(&parcel, sign(&self.destination, &fates.each), began));
+                let sign = sign(&self.destination, &fates);
+                self.done(&parcel, sign, began);
                 self.dispatch.conclude(parcel, fates, hop);
             }
             Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began, hop),
             Ok(Carried::Denied(denied)) => {
-                self.call(self.queue.done(&parcel, None, began));
+                self.done(&parcel, None, began);
                 self.dispatch.overflow(parcel, denied, hop);
             }
             Err(Panicked) => {
                 if let Some(fresh) = self.dispatch.routes.courier(&self.destination) {
                     self.courier = fresh;
                 }
-                let fates = self.after_panic(&parcel.claim).await;
-                self.call(self.queue.done(&parcel, None, began));
-                self.dispatch.conclude(parcel, fates.into(), hop);
+                let fate = self.dispatch.trials.panicked(&parcel.claim.message).await;
+                self.done(&parcel, None, began);
+                self.dispatch.conclude_all(parcel, fate, hop);
             }
         }
         true
     }
 
     /// The next hop took no connection. False: others serve it well enough, and this runner goes.
-    fn stayed_away(&self, parcel: Parcel, away: Away, began: Instant, hop: Hop) -> bool {
+    fn stayed_away(&mut self, parcel: Parcel, away: Away, began: Instant, hop: Hop) -> bool {
         let parcel = match &away {
             Away::TurnedUs(_) => match self.queue.turned_away(parcel) {
-                None => return false,
+                None => {
+                    self.in_hand = None;
+                    return false;
+                }
                 Some(parcel) => parcel,
             },
             Away::Unreachable(_) => parcel,
         };
-        self.call(self.queue.done(&parcel, Some(away.sign()), began));
-        for (parcel, put_off) in self.queue.put_off(self.dispatch.clock.now()) {
-            self.dispatch.put_off(parcel, put_off);
-        }
+        self.done(&parcel, Some(away.sign()), began);
         self.dispatch.onwards(parcel, away, hop);
         true
     }
@@ -144,34 +173,24 @@ impl Runner {
         }
         carried
     }
-
-    async fn after_panic(&self, claim: &Claim) -> Vec<Fate> {
-        tracing::error!(message = %claim.message.id, "an attempt panicked");
-        let fate = match self.dispatch.trials.panicked(&claim.message).await {
-            true => held(),
-            false => Fate::Later(Reply::fault("the attempt made the engine itself fail")),
-        };
-        vec![fate; claim.recipients.len()]
-    }
-}
-
-fn held() -> Fate {
-    Fate::Held(Reply::fault("held: attempts at it made the engine itself fail; `posthouse queue release` tries again"))
 }
 
 /// What the fates of an attempt tell of the destination as a whole. A smarthost passes on what others said to it: of itself it speaks by
-/// 421 alone.
-fn sign<'a>(destination: &Destination, fates: &'a [Fate]) -> Option<Sign<'a>> {
+/// 421 alone. One that breaks off all conversations, and takes nothing, is as good as one that can't be reached.
+fn sign<'a>(destination: &Destination, fates: &'a Fates) -> Option<Sign<'a>> {
     let asks = |reply: &Reply| match destination {
         Destination::Hosts(..) => asks_for_less(reply),
         Destination::Relay(_) => reply.code == 421,
         Destination::Capture => false,
     };
     let later = |fate: &'a Fate| if let Fate::Later(reply) = fate { Some(reply) } else { None };
-    if let Some(reply) = fates.iter().filter_map(later).find(|reply| asks(reply)) {
+    if let Some(reply) = fates.each.iter().filter_map(later).find(|reply| asks(reply)) {
         return Some(Sign::SlowDown(reply));
     }
-    let mut attempted = fates.iter().filter(|fate| fate.is_attempted());
+    if let Some(reply) = fates.broke_off.as_ref().filter(|_| !fates.each.iter().any(Fate::is_taken)) {
+        return Some(Sign::Unreachable(reply));
+    }
+    let mut attempted = fates.each.iter().filter(|fate| fate.is_attempted());
     let first = later(attempted.next()?).filter(|reply| is_deferral(destination, reply));
     let all = attempted.all(|fate| later(fate).is_some_and(|reply| is_deferral(destination, reply)));
     Some(first.filter(|_| all).map_or(Sign::Took, Sign::Deferred))
@@ -185,6 +204,32 @@ fn is_deferral(destination: &Destination, reply: &Reply) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::fate::Concerns;
+
+    fn name(sign: Sign<'_>) -> &'static str {
+        match sign {
+            Sign::Took => "took",
+            Sign::Deferred(_) => "deferred",
+            Sign::SlowDown(_) => "slow down",
+            Sign::Unreachable(_) | Sign::Refused(_) => "away",
+        }
+    }
+
+    #[test]
+    fn who_breaks_off_and_takes_nothing_is_as_good_as_away() {
+        let hosts = Destination::Hosts("mx:a".into());
+        let closed = Reply::fault("the connection ended at DATA");
+        let told = |others: &[Fate], last: &Reply| {
+            let each = others.iter().cloned().chain([Fate::Later(last.clone())]).collect::<Vec<_>>();
+            let fates = Fates { broke_off: Some(last.clone()), ..each.into() };
+            sign(&hosts, &fates).map(name)
+        };
+        let unknown = Fate::Refused(Reply::new(550, None, "unknown"), Concerns::Recipient);
+        let taken = Fate::Delivered(Reply::new(250, None, "ok"));
+        assert_eq!((told(&[], &closed), told(&[unknown], &closed)), (Some("away"), Some("away")));
+        assert_eq!(told(&[taken], &closed), Some("took"));
+        assert_eq!(told(&[], &Reply::new(421, None, "busy")), Some("slow down"));
+    }
 
     #[test]
     fn a_sign_is_what_all_fates_together_tell() {
@@ -194,12 +239,7 @@ mod tests {
         let (grey, taken) = (later(451, "4.7.1", "Greylisted"), Fate::Delivered(Reply::new(250, None, "ok")));
         let told = |destination: &Destination, fates: &[&Fate]| {
             let fates: Vec<Fate> = fates.iter().map(|&fate| fate.clone()).collect();
-            sign(destination, &fates).map(|sign| match sign {
-                Sign::Took => "took",
-                Sign::Deferred(_) => "deferred",
-                Sign::SlowDown(_) => "slow down",
-                Sign::Unreachable(_) | Sign::Refused(_) => "away",
-            })
+            sign(destination, &fates.into()).map(name)
         };
         assert_eq!(told(&hosts, &[&taken, &full, &busy]), Some("slow down"));
         assert_eq!(told(&hosts, &[&full, &full]), Some("deferred"));

@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::delivery::attempts::{Attempts, InFlight, Others};
+use crate::delivery::fate::Fate;
 use crate::delivery::flights::{Flights, Wreck};
 use crate::id::Id;
 use crate::model::message::Message;
+use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 use crate::store::suspects::FAULTS_MAX;
 use crate::store::{Store, StoreError};
@@ -92,14 +94,16 @@ impl Trials {
         Trial { in_flight: Some(self.attempts.begin(message, None).await), others: None }
     }
 
-    /// An attempt at the message panicked. True: that was once too often.
-    pub async fn panicked(&self, message: &Message) -> bool {
-        match self.store.note_fault(message.id).await {
-            Ok(faults) => faults >= FAULTS_MAX,
-            Err(failure) => {
-                tracing::warn!(message = %message.id, %failure, "a panic can't be counted");
-                false
-            }
+    /// An attempt at the message panicked: what becomes of it.
+    pub async fn panicked(&self, message: &Message) -> Fate {
+        tracing::error!(message = %message.id, "an attempt panicked");
+        let faults = self.store.note_fault(message.id).await.unwrap_or_else(|failure| {
+            tracing::warn!(message = %message.id, %failure, "a panic can't be counted");
+            0
+        });
+        match faults >= FAULTS_MAX {
+            true => held(),
+            false => Fate::Later(Reply::fault("the attempt made the engine itself fail")),
         }
     }
 
@@ -109,4 +113,9 @@ impl Trials {
             tracing::warn!(message = %message.id, %failure, "a trial's end can't be written");
         }
     }
+}
+
+/// The fate of what is charged with too many faults.
+pub fn held() -> Fate {
+    Fate::Held(Reply::fault("held: attempts at it made the engine itself fail; `posthouse queue release` tries again"))
 }

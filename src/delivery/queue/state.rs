@@ -120,9 +120,14 @@ impl State {
     }
 
     pub fn done(&mut self, parcel: &Parcel) {
-        self.broadcasting -= usize::from(parcel.stream() == Stream::Broadcast);
-        if parcel.suspect {
-            self.back_in_file(parcel.claim.message.id);
+        self.no_longer_in_hand(parcel.stream(), parcel.suspect.then_some(parcel.claim.message.id));
+    }
+
+    /// A runner is done with something of this stream, which is this suspect, if it is one.
+    pub fn no_longer_in_hand(&mut self, stream: Stream, suspect: Option<Id>) {
+        self.broadcasting -= usize::from(stream == Stream::Broadcast);
+        if let Some(suspect) = suspect {
+            self.back_in_file(suspect);
         }
     }
 

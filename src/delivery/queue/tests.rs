@@ -366,3 +366,16 @@ async fn a_queue_remembers_when_its_last_message_went() {
     tokio::time::advance(Duration::from_secs(360)).await;
     assert!(queue.is_idle());
 }
+
+#[tokio::test]
+async fn a_runner_that_falls_counts_no_more_nor_does_what_it_had_in_hand() {
+    let suspect = || Parcel { suspect: true, ..parcel(Broadcast, 0, EPOCH) };
+    let (queue, gate) = (queue(1, [suspect(), suspect(), parcel(Broadcast, 0, EPOCH)]), gate());
+    for _ in 0..3 {
+        let parcel = queue.next(&gate).await.expect("a parcel");
+        let in_hand = Some((Broadcast, parcel.suspect.then_some(parcel.claim.message.id)));
+        let more = queue.with(|state| state.waiting() > 0);
+        assert_eq!(queue.fell(in_hand), more, "as long as something waits, somebody else comes");
+    }
+    assert!(queue.is_idle());
+}

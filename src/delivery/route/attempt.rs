@@ -4,7 +4,7 @@ use crate::delivery::attempts::InFlight;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::transaction::Answer;
-use crate::delivery::fate::{Concerns, Fate, Fates, classify, is_one_too_many, was_accepted};
+use crate::delivery::fate::{Concerns, Fate, Fates, classify, explain, is_one_too_many, was_accepted};
 use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::delivery::verp::ReturnPath;
@@ -29,6 +29,8 @@ pub struct Attempt<'a> {
     told: Vec<Option<Fate>>,
     /// So far, as in [`Fates`].
     passed_on: bool,
+    /// As in [`Fates`].
+    broke_off: Option<Reply>,
     /// `None`: all recipients get the same.
     links: Option<Links>,
     /// What of the message can be tracked: found once, however many recipients it has.
@@ -70,6 +72,7 @@ impl<'a> Attempt<'a> {
             signing,
             told: vec![None; claim.recipients.len()],
             passed_on: true,
+            broke_off: None,
             links: None,
             pages: None,
             made: None,
@@ -100,7 +103,7 @@ impl<'a> Attempt<'a> {
     /// Each recipient's fate; `rest` is that of those who were not told any.
     pub fn fates(self, rest: &Fate, in_flight: Option<InFlight>) -> Fates {
         let each = self.told.into_iter().map(|told| told.unwrap_or_else(|| rest.clone())).collect();
-        Fates { each, passed_on: self.passed_on, in_flight }
+        Fates { each, passed_on: self.passed_on, broke_off: self.broke_off, in_flight }
     }
 
     /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
@@ -173,6 +176,7 @@ impl<'a> Attempt<'a> {
         let accepted = answers.iter().filter(|answer| was_accepted(answer)).count();
         let progress = accepted > 0;
         self.passed_on &= goes.passes_on || !progress;
+        self.broke_off = answers.iter().find_map(|answer| answer.as_ref().err()).map(explain).or(self.broke_off.take());
         let mut again = Vec::new();
         for (&place, answer) in goes.places.iter().zip(answers) {
             if progress && is_one_too_many(answer) {

@@ -31,7 +31,7 @@ pub enum Sign<'a> {
     Deferred(&'a Reply),
     /// It asks for less: [`asks_for_less`].
     SlowDown(&'a Reply),
-    /// None of its hosts could be reached, or none spoke in time.
+    /// None of its hosts could be reached, or none spoke in time, or it broke off and took nothing.
     Unreachable(&'a Reply),
     /// It was reached, and wanted no session: refused in the greeting, at EHLO, or by closing at once.
     Refused(&'a Reply),

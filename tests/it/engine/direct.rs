@@ -9,6 +9,7 @@ use posthouse::config::warmup::Day;
 use posthouse::config::{Config, Route};
 use posthouse::model::outcome::RecipientState;
 use posthouse::model::stream::Stream;
+use posthouse::model::wait::Wait;
 use posthouse::store::Store;
 use posthouse::store::operate::QueueAction;
 
@@ -296,5 +297,32 @@ fn a_connection_is_not_used_for_a_domain_that_asks_for_more() {
         assert_eq!(states(&book.store, both).await, [Delivered, Queued]);
         assert_eq!((sink.said("MAIL"), sink.received().len()), (2, 2));
         assert!(sink.received().iter().all(|received| received.rcpt == ["RCPT TO:<a@two.example>"]));
+    });
+}
+
+/// Whether one of the messages waits for room at its destination, for such a reason.
+async fn waits_since(store: &Store, ids: &[posthouse::id::Id], reason: &str) -> bool {
+    for &id in ids {
+        let waits = store.message(None, id).await.expect("read").expect("there").waits;
+        if waits.values().any(|wait| matches!(wait, Wait::Room { why, .. } if why.contains(reason))) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_host_that_breaks_off_every_conversation_is_left_alone() {
+    on_every_engine(|book| async move {
+        let sink = Sink::start(Script::on(|turn| (turn.verb() == "DATA").then_some(Act::Close))).await;
+        let dns = Dns::start(Records::default().address("example.com", here(1))).await;
+        let engine = Running::start(&book.store, &config(&dns, &sink), &book.clock);
+        let team = team(&book.store).await;
+        until("it is suspended", || async {
+            let ids = accept_many(&book.store, team, 0..5).await;
+            waits_since(&book.store, &ids, "suspended until").await
+        })
+        .await;
+        engine.stop().await;
     });
 }
