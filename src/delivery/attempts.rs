@@ -1,22 +1,26 @@
-//! How many attempts may be in flight: a crash can double no more than these.
+//! How many attempts may be in flight: a crash can double no more than these, and as many again that have lasted long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use crate::delivery::capacity::{Capacity, Rest, Underway};
 use crate::delivery::flights::{Flight, Flights};
 use crate::delivery::portions::{Portion, Portions};
 use crate::id::Id;
 use crate::model::message::Message;
 use crate::model::stream::Stream;
+use crate::net::sockets;
+
+/// Connections that are being opened, or wait for their attempt, for each attempt in flight.
+const DIALS_PER_ATTEMPT: usize = 4;
+/// All of these together, those that last included, take no more than this part of the sockets that the process may have.
+const PART_OF_SOCKETS: usize = 3;
 
 /// The attempts of an engine. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Attempts {
-    most: u32,
-    all: Arc<Semaphore>,
-    /// Broadcast can't take the last quarter.
-    broadcast: Arc<Semaphore>,
+    all: Capacity,
+    dials: Capacity,
     portions: Arc<Portions>,
     /// `None`: nothing is on record for the next life.
     flights: Option<Arc<Flights>>,
@@ -27,8 +31,7 @@ pub struct Attempts {
 pub struct InFlight {
     /// Given up first, so that there are no more flights on record than attempts.
     _flight: Option<Arc<Flight>>,
-    _all: Option<OwnedSemaphorePermit>,
-    _broadcast: Option<OwnedSemaphorePermit>,
+    underway: Underway,
     /// Given up last: who waits for it looks what is free.
     _portion: Portion,
 }
@@ -36,7 +39,7 @@ pub struct InFlight {
 /// All other attempts, which can't begin while this lives.
 #[derive(Debug)]
 pub struct Others {
-    _kept: Option<OwnedSemaphorePermit>,
+    _rest: Rest,
     alone: Option<Arc<Flight>>,
     _portion: Portion,
 }
@@ -50,13 +53,19 @@ impl Others {
     }
 }
 
+impl InFlight {
+    /// Awaits a part of the attempt, which makes room for another when it takes long.
+    pub async fn through<F: Future>(&mut self, part: F) -> F::Output {
+        self.underway.through(part).await
+    }
+}
+
 impl Attempts {
-    /// At most so many at once, one at least.
-    pub fn new(most: usize) -> Self {
-        let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
-        let semaphore = |permits: u32| Arc::new(Semaphore::new(permits as usize));
-        let broadcast = semaphore((most - most / 4).max(1));
-        Self { most, all: semaphore(most), broadcast, portions: Arc::default(), flights: None }
+    /// At most so many at once, one at least, beside those that have lasted longer than `patience`.
+    pub fn new(most: usize, patience: Duration) -> Self {
+        let dials = most.saturating_mul(DIALS_PER_ATTEMPT).min(sockets::at_most() / PART_OF_SOCKETS / 2);
+        let (all, dials) = (Capacity::new(most, patience), Capacity::new(dials, patience));
+        Self { all, dials, portions: Arc::default(), flights: None }
     }
 
     /// The same, with a record of what is in flight.
@@ -71,26 +80,25 @@ impl Attempts {
     /// Waits until another attempt may begin; `destination` is one out there, which may hold a part of them only.
     pub async fn begin(&self, message: &Message, destination: Option<&Arc<str>>) -> InFlight {
         let portion = match destination {
-            Some(destination) => self.portions.enter(destination, 1, || self.all.available_permits()).await,
+            Some(destination) => self.portions.enter(destination, 1, || self.all.free()).await,
             None => self.portions.uncounted(),
         };
-        // Neither semaphore is ever closed.
-        let broadcast = match message.stream {
-            Stream::Broadcast => self.broadcast.clone().acquire_owned().await.ok(),
-            Stream::Transactional => None,
-        };
-        let all = self.all.clone().acquire_owned().await.ok();
-        InFlight { _flight: self.record(message.id), _all: all, _broadcast: broadcast, _portion: portion }
+        let underway = self.all.enter(message.stream).await;
+        InFlight { _flight: self.record(message.id), underway, _portion: portion }
     }
 
     /// Waits until an attempt may begin alone: no other is in flight while the second value lives.
     pub async fn begin_alone(&self, message: &Message) -> (InFlight, Others) {
-        let mut others = self.all.clone().acquire_many_owned(self.most).await.ok();
-        let own = others.as_mut().and_then(|all| all.split(1));
+        let (underway, rest) = self.all.enter_alone().await;
         let flight = self.record(message.id);
         let portion = || self.portions.uncounted();
-        let begun = InFlight { _flight: flight.clone(), _all: own, _broadcast: None, _portion: portion() };
-        (begun, Others { _kept: others, alone: flight, _portion: portion() })
+        let begun = InFlight { _flight: flight.clone(), underway, _portion: portion() };
+        (begun, Others { _rest: rest, alone: flight, _portion: portion() })
+    }
+
+    /// Waits until another connection may be opened for mail of this stream; it counts until its attempt has begun.
+    pub async fn dial(&self, stream: Stream) -> Underway {
+        self.dials.enter(stream).await
     }
 }
 
@@ -99,30 +107,13 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::delivery::fixture;
-    use std::time::Duration;
     use tokio::time::timeout;
 
-    #[tokio::test(start_paused = true)]
-    async fn broadcast_leaves_a_quarter_to_others() {
-        let attempts = Attempts::new(4);
-        let begun = async |stream| {
-            let message = Message { stream, ..fixture::message(Timestamp(0)) };
-            timeout(Duration::from_secs(1), attempts.begin(&message, None)).await
-        };
-        let mut held = Vec::new();
-        for _ in 0..3 {
-            held.push(begun(Stream::Broadcast).await.expect("room for three"));
-        }
-        assert!(begun(Stream::Broadcast).await.is_err());
-        held.push(begun(Stream::Transactional).await.expect("the last quarter"));
-        assert!(begun(Stream::Transactional).await.is_err());
-        held.remove(0);
-        assert!(begun(Stream::Broadcast).await.is_ok());
-    }
+    const PATIENCE: Duration = Duration::from_secs(15);
 
     #[tokio::test(start_paused = true)]
     async fn destinations_that_never_answer_leave_some_to_others() {
-        let (attempts, message) = (Attempts::new(64), fixture::message(Timestamp(0)));
+        let (attempts, message) = (Attempts::new(64, PATIENCE), fixture::message(Timestamp(0)));
         let destination = |n: usize| Arc::<str>::from(format!("mx:{n}.example"));
         let begun = async |to: &Arc<str>| timeout(Duration::from_secs(1), attempts.begin(&message, Some(to))).await.ok();
         let mut held = Vec::new();
@@ -146,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_its_portion_is_woken() {
-        let (attempts, message) = (Attempts::new(4), fixture::message(Timestamp(0)));
+        let (attempts, message) = (Attempts::new(4, PATIENCE), fixture::message(Timestamp(0)));
         let (one, other) = (Arc::<str>::from("mx:one.example"), Arc::<str>::from("mx:other.example"));
         let own = [attempts.begin(&message, Some(&one)).await, attempts.begin(&message, Some(&one)).await];
         let others = attempts.begin(&message, Some(&other)).await;
@@ -155,6 +146,6 @@ mod tests {
             drop((own, others));
         });
         drop(waiting);
-        assert_eq!(attempts.all.available_permits(), 4);
+        assert_eq!(attempts.all.free(), 4);
     }
 }

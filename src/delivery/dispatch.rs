@@ -50,7 +50,7 @@ pub struct Dispatch {
     schedule: Schedule,
     pub(super) trials: Trials,
     pub(super) clock: Clock,
-    pace: Pace,
+    pub(super) pace: Pace,
     peers: Peers,
     /// Connections at once: to each smarthost, and in all.
     relays: BTreeMap<Option<Arc<str>>, usize>,
@@ -147,8 +147,9 @@ impl Dispatch {
     /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
         let began = Instant::now();
+        let plan = guarded(Box::pin(direct.plan(parcel.claim.clone(), parcel.course.tls())));
         let plan = tokio::select! {
-            plan = guarded(Box::pin(direct.plan(parcel.claim.clone(), parcel.course.tls()))) => plan,
+            plan = parcel.place.through(self.pace.patience, plan) => plan,
             () = self.gate.drained() => return self.release(parcel),
         };
         let Ok(plan) = plan else {

@@ -10,6 +10,7 @@ pub mod attempts;
 mod barriers;
 pub mod boottime;
 pub mod bounce;
+mod capacity;
 pub mod client;
 pub mod copies;
 pub mod departure;

@@ -21,6 +21,8 @@ pub struct Pace {
     pub idle: Duration,
     /// After a next hop could not be reached, no other connection is tried for this long.
     pub outage: Duration,
+    /// What takes longer than this, at a next hop or on the way to it, makes room for other mail.
+    pub patience: Duration,
     /// The first wait after an outcome could not be written; it doubles up to `settle_retry_max`.
     pub settle_retry: Duration,
     pub settle_retry_max: Duration,
@@ -36,6 +38,7 @@ impl Default for Pace {
             sweep: Duration::from_secs(15),
             idle: Duration::from_secs(15),
             outage: Duration::from_secs(1),
+            patience: Duration::from_secs(15),
             settle_retry: Duration::from_millis(50),
             settle_retry_max: Duration::from_secs(2),
         }

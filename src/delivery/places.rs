@@ -1,14 +1,18 @@
 //! Places: how many messages, and how many octets of them, the engine holds at once; and which.
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::id::Id;
 use crate::model::stream::Stream;
 
-/// Octets of messages held at once. One larger message is held alone.
+/// Octets of messages held at once, and as many again of those that last. One larger message is held alone.
 const OCTETS_MAX: usize = 64 << 20;
 
 /// The engine's places.
@@ -25,6 +29,9 @@ struct State {
     /// By stream.
     used: [usize; 2],
     octets: usize,
+    /// Those that have been under way for long, which leave their places to others.
+    lasting: usize,
+    lasting_octets: usize,
     held: HashMap<Id, usize>,
     /// Somebody waits for room.
     hungry: bool,
@@ -37,10 +44,12 @@ pub struct Place {
     message: Id,
     stream: Stream,
     octets: usize,
+    /// Changed under the lock of all places.
+    lasts: AtomicBool,
 }
 
 impl Places {
-    /// `count_max` messages at once.
+    /// `count_max` messages at once, and as many again that last.
     pub fn new(count_max: usize) -> Self {
         Self { count_max: count_max.max(8), state: Mutex::default(), freed: Notify::new() }
     }
@@ -91,7 +100,7 @@ impl Places {
         state.used[stream as usize] += 1;
         state.octets += octets;
         *state.held.entry(message).or_default() += 1;
-        Place { places: self.clone(), message, stream, octets }
+        Place { places: self.clone(), message, stream, octets, lasts: AtomicBool::new(false) }
     }
 
     /// Whether the message has a place.
@@ -101,7 +110,7 @@ impl Places {
 
     /// Messages held.
     pub fn used(&self) -> usize {
-        self.with(|state| state.used.iter().sum())
+        self.with(|state| state.all())
     }
 
     /// Completes when there is room again after [`Places::claimable`] found none, and when nothing is held any more.
@@ -111,23 +120,55 @@ impl Places {
 
     fn leave(&self, place: &Place) {
         let tell = self.with(|state| {
-            state.used[place.stream as usize] -= 1;
-            state.octets -= place.octets;
+            match place.lasts.load(Ordering::Relaxed) {
+                true => (state.lasting, state.lasting_octets) = (state.lasting - 1, state.lasting_octets - place.octets),
+                false => state.give_back(place),
+            }
             if let Some(count) = state.held.get_mut(&place.message) {
                 *count -= 1;
                 if *count == 0 {
                     state.held.remove(&place.message);
                 }
             }
-            // Not at the first free place: claims are worth their commit when several share it.
-            let used: usize = state.used.iter().sum();
-            let roomy = state.hungry && used <= self.count_max / 2;
-            state.hungry &= !roomy;
-            roomy || used == 0
+            state.is_roomy(self.count_max) || state.all() == 0
         });
         if tell {
             self.freed.notify_one();
         }
+    }
+
+    /// The message has been under way for long: its place is another's, unless too many last already.
+    fn make_room(&self, place: &Place) {
+        let tell = self.with(|state| {
+            let fits = state.lasting < self.count_max && state.lasting_octets + place.octets <= OCTETS_MAX;
+            if !fits || place.lasts.swap(true, Ordering::Relaxed) {
+                return false;
+            }
+            state.give_back(place);
+            (state.lasting, state.lasting_octets) = (state.lasting + 1, state.lasting_octets + place.octets);
+            state.is_roomy(self.count_max)
+        });
+        if tell {
+            self.freed.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn all(&self) -> usize {
+        self.used.iter().sum::<usize>() + self.lasting
+    }
+
+    fn give_back(&mut self, place: &Place) {
+        self.used[place.stream as usize] -= 1;
+        self.octets -= place.octets;
+    }
+
+    /// Whether who waits for room is to be told of it. Not at the first free place: claims are worth their commit when several share it.
+    fn is_roomy(&mut self, count_max: usize) -> bool {
+        let roomy = self.hungry && self.used.iter().sum::<usize>() <= count_max / 2;
+        self.hungry &= !roomy;
+        roomy
     }
 }
 
@@ -140,6 +181,17 @@ impl Place {
     /// Whether fewer than an eighth of all places are left to messages of this stream.
     pub fn is_scarce(&self, stream: Stream) -> bool {
         self.left_to(stream) < self.places.count_max / 8
+    }
+
+    /// Awaits something that is done with the message. When that takes longer than `patience`, its place is left to another, as long as not
+    /// too many last.
+    pub async fn through<F: Future>(&self, patience: Duration, work: F) -> F::Output {
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(patience, &mut work).await {
+            return done;
+        }
+        self.places.make_room(self);
+        work.await
     }
 
     /// The message counts as held for good, so that this process does not attempt it again; the place itself is given back.
@@ -200,5 +252,37 @@ mod tests {
         assert!(places.holds(id));
         drop(two);
         assert!(!places.holds(id) && places.used() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_leaves_its_place_to_another_and_is_held_all_the_same() {
+        let (places, ids, patience) = (Arc::new(Places::new(8)), Ids::counting(Clock::System), Duration::from_secs(15));
+        let mut tasks = tokio::task::JoinSet::new();
+        let fill = |tasks: &mut tokio::task::JoinSet<()>| {
+            while places.claimable(Stream::Transactional) > 0 {
+                let place = places.admit(ids.next(), Stream::Transactional, 1);
+                tasks.spawn(async move { place.through(patience, std::future::pending()).await });
+            }
+        };
+        for held in [8, 16, 16] {
+            fill(&mut tasks);
+            assert_eq!((places.used(), places.claimable(Stream::Transactional)), (held, 0));
+            tokio::time::sleep(2 * patience).await;
+        }
+        tasks.shutdown().await;
+        assert_eq!((places.used(), places.claimable(Stream::Transactional)), (0, 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn octets_of_what_lasts_are_bounded_too() {
+        let (places, ids) = (Arc::new(Places::new(8)), Ids::counting(Clock::System));
+        let soon = || tokio::time::sleep(Duration::from_secs(1));
+        let large: Vec<_> = (0..2).map(|_| places.admit(ids.next(), Stream::Transactional, OCTETS_MAX)).collect();
+        for place in &large {
+            place.through(Duration::ZERO, soon()).await;
+        }
+        assert_eq!(places.claimable(Stream::Transactional), 0, "one of them lasts, and the other fills the rest");
+        drop(large);
+        assert_eq!(places.claimable(Stream::Transactional), 8);
     }
 }

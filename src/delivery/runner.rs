@@ -97,10 +97,12 @@ impl Runner {
 
     /// Has a parcel carried to those that are left in it. False: this runner has left the queue, and goes.
     async fn carry(&mut self, parcel: Parcel, began: Instant) -> bool {
+        let patience = self.dispatch.pace.patience;
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
             false => {
-                guarded(Box::pin(self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None))).await
+                let carrying = self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None);
+                parcel.place.through(patience, guarded(Box::pin(carrying))).await
             }
         };
         let hop = parcel.hop(self.courier.reached(), began.elapsed());

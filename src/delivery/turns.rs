@@ -134,7 +134,9 @@ mod tests {
     fn who_has_most_gives_up_its_last_and_only_where_it_has_enough() {
         let (large, small) = (Id([1; 16]), Id([2; 16]));
         let mut turns = Turns::default();
-        [(small, 9), (large, 0), (large, 1)].map(|(team, n)| turns.push(fixture::parcel_of(team, Stream::Broadcast, n, 7)));
+        for (team, attempts) in [(small, 9), (large, 0), (large, 1)] {
+            turns.push(fixture::parcel_of(team, Stream::Broadcast, attempts, 7));
+        }
         assert!(turns.give_up(3).is_none());
         let given_up = turns.give_up(2).expect("the larger team's last");
         assert_eq!((given_up.claim.recipients[0].attempts, turns.waiting_of(large), turns.waiting_of(small)), (1, 1, 1));

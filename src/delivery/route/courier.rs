@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
+use crate::delivery::capacity::Underway;
 use crate::delivery::client::Connection;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::copies::{Copies, Room};
@@ -28,6 +29,7 @@ use crate::model::envelope::DsnNotify;
 use crate::model::hop::Peer;
 use crate::model::message::Message;
 use crate::model::outcome::Reply;
+use crate::model::stream::Stream;
 use crate::store::handover::Claim;
 
 /// Where a courier goes.
@@ -60,6 +62,8 @@ pub struct Courier {
     /// `None`: what it carries needs nobody's leave.
     allowance: Option<Arc<Allowance>>,
     kept: Option<Kept>,
+    /// What a connection counts as from when it is dialled until its first attempt has begun.
+    dialling: Option<Underway>,
     /// By the attempt under way, or the last one.
     reached: Option<Peer>,
 }
@@ -76,6 +80,7 @@ impl Courier {
             copies: Copies::default(),
             allowance: None,
             kept: None,
+            dialling: None,
             reached: None,
         }
     }
@@ -201,13 +206,16 @@ impl Courier {
     ) -> Result<Vec<usize>, Ended> {
         let mut departure = self.departure(&attempt.claim.message, service).await.map_err(Ended::Denied)?;
         loop {
-            let mut kept = self.connection(service, &departure, gate).await?;
+            // What is in flight counts enough: nobody waits for leave to dial while it holds an attempt.
+            let counted = in_flight.is_none().then_some(attempt.claim.message.stream);
+            let mut kept = self.connection(counted, service, &departure, gate).await?;
             let connection = &mut kept.connection;
             self.reached = Some(connection.peer());
             let reused = connection.transactions() > 0;
-            if in_flight.is_none() {
-                *in_flight = Some(self.begin(&attempt.claim.message, service, gate).await?);
-            }
+            let in_flight = match in_flight {
+                Some(begun) => begun,
+                None => in_flight.insert(self.begin_here(&attempt.claim.message, service, gate).await?),
+            };
             let (goes, _room) = match self.load(attempt, group, connection.extensions(), service, gate).await {
                 Ok(Some(loaded)) => loaded,
                 nothing => {
@@ -217,7 +225,7 @@ impl Courier {
             };
             let peer = connection.peer_address();
             departure.spend(peer, true);
-            match connection.send(&goes.mail(attempt)).await {
+            match in_flight.through(Box::pin(connection.send(&goes.mail(attempt)))).await {
                 Ok(answers) => {
                     departure.spend(peer, answers.iter().any(may_have_it));
                     self.kept = Some(kept);
@@ -260,6 +268,16 @@ impl Courier {
         }
     }
 
+    /// The same for mail that has its connection, which was dialled for it or kept.
+    async fn begin_here(&mut self, message: &Message, service: Option<&Service>, gate: &Gate) -> Result<InFlight, Ended> {
+        let dialling = self.dialling.take();
+        let begins = self.begin(message, service, gate);
+        match dialling {
+            Some(mut dialling) => dialling.through(begins).await,
+            None => begins.await,
+        }
+    }
+
     /// Room for so many octets that the next hop gets instead of the stored ones.
     async fn room(&self, octets: usize, service: Option<&Service>, gate: &Gate) -> Result<Option<Room>, Ended> {
         tokio::select! {
@@ -284,8 +302,15 @@ impl Courier {
         }
     }
 
-    /// The connection that is kept, when it is still good for this service and leaves from where it should, or a new one.
-    async fn connection(&mut self, service: Option<&Service>, departure: &Departure, gate: &Gate) -> Result<Kept, Ended> {
+    /// The connection that is kept, when it is still good for this service and leaves from where it should, or a new one, which is `counted`
+    /// for this stream.
+    async fn connection(
+        &mut self,
+        counted: Option<Stream>,
+        service: Option<&Service>,
+        departure: &Departure,
+        gate: &Gate,
+    ) -> Result<Kept, Ended> {
         if let Some(mut kept) = self.kept.take() {
             if kept.serves(service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
                 return Ok(kept);
@@ -294,7 +319,7 @@ impl Courier {
             kept.connection.quit().await;
         }
         let dialled = tokio::select! {
-            dialled = self.dial(service, departure) => dialled,
+            dialled = self.dial_in_turn(counted, service, departure) => dialled,
             // It may take minutes, and what it is for could not be sent any more.
             () = gate.drained() => return Err(Ended::Closing),
         };
@@ -305,6 +330,19 @@ impl Courier {
             }
             undialled.into()
         })
+    }
+
+    async fn dial_in_turn(
+        &mut self,
+        counted: Option<Stream>,
+        service: Option<&Service>,
+        departure: &Departure,
+    ) -> Result<Connection, Undialled> {
+        let Some(stream) = counted else { return self.dial(service, departure).await };
+        let mut dialling = self.attempts.dial(stream).await;
+        let connection = dialling.through(Box::pin(self.dial(service, departure))).await?;
+        self.dialling = Some(dialling);
+        Ok(connection)
     }
 
     async fn dial(&self, service: Option<&Service>, departure: &Departure) -> Result<Connection, Undialled> {

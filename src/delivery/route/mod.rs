@@ -94,7 +94,7 @@ impl Routes {
             capture: Capture::new(&config.sandbox.domain),
             relays,
             direct: direct.transpose()?.map(Arc::new),
-            attempts: Attempts::new(delivery.workers),
+            attempts: Attempts::new(delivery.workers, pace.patience),
             signer,
             allowance,
             return_paths: None,

@@ -31,7 +31,7 @@ pub(super) fn config(dns: &Dns, sink: &Sink) -> Config {
 }
 
 /// Another host that answers at the same port.
-async fn beside(sink: &Sink, last: u8, script: Script) -> Sink {
+pub(super) async fn beside(sink: &Sink, last: u8, script: Script) -> Sink {
     Sink::at(SocketAddr::from(([127, 0, 0, last], sink.address.port())), script).await
 }
 

@@ -14,6 +14,7 @@ mod reporting;
 mod returning;
 mod signing;
 mod sources;
+mod tarpits;
 mod telling;
 mod tracking;
 mod wake;

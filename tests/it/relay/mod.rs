@@ -48,7 +48,7 @@ fn within(patience: Duration) -> Deadlines {
 
 fn courier_within(config: &Config, deadlines: Deadlines) -> Courier {
     let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(deadlines), &Pace::default());
-    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64))
+    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64, Duration::from_secs(15)))
 }
 
 fn courier_with(config: &Config) -> Courier {
