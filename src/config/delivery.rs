@@ -27,7 +27,8 @@ pub struct Delivery {
     pub route: Route,
     /// EHLO name; empty: the machine's FQDN.
     pub hostname: String,
-    /// Attempts in flight at once; by relay also no more than its `max_connections`, and to one destination out there a third of them.
+    /// Attempts in flight at once, beside as many that have lasted long; by relay also no more than its `max_connections`, and to one
+    /// destination out there a third of them.
     pub workers: usize,
     /// What destinations are sent at a time, before what ships.
     pub shape: Vec<shape::Shape>,

@@ -94,25 +94,30 @@ impl Dispatch {
     }
 
     fn queue(&self, destination: &Destination, service: Option<&Service>) -> Arc<Queue> {
-        let unbounded = |runners: usize| Queue::unbounded(runners.min(self.workers), self.pace.idle);
         self.queues.of(destination, || match (destination, service) {
-            (Destination::Relay(name), _) => unbounded(self.relays.get(name).copied().unwrap_or(1)),
+            (Destination::Relay(name), _) => {
+                let runners = self.relays.get(name).copied().unwrap_or(1).min(self.workers);
+                match self.routes.is_only_way() {
+                    true => Queue::unbounded(runners, self.pace.idle),
+                    false => Queue::of_relay(runners, self.pace.idle),
+                }
+            }
             (Destination::Hosts(hosts), Some(service)) => {
                 let share = self.peers.share(hosts, service.limits.connections);
                 Queue::bounded(service.limits, share, self.pace.idle)
             }
-            _ => unbounded(CAPTURE_RUNNERS),
+            _ => Queue::unbounded(CAPTURE_RUNNERS.min(self.workers), self.pace.idle),
         })
     }
 
     /// Which engines live besides this one, whose epoch began so long ago: the connections of each destination are divided anew.
-    pub fn meet(&self, own: Epoch, age: Duration, live: Vec<Epoch>) {
+    pub fn meet(self: &Arc<Self>, own: Epoch, age: Duration, live: Vec<Epoch>) {
         self.peers.meet(own, age, live);
         for (destination, queue) in self.queues.all() {
             if let Destination::Hosts(hosts) = destination {
                 queue.share(|limits| self.peers.share(&hosts, limits.connections));
-                queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
             }
+            queue.put_off(self.clock.now()).into_iter().for_each(|(parcel, put_off)| self.put_off(parcel, put_off));
         }
         self.queues.forget_idle();
     }
@@ -204,11 +209,24 @@ impl Dispatch {
         self.ledger.settle(ready(settlement(&claim, outcomes)), place, None);
     }
 
-    /// What found no room comes back later, for its last attempt too; only where nothing is tried it may have had its time.
-    pub(super) fn put_off(&self, Parcel { claim, place, service, .. }: Parcel, PutOff { wait, why, suspended }: PutOff) {
-        let why = service.map_or_else(|| why.clone(), |service| format!("{}: {why}", service.destination));
+    /// What found no room goes by the next way of its course where nothing is tried by this one, and there is a next; else it comes back
+    /// later.
+    pub(super) fn put_off(self: &Arc<Self>, parcel: Parcel, put_off: PutOff) {
+        match (&put_off.suspended, parcel.course.onwards()) {
+            (Some(reply), Some(_)) => {
+                let hop = parcel.hop(None, Duration::ZERO);
+                self.onwards(parcel, Away::Unreachable(reply.clone()), hop);
+            }
+            _ => self.defer(parcel, put_off),
+        }
+    }
+
+    /// It comes back for its last attempt, too; only where nothing is tried it may have had its time.
+    fn defer(&self, Parcel { claim, place, course, service, .. }: Parcel, PutOff { wait, why, suspended }: PutOff) {
+        let to = service.map_or_else(|| course.way().to_string(), |service| service.destination.to_string());
+        let why = format!("{to}: {why}");
         let until = self.clock.now().plus(wait);
-        let outcome = |recipient: &Recipient| match suspended {
+        let outcome = |recipient: &Recipient| match suspended.is_some() {
             true => waiting(recipient, until, why.clone(), self.is_over(&claim.message, recipient)),
             false => Outcome::PutOff { until, why: why.clone() },
         };

@@ -19,6 +19,7 @@ use crate::delivery::shape::Limits;
 use crate::delivery::shape::manner::{Manner, Sign};
 use crate::delivery::shape::slots::Share;
 use crate::id::Id;
+use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
 use room::Obstacle;
@@ -51,8 +52,8 @@ pub enum Pushed {
 pub struct PutOff {
     pub wait: Duration,
     pub why: String,
-    /// Nothing is tried there at all; otherwise its turn will come, however long that takes.
-    pub suspended: bool,
+    /// Nothing is tried there at all, because of this; without, its turn will come, however long that takes.
+    pub suspended: Option<Reply>,
 }
 
 /// What a runner finds.
@@ -68,11 +69,17 @@ enum Found {
 impl Queue {
     /// The queue of a destination out there, within `limits` of which `share` is this engine's.
     pub fn bounded(limits: Limits, share: Share, idle_after: Duration) -> Self {
-        Self::new(true, Manner::new(limits, share, Instant::now()), idle_after)
+        let manner = Manner::new(limits, share, Instant::now());
+        Self { bounded: true, idle_after, state: Mutex::new(State::new(manner)), pushed: Notify::new() }
     }
 
-    /// A queue of ours, or of a smarthost's, that at most `runners` work on; everything has room there.
+    /// A queue of ours, or of the smarthost that takes everything, that at most `runners` work on; everything has room there.
     pub fn unbounded(runners: usize, idle_after: Duration) -> Self {
+        Self { bounded: false, ..Self::of_relay(runners, idle_after) }
+    }
+
+    /// The queue of a smarthost that is one way among several.
+    pub fn of_relay(runners: usize, idle_after: Duration) -> Self {
         let connections = u32::try_from(runners.max(1)).unwrap_or(u32::MAX);
         let limits = Limits {
             connections,
@@ -81,11 +88,7 @@ impl Queue {
             rate: None,
             recipients_per_message: RECIPIENTS_AT_MOST,
         };
-        Self::new(false, Manner::new(limits, Share::whole(connections), Instant::now()), idle_after)
-    }
-
-    fn new(bounded: bool, manner: Manner, idle_after: Duration) -> Self {
-        Self { bounded, idle_after, state: Mutex::new(State::new(manner)), pushed: Notify::new() }
+        Self::bounded(limits, Share::whole(connections), idle_after)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -269,7 +272,10 @@ impl Queue {
     pub fn put_off(&self, wall: Timestamp) -> Vec<(Parcel, PutOff)> {
         self.with(|state| {
             let now = Instant::now();
-            let waiting = state.take_out(|manner, parcel| self.bounded && room::closed(manner, parcel.demand(), now).is_some());
+            if !self.bounded || (state.manner.connections() > 0 && !state.manner.is_suspended(now)) {
+                return Vec::new();
+            }
+            let waiting = state.take_out(|manner, parcel| room::closed(manner, parcel.demand(), now).is_some());
             waiting
                 .into_iter()
                 .map(|parcel| {

@@ -11,6 +11,7 @@ use crate::delivery::parcel::Parcel;
 use crate::delivery::security::Demand;
 use crate::delivery::shape::horizon::Horizon;
 use crate::delivery::shape::manner::Manner;
+use crate::delivery::shape::why::Why;
 use crate::store::claim::Lane;
 
 /// Parcels of a lane that may wait for each connection, however many others want the places; one while few of these are left.
@@ -88,8 +89,12 @@ impl State {
             Obstacle::Pace(per_second) => Some(self.manner.paced(per_second)),
             _ => self.manner.why(demand, parcel.stream(), u32::try_from(self.runners).unwrap_or(u32::MAX), now),
         };
+        let suspended = match (&why, obstacle) {
+            (Some(Why::Suspended { reply, .. }), Obstacle::Suspended(_)) => Some(reply.clone()),
+            _ => None,
+        };
         let why = why.map_or_else(|| format!("{before} messages before it"), |why| why.told(now, wall));
-        PutOff { wait, why, suspended: matches!(obstacle, Obstacle::Suspended(_)) }
+        PutOff { wait, why, suspended }
     }
 
     /// How many wait that go before what comes to this lane.

@@ -174,9 +174,9 @@ async fn what_is_fresh_finds_room_among_thousands_that_are_retried() {
     let (queue, places, gate) = (unpaced(), Arc::new(Places::new(400)), gate());
     let retried = || placed(&places, parcel(Transactional, 1, EPOCH));
     while crowded_out(&queue, retried()).is_none() {}
-    for _ in 0..3 {
+    for _ in 0..20 {
         let out = crowded_out(&queue, placed(&places, parcel(Transactional, 0, EPOCH)));
-        assert!(matches!(out, Some((_, Lane::RetriedTransactional, _))), "{out:?}");
+        assert!(out.is_none_or(|(_, lane, _)| lane == Lane::RetriedTransactional), "{out:?}");
     }
     for _ in 0..3 {
         assert_eq!(taken(&queue, &gate).await, Lane::FreshTransactional);
@@ -241,7 +241,7 @@ async fn a_destination_with_a_pace_holds_no_more_than_goes_in_ten_seconds() {
         let queue = Queue::bounded(Limits { rate: Some(rate), ..LIMITS }, Share::whole(2), Duration::from_secs(5));
         (0..room).for_each(|_| assert_eq!(crowded_out(&queue, parcel(Transactional, 0, EPOCH)), None));
         let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("at {rate}") };
-        assert!(put_off.why.starts_with("pace of ") && !put_off.suspended, "{put_off:?}");
+        assert!(put_off.why.starts_with("pace of ") && put_off.suspended.is_none(), "{put_off:?}");
         assert_eq!(crowded_out(&queue, parcel(Transactional, 1, EPOCH)), None, "what is retried has room of its own");
     }
 }
@@ -272,7 +272,7 @@ async fn a_slow_destination_leaves_a_third_of_the_places_to_others() {
     let no_room: Vec<PutOff> = no_room.collect();
     assert!((90..110).contains(&no_room.len()), "{}", no_room.len());
     assert!(no_room.iter().all(|put_off| put_off.wait >= Duration::from_secs(1)));
-    assert!(no_room.iter().all(|put_off| !put_off.suspended), "their turn will come");
+    assert!(no_room.iter().all(|put_off| put_off.suspended.is_none()), "their turn will come");
     assert_eq!(no_room[0].why, "limit of 1 connection");
 }
 
@@ -299,7 +299,7 @@ async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
     assert_eq!(queue.put_off(Timestamp(0)).len(), 2);
     let Pushed::NoRoom(_, put_off) = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0)) else { panic!("it was taken") };
     assert!(
-        put_off.suspended && put_off.why.starts_with("suspended until") && put_off.wait > Duration::from_secs(5),
+        put_off.suspended == Some(reply) && put_off.why.starts_with("suspended until") && put_off.wait > Duration::from_secs(5),
         "{put_off:?}"
     );
     tokio::time::advance(Duration::from_secs(11)).await;
@@ -327,7 +327,7 @@ async fn what_is_out_of_reach_by_its_own_demand_keeps_no_other_mail_waiting() {
     let put_off: Vec<Demand> = queue.put_off(Timestamp(0)).iter().map(|(parcel, _)| parcel.demand()).collect();
     assert_eq!(put_off, [Demand::Encrypted]);
     let pushed = queue.push(demanding(Demand::Encrypted), Timestamp(0));
-    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: true, .. })), "{pushed:?}");
+    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: Some(_), .. })), "{pushed:?}");
     assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.demand() == Demand::Published));
 }
 
@@ -339,7 +339,7 @@ async fn what_belongs_to_other_engines_is_left_to_them() {
     assert!(queue.next(&gate).await.is_none(), "the runner goes");
     assert_eq!(queue.put_off(Timestamp(0)).len(), 1);
     let pushed = queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0));
-    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: false, .. })), "{pushed:?}");
+    assert!(matches!(pushed, Pushed::NoRoom(_, PutOff { suspended: None, .. })), "{pushed:?}");
 }
 
 #[tokio::test(start_paused = true)]

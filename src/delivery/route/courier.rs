@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::routing::RouteName;
 use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::{Allowance, Denied};
 use crate::delivery::attempts::{Attempts, InFlight};
@@ -61,6 +62,8 @@ pub struct Courier {
     copies: Copies,
     /// `None`: what it carries needs nobody's leave.
     allowance: Option<Arc<Allowance>>,
+    /// What its smarthost counts as, where it may hold a part of all attempts only.
+    portion: Option<Arc<str>>,
     kept: Option<Kept>,
     /// What a connection counts as from when it is dialled until its first attempt has begun.
     dialling: Option<Underway>,
@@ -79,6 +82,7 @@ impl Courier {
             link_names: None,
             copies: Copies::default(),
             allowance: None,
+            portion: None,
             kept: None,
             dialling: None,
             reached: None,
@@ -113,6 +117,11 @@ impl Courier {
     /// With somebody to ask for leave before each transaction.
     pub fn with_leave_of(self, allowance: Option<Arc<Allowance>>) -> Self {
         Self { allowance, ..self }
+    }
+
+    /// To a smarthost that is one of several ways: it holds no more of the attempts than a destination does.
+    pub fn beside_others(self, way: RouteName) -> Self {
+        Self { portion: Some(way.to_string().into()), ..self }
     }
 
     /// Attempts the claim, which may be `in_flight` already and goes to `service` when it goes directly; what the gate shuts out before it
@@ -261,9 +270,9 @@ impl Courier {
     }
 
     /// Waits until another attempt may begin; where the house closes none does.
-    async fn begin(&self, message: &Message, service: Option<&Service>, gate: &Gate) -> Result<InFlight, Ended> {
+    async fn begin(&self, message: &Message, destination: Option<&Arc<str>>, gate: &Gate) -> Result<InFlight, Ended> {
         tokio::select! {
-            begun = self.attempts.begin(message, service.map(|service| &service.destination)) => Ok(begun),
+            begun = self.attempts.begin(message, destination) => Ok(begun),
             () = gate.drained() => Err(Ended::Closing),
         }
     }
@@ -271,7 +280,8 @@ impl Courier {
     /// The same for mail that has its connection, which was dialled for it or kept.
     async fn begin_here(&mut self, message: &Message, service: Option<&Service>, gate: &Gate) -> Result<InFlight, Ended> {
         let dialling = self.dialling.take();
-        let begins = self.begin(message, service, gate);
+        let destination = service.map(|service| &service.destination).or(self.portion.as_ref());
+        let begins = self.begin(message, destination, gate);
         match dialling {
             Some(mut dialling) => dialling.through(begins).await,
             None => begins.await,

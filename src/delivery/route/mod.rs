@@ -134,6 +134,11 @@ impl Routes {
         self.direct.as_ref().map(|direct| direct.totals().clone()).unwrap_or_default()
     }
 
+    /// Whether all mail goes by a single way.
+    pub fn is_only_way(&self) -> bool {
+        self.rules.only().is_some_and(|chain| chain.ways.len() == 1)
+    }
+
     /// Splits a claim by the ways it goes. A sandbox message never leaves.
     pub fn assign(&self, claim: Claim) -> Vec<(Course, Claim)> {
         if claim.message.sandbox {
@@ -173,7 +178,11 @@ impl Routes {
         };
         let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).linked_by(self.link_names.clone());
         let courier = courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone());
-        Some(courier.within(self.copies.clone()))
+        let courier = courier.within(self.copies.clone());
+        Some(match destination {
+            Destination::Relay(name) if !self.is_only_way() => courier.beside_others(RouteName::Relay(name.clone())),
+            _ => courier,
+        })
     }
 }
 

@@ -158,7 +158,12 @@ impl Manner {
     /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down, and another message may go at once.
     pub fn is_at_its_best(&self, now: Instant) -> bool {
         let rested = self.rate().is_none_or(|rate| self.tempo.next(rate, now).is_none());
-        rested && self.outages.values().all(|outage| outage.suspension(now).is_none()) && !self.speed.is_slowed(now)
+        rested && !self.is_suspended(now) && !self.speed.is_slowed(now)
+    }
+
+    /// Whether mail of any demand is suspended.
+    pub fn is_suspended(&self, now: Instant) -> bool {
+        self.outages.values().any(|outage| outage.suspension(now).is_some())
     }
 
     /// Whether one more connection may be opened for mail of this demand and stream, beside `open` ones (those being opened included).

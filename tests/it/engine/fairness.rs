@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthouse::config::Relay;
 use posthouse::model::outcome::RecipientState;
 use posthouse::model::stream::Stream;
 use posthouse::store::claim::Lane;
@@ -10,7 +11,7 @@ use posthouse::store::claim::Lane;
 use crate::support::sink::{Act, Script, Sink};
 use crate::support::stores::on_every_engine;
 
-use super::{Running, accept, accept_many, config, numbered, team, until_all};
+use super::{Running, accept, accept_many, config, numbered, states, team, until, until_all};
 
 #[test]
 fn stuck_broadcast_of_one_dead_engine_does_not_delay_what_another_left() {
@@ -66,5 +67,33 @@ fn a_stuck_broadcast_does_not_delay_a_password_reset() {
         engine.shutdown.finished(Duration::ZERO).await;
         engine.task.await.expect("the engine ends");
         assert_eq!(book.store.renew_epoch(1).await, Ok(true), "what is still attempted is not free for others");
+    });
+}
+
+#[test]
+fn a_smarthost_that_is_stuck_holds_up_no_other_way() {
+    on_every_engine(|book| async move {
+        let (sink, stuck) =
+            (Sink::willing().await, Sink::start(Script::on(|turn| (turn.verb() == "MAIL").then_some(Act::Silence))).await);
+        let mut config = config(&sink);
+        let relay = Relay { port: stuck.address.port(), ..config.delivery.relay.clone() };
+        config.delivery.relays.insert("stuck".to_owned(), relay);
+        let rule = "[[rule]]\nrecipient_domain = \"stuck.example\"\nroutes = \"relay:stuck\"";
+        config.delivery.rule = toml::from_str::<toml::Table>(rule).unwrap().remove("rule").unwrap().try_into().unwrap();
+        config.delivery.workers = 8;
+        let (team, engine) = (team(&book.store).await, Running::start(&book.store, &config, &book.clock));
+        let mut held = Vec::new();
+        // More than there are places.
+        for number in 0..100 {
+            held.push(accept(&book.store, numbered(team, number, &["you@stuck.example"])).await);
+        }
+        until("it is stuck", || async { stuck.said("MAIL") >= 3 }).await;
+        let ids = accept_many(&book.store, team, 1000..1010).await;
+        until_all(&book.store, &ids, RecipientState::Sent).await;
+        for id in held {
+            assert_eq!(states(&book.store, id).await, [RecipientState::Queued]);
+        }
+        engine.shutdown.begin();
+        engine.shutdown.finished(Duration::ZERO).await;
     });
 }
