@@ -168,6 +168,15 @@ fn charsets_that_contain_ascii_keep_their_octets() {
 }
 
 #[test]
+fn a_link_whose_octets_are_not_of_the_pages_charset_stays() {
+    let (links, html) = (links(), b"<a href=\"https://a.test/?q=M\xfcller\">x</a>");
+    for fields in ["Content-Type: text/html", "Content-Type: text/html; charset=utf-8"] {
+        let out = marked(html, fields, both(&links)).expect("the picture is new");
+        assert!(out.starts_with(html), "{fields}: {}", out.escape_ascii());
+    }
+}
+
+#[test]
 fn charsets_that_do_not_stay_as_they_are() {
     let links = links();
     let utf16: Vec<u8> = "<a href=\"https://a.test/\">x</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();

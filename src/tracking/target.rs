@@ -8,13 +8,14 @@ use super::entity::unescaped;
 const TARGET_MAX: usize = 1_500;
 
 /// The target of a link whose attribute has this value: a text that a Location field can hold. `None`: it is left as it is, since it
-/// leads nowhere by HTTP, or can't be said again exactly. Beyond ASCII that depends on the page's charset, so that only UTF-8 will do.
+/// leads nowhere by HTTP, or can't be said again exactly. Beyond ASCII that depends on the page's charset, so that only UTF-8 will do,
+/// and nothing that came from octets which are none.
 pub fn target(value: &str, utf8: bool) -> Option<String> {
     let unescaped = unescaped(value)?;
     // WHATWG URL section 4.4: what is around it goes, and so do tabs and line ends within.
     let around = unescaped.trim_matches(|c| c <= ' ');
     let text: String = around.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
-    if text.len() > TARGET_MAX || is_leftover(&text) || (!utf8 && !text.is_ascii()) {
+    if text.len() > TARGET_MAX || is_leftover(&text) || (!utf8 && !text.is_ascii()) || text.contains('\u{fffd}') {
         return None;
     }
     let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
@@ -100,6 +101,7 @@ mod tests {
             "http://shop.example:99999/",
             "blob:https://shop.example/1",
             "view-source:http://shop.example/",
+            "https://shop.example/?q=M\u{fffd}ller",
             &long,
         ] {
             assert_eq!(target(value, true), None, "{value}");
