@@ -136,7 +136,9 @@ impl<'a> Attempt<'a> {
         }
         let stamped = heavy::run(self.claim.body.len(), || {
             let (copy, way_out) = (self.copy(whose), self.way_out(whose));
-            stamp(&copy, way_out.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref())
+            let fit = |body| stamp(body, way_out.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref());
+            // What only our links make too large for the hop goes without them.
+            fit(&copy).or_else(|refused| if copy.len() > self.claim.body.len() { fit(&self.claim.body) } else { Err(refused) })
         });
         self.made = Some(Made { offered: offered.clone(), whose, stamped: stamped.clone() });
         stamped
