@@ -23,12 +23,14 @@ const OPENS_KEPT: i64 = 50;
 const CLICKS_KEPT: i64 = 100;
 /// How often one reader's wish by a link of a copy is kept as an event, and as often that it was taken back.
 const WISHES_KEPT: i64 = 20;
+/// All copies of a message together have as many opens and clicks as this many with all of theirs: of a message for more less is kept of each.
+const FULL_COPIES: i64 = 100;
 /// What one transaction takes.
 const BATCH: Bounds = Bounds { items: 256, octets: 1 << 20 };
 
 /// What is known of these copies; those of no message are left out.
 pub(super) static LOOK: Sql = Sql::rows(
-    "SELECT v.n AS n, m.team_id AS team_id, m.created_at AS created_at,
+    "SELECT v.n AS n, m.team_id AS team_id, m.created_at AS created_at, m.recipients AS recipients,
          COALESCE(e.people, 0) AS people, COALESCE(e.programs, 0) AS programs
      FROM {rows} JOIN outbound_messages m ON m.id = v.message
          LEFT JOIN engagements e ON e.message_id = v.message AND e.recipient = v.place AND e.kind = v.kind
@@ -54,18 +56,21 @@ pub(super) static FIRST: Sql = Sql::rows(
     &[("message", Kind::Bytes), ("kind", Kind::Text), ("at", Kind::Int)],
 );
 
-/// For messages whose events are no longer kept.
-pub(super) static FORGET: Sql =
-    Sql::rows("DELETE FROM engagements WHERE message_id IN (SELECT v.message FROM {rows})", &[("message", Kind::Bytes)]);
+/// Of messages of whose events none is kept any more: until then the counts say how many more there may be. Complaints stay, and say nothing.
+pub(super) static FORGET: Sql = Sql::rows(
+    "DELETE FROM engagements WHERE message_id IN (
+         SELECT v.message FROM {rows}
+         WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.message_id = v.message AND e.kind <> 'complained'))",
+    &[("message", Kind::Bytes)],
+);
 
-record!(LookRow { n: i64, team_id: Vec<u8>, created_at: i64, people: i64, programs: i64 });
+record!(LookRow { n: i64, team_id: Vec<u8>, created_at: i64, recipients: i64, people: i64, programs: i64 });
 record!(KeptRow { people: i64 });
 record!(FirstRow { message_id: Vec<u8>, kind: String });
 
 /// An engagement that waits to be written.
 pub(super) struct Noted {
     engagement: Engagement,
-    at: Timestamp,
     reply: Answer<bool>,
 }
 
@@ -76,6 +81,8 @@ type CopyKind = (Id, i64, &'static str);
 struct Tally {
     team: Id,
     day: Day,
+    /// Of the message.
+    recipients: i64,
     /// Of people, and of programs.
     kept: [i64; 2],
     added: [i64; 2],
@@ -86,8 +93,7 @@ impl Store {
     /// counted, and is when it was opened, or clicked. False: nothing is written; the message may be none of ours. Durable when it returns.
     pub async fn engage(&self, engagement: Engagement) -> Result<bool, StoreError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let at = self.desk().clock().now();
-        if !self.engagements().add(1024, Noted { engagement, at, reply }).await {
+        if !self.engagements().add(1024, Noted { engagement, reply }).await {
             return Err(commit::closing());
         }
         answer.await.unwrap_or_else(|_| Err(commit::closing()))
@@ -146,7 +152,9 @@ async fn write(desk: &Desk, batch: &[Noted]) -> Result<Vec<bool>, StoreError> {
     let mut tx = desk.db().begin().await?;
     let mut tallies = copies.tallies(tx.fetch(&LOOK, &[], &copies.rows()).await?)?;
     let (mut sheet, mut firsts) = (Sheet::default(), Firsts::new());
-    let mut told = |one: &Noted| tell(desk, one, &mut tallies, &mut firsts, &mut sheet);
+    // Where there is one writer, all that was written before has an earlier time.
+    let at = desk.clock().now();
+    let mut told = |one: &Noted| tell(desk, one, at, &mut tallies, &mut firsts, &mut sheet);
     let written: Vec<bool> = batch.iter().map(&mut told).collect();
     if written.contains(&true) {
         let counted: Vec<_> = tallies.iter().filter_map(|(copy, tally)| tally.row(copy)).collect();
@@ -160,14 +168,21 @@ async fn write(desk: &Desk, batch: &[Noted]) -> Result<Vec<bool>, StoreError> {
 }
 
 /// Puts the event of one on the sheet, unless there is no room for it.
-fn tell(desk: &Desk, one: &Noted, tallies: &mut BTreeMap<CopyKind, Tally>, firsts: &mut Firsts, sheet: &mut Sheet) -> bool {
+fn tell(
+    desk: &Desk,
+    one: &Noted,
+    at: Timestamp,
+    tallies: &mut BTreeMap<CopyKind, Tally>,
+    firsts: &mut Firsts,
+    sheet: &mut Sheet,
+) -> bool {
     let Engagement { message, place, by, .. } = &one.engagement;
     let (kind, detail) = (one.engagement.kind(), one.engagement.detail());
     let Some(tally) = tallies.get_mut(&copy(&one.engagement)).filter(|tally| tally.has_room(&one.engagement)) else {
         return false;
     };
     tally.added[usize::from(by.automated)] += 1;
-    let (id, team, at) = (desk.next_id(), tally.team, one.at);
+    let (id, team) = (desk.next_id(), tally.team);
     sheet.tell(&Event { id, team, message: *message, recipient: Some(*place), kind, at, detail });
     if !by.automated {
         firsts.entry((*message, kind.as_str())).or_insert((at, team, tally.day));
@@ -200,7 +215,8 @@ impl Copies {
             let copy =
                 usize::try_from(row.n).ok().and_then(|n| self.0.get(n)).ok_or_else(|| rows::broken("engagements", &row.n))?;
             let (team, day) = (rows::id(&row.team_id)?, Day::at(Timestamp(row.created_at)));
-            tallies.insert(*copy, Tally { team, day, kept: [row.people, row.programs], added: [0, 0] });
+            let (recipients, kept) = (row.recipients, [row.people, row.programs]);
+            tallies.insert(*copy, Tally { team, day, recipients, kept, added: [0, 0] });
         }
         Ok(tallies)
     }
@@ -228,6 +244,7 @@ impl Tally {
     /// Whether one more of its kind is kept.
     fn has_room(&self, engagement: &Engagement) -> bool {
         let most = if engagement.kind() == EventKind::Opened { OPENS_KEPT } else { CLICKS_KEPT };
+        let most = (most * FULL_COPIES / self.recipients.max(FULL_COPIES)).max(1);
         let by = usize::from(engagement.by.automated);
         self.kept[by] + self.added[by] < most
     }

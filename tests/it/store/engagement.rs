@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use posthouse::clock::Clock;
+use posthouse::config::Config;
 use posthouse::id::Id;
 use posthouse::model::email::Email;
 use posthouse::model::engagement::{Deed, Engagement, Visitor};
@@ -10,6 +13,7 @@ use posthouse::model::event::{Event, EventKind};
 use posthouse::model::outcome::{Outcome, Reply};
 use posthouse::model::statistics::{Day, EngagementCounts};
 use posthouse::model::status::MessageStatus;
+use posthouse::retention::Retention;
 use posthouse::store::Store;
 use posthouse::store::returns::{News, Recorded, Returned};
 
@@ -209,5 +213,46 @@ fn what_is_no_copy_of_ours_is_written_nowhere() {
         assert_eq!(counted(store, team).await, [0, 0, 0]);
         store.close().await;
         assert!(store.engage(opened(id, false)).await.is_err());
+    });
+}
+
+#[test]
+fn while_any_open_of_a_message_is_kept_no_more_of_them_are_than_ever() {
+    on_every_engine(async |book| {
+        let clock = Clock::manual(Clock::System.now().plus(Duration::from_secs(3600)));
+        let store = &Store::open(&book.location, clock.clone()).await.unwrap();
+        let team = store.create_team("t").await.unwrap().id;
+        let id = sent(store, team, &["b@example.test"]).await;
+        assert_eq!(store.engage(opened(id, false)).await, Ok(true));
+        clock.advance(Duration::from_secs(60 * 86_400));
+        for _ in 1..50 {
+            assert_eq!(store.engage(opened(id, false)).await, Ok(true));
+        }
+        let month_later = clock.now().plus(Duration::from_secs(31 * 86_400));
+        let retention = |at| Retention::new(store.clone(), &Config::defaults().retention, Clock::manual(at)).without_rest();
+        retention(month_later).pass().await.unwrap();
+        assert_eq!(of_kind(store, id, EventKind::Opened).await.len(), 49, "the first is too old");
+        assert_eq!(store.engage(opened(id, false)).await, Ok(false));
+        retention(month_later.plus(Duration::from_secs(90 * 86_400))).pass().await.unwrap();
+        assert_eq!(store.engage(opened(id, false)).await, Ok(true), "nothing of it is kept");
+        store.close().await;
+    });
+}
+
+#[test]
+fn of_a_message_for_many_less_is_kept_of_each() {
+    on_every_engine(async |book| {
+        let store = &book.store;
+        let team = store.create_team("t").await.unwrap().id;
+        let addresses: Vec<String> = (0..1000).map(|place| format!("r{place}@example.test")).collect();
+        let offered = acceptance(team, &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+        let id = offered.message.id;
+        store.accept(offered).await.unwrap();
+        for _ in 0..100 {
+            store.engage(opened(id, false)).await.unwrap();
+            store.engage(clicked(id, false)).await.unwrap();
+        }
+        let kept = async |kind| of_kind(store, id, kind).await.len();
+        assert_eq!((kept(EventKind::Opened).await, kept(EventKind::Clicked).await), (5, 10));
     });
 }
