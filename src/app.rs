@@ -125,8 +125,12 @@ impl House {
         if config.has(Role::Events) {
             shutdown.spawn(index(store.clone(), shutdown.clone()));
             let retention = Retention::new(store.clone(), &config.retention, Clock::System);
-            shutdown.spawn(retention.run(shutdown.clone()));
+            shutdown.keep("retention", move |shutdown| retention.clone().run(shutdown));
             webhooks.run(&shutdown);
+        } else if !store.is_shared() {
+            tracing::warn!(
+                "no process has the role events: what happens to mail is told to no endpoint, and nothing that is old is deleted"
+            );
         }
         shutdown.spawn(note_use(keyring.clone(), shutdown.clone()));
 

@@ -15,13 +15,14 @@ const EVERY: Duration = Duration::from_secs(600);
 const REST: u32 = 4;
 
 /// Deletes what has been kept for long enough.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Retention {
     store: Store,
     clock: Clock,
     /// `None`: for ever.
     bodies: Option<Duration>,
     events: Option<Duration>,
+    webhooks: Option<Duration>,
     rest: u32,
 }
 
@@ -29,7 +30,8 @@ impl Retention {
     /// As configured.
     pub fn new(store: Store, config: &config::Retention, clock: Clock) -> Self {
         let kept = |span: config::units::Span| Some(span.0).filter(|span| !span.is_zero());
-        Self { store, clock, bodies: kept(config.bodies), events: kept(config.events), rest: REST }
+        let (bodies, events, webhooks) = (kept(config.bodies), kept(config.events), kept(config.webhooks));
+        Self { store, clock, bodies, events, webhooks, rest: REST }
     }
 
     /// One that leaves nothing to others.
@@ -64,7 +66,8 @@ impl Retention {
         while let (Some(after), Some(before)) = (place, self.events.map(before)) {
             place = self.step(store.forget_events(after, before)).await?;
         }
-        while let Some(before) = self.events.map(before) {
+        store.forget_secrets().await?;
+        while let Some(before) = self.webhooks.map(before) {
             if !self.step(store.forget_webhook_history(before)).await? {
                 break;
             }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Between a panic and the next beginning: what made it may still be there.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How the parts of a running house learn that it closes. Clones share the signal.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
@@ -44,6 +47,20 @@ impl Shutdown {
         self.tasks.spawn(work)
     }
 
+    /// Runs `work` as such a task, and begins it anew for as long as it only ends by a panic.
+    pub fn keep<F>(&self, name: &'static str, work: impl Fn(Self) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shutdown = self.clone();
+        self.spawn(async move {
+            while tokio::spawn(work(shutdown.clone())).await.is_err() && !shutdown.has_begun() {
+                tracing::error!(name, "it panicked, and is begun again");
+                let _ = tokio::time::timeout(AGAIN, shutdown.begun()).await;
+            }
+        });
+    }
+
     /// Waits for every task begun by [`Shutdown::spawn`]; those that outlast `grace` are told to let go.
     pub async fn finished(&self, grace: Duration) {
         self.tasks.close();
@@ -51,5 +68,25 @@ impl Shutdown {
             self.abort.cancel();
             let _ = tokio::time::timeout(Duration::from_secs(2), self.tasks.wait()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_panics_is_begun_again_and_what_ends_is_not() {
+        let (shutdown, begun) = (Shutdown::default(), Arc::new(AtomicUsize::new(0)));
+        let counted = begun.clone();
+        shutdown.keep("it", move |_| {
+            let number = counted.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(number == 2, "number {number}") }
+        });
+        shutdown.finished(Duration::from_secs(60)).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
     }
 }

@@ -135,6 +135,8 @@ pub struct Retention {
     pub bodies: Span,
     /// From each event.
     pub events: Span,
+    /// What endpoints were told, and what they answered; what may still be attempted stays, whatever is said here.
+    pub webhooks: Span,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -37,15 +37,20 @@ impl Results {
 async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, ROOM).await > 0 {
-        let all: Vec<Attempted> = batch.iter().flat_map(|entry: &Entry| entry.ended.iter().cloned()).collect();
-        let written = store.record_attempts(&all).await;
-        for entry in batch.drain(..) {
-            // What one session brings can't be written: the others' can.
-            let outcome = match &written {
-                Err(StoreError::Unavailable(_)) | Ok(()) => written.clone(),
-                Err(_) => store.record_attempts(&entry.ended).await,
-            };
-            let _ = entry.reply.send(outcome);
-        }
+        // A panic costs the batch it arose in, whose askers hear that the store is away.
+        let _ = tokio::spawn(write_batch(store.clone(), std::mem::take(&mut batch))).await;
+    }
+}
+
+async fn write_batch(store: Store, batch: Vec<Entry>) {
+    let all: Vec<Attempted> = batch.iter().flat_map(|entry: &Entry| entry.ended.iter().cloned()).collect();
+    let written = store.record_attempts(&all).await;
+    for entry in batch {
+        // What one session brings can't be written: the others' can.
+        let outcome = match &written {
+            Err(StoreError::Unavailable(_)) | Ok(()) => written.clone(),
+            Err(_) => store.record_attempts(&entry.ended).await,
+        };
+        let _ = entry.reply.send(outcome);
     }
 }

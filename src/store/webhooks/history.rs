@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::store::db::repeated;
 use crate::store::sql::{Sql, values};
 use crate::store::{Store, StoreError};
 
@@ -21,7 +22,15 @@ pub(in crate::store) static FORGET_DELIVERIES: Sql = Sql::new(
 pub(in crate::store) static FORGET_EVENTS: Sql =
     Sql::new("DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events WHERE id < $1 ORDER BY id LIMIT $2)");
 
+static FORGET_SECRETS: Sql =
+    Sql::new("UPDATE webhooks SET previous_secret = NULL, previous_until = NULL WHERE previous_until <= $1");
+
 impl Store {
+    /// Deletes the secrets that sign no more.
+    pub async fn forget_secrets(&self) -> Result<(), StoreError> {
+        repeated(|| self.db().write(&FORGET_SECRETS, values![self.desk().clock().now()])).await.map(|_| ())
+    }
+
     /// Deletes some of what endpoints were told of events before this time, and of what was to be told to one that is switched off or gone.
     /// True: there is more.
     pub async fn forget_webhook_history(&self, before: Timestamp) -> Result<bool, StoreError> {
