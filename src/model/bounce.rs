@@ -71,6 +71,12 @@ impl BounceClass {
         }
     }
 
+    /// Adds it to the evidence of an event. It is hard where the address itself is bad, else soft: other mail may get there.
+    pub fn tell(self, detail: &mut serde_json::Value) {
+        detail["class"] = self.as_str().into();
+        detail["bounce_type"] = if self.suppresses() { "hard" } else { "soft" }.into();
+    }
+
     /// Whether it says that the address itself is bad, so that nothing more should be sent there.
     pub fn suppresses(self) -> bool {
         matches!(self, Self::BadMailbox | Self::BadDomain)

@@ -20,11 +20,15 @@ pub enum EventKind {
     Failed,
     Rejected,
     Cancelled,
+    /// An operator holds it back.
+    Held,
+    /// An operator ended that.
+    Released,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Queued,
         Self::Deferred,
         Self::Sent,
@@ -38,6 +42,8 @@ impl EventKind {
         Self::Failed,
         Self::Rejected,
         Self::Cancelled,
+        Self::Held,
+        Self::Released,
     ];
 
     /// From the store's word.
@@ -61,6 +67,8 @@ impl EventKind {
             Self::Failed => "failed",
             Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
+            Self::Held => "held",
+            Self::Released => "released",
         }
     }
 }

@@ -25,11 +25,13 @@ pub enum WebhookKind {
     Rejected,
     /// Another endpoint of the team was given up.
     Disabled,
+    /// A reader took back that they unsubscribed.
+    Resubscribed,
 }
 
 impl WebhookKind {
     /// Every kind. The place of each is its bit in the store: new ones go to the end.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sent,
         Self::Delivered,
         Self::Opened,
@@ -42,6 +44,7 @@ impl WebhookKind {
         Self::Cancelled,
         Self::Rejected,
         Self::Disabled,
+        Self::Resubscribed,
     ];
 
     /// The word used on every interface.
@@ -59,6 +62,7 @@ impl WebhookKind {
             Self::Cancelled => "email.cancelled",
             Self::Rejected => "email.rejected",
             Self::Disabled => "webhook.disabled",
+            Self::Resubscribed => "email.resubscribed",
         }
     }
 
@@ -71,7 +75,7 @@ impl WebhookKind {
     pub fn of(event: &Event) -> Option<Self> {
         match event.kind {
             EventKind::Opened | EventKind::Clicked if event.is_automated() => None,
-            EventKind::Queued | EventKind::Resubscribed => None,
+            EventKind::Queued | EventKind::Held | EventKind::Released => None,
             EventKind::Deferred => Some(Self::Deferred),
             EventKind::Sent => Some(Self::Sent),
             EventKind::Delivered => Some(Self::Delivered),
@@ -80,6 +84,7 @@ impl WebhookKind {
             EventKind::Bounced => Some(Self::Bounced),
             EventKind::Complained => Some(Self::Complained),
             EventKind::Unsubscribed => Some(Self::Unsubscribed),
+            EventKind::Resubscribed => Some(Self::Resubscribed),
             EventKind::Failed => Some(Self::Failed),
             EventKind::Rejected => Some(Self::Rejected),
             EventKind::Cancelled => Some(Self::Cancelled),

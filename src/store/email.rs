@@ -6,7 +6,8 @@ use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::email::{Email, Times};
 use crate::model::event::{Event, EventKind};
-use crate::model::message::Message;
+use crate::model::message::{Message, Recipient};
+use crate::store::events::{AT_ONCE, EventPage};
 use crate::store::read::Listed;
 use crate::store::rows::{FoundMessage, select_messages};
 use crate::store::sql::{Kind, Sql, record, values};
@@ -34,12 +35,26 @@ impl Store {
         Ok(self.emails_of(team, vec![id]).await?.pop())
     }
 
-    /// A message's events, oldest first, beginning with the `queued` that the message itself is. None when it is no message of the team.
-    pub async fn email_events(&self, team: Id, id: Id) -> Result<Option<Vec<Event>>, StoreError> {
+    /// A page of a message's events, oldest first: the first of all is the `queued` that the message itself is. With it the recipients that
+    /// they are about. None when it is no message of the team.
+    pub async fn email_events(
+        &self,
+        team: Id,
+        id: Id,
+        behind: Option<Id>,
+    ) -> Result<Option<(EventPage, Vec<Recipient>)>, StoreError> {
         let Some(listed) = self.message(Some(team), id).await? else { return Ok(None) };
-        let mut events = vec![queued(&listed.message)];
-        events.extend(self.events(id).await?);
-        Ok(Some(events))
+        let mut page = self.events_behind(id, behind, AT_ONCE).await?;
+        if behind.is_none() {
+            page.events.insert(0, queued(&listed.message));
+        }
+        Ok(Some((page, listed.recipients)))
+    }
+
+    /// When things first happened to a message, be it that the events themselves are no longer kept.
+    pub async fn times(&self, message: Id) -> Result<Times, StoreError> {
+        let rows = self.db().fetch_rows::<TimeRow>(&TIMES, Vec::new(), &[values![message]]).await?;
+        Ok(by_message(rows).remove(&message.0[..]).unwrap_or_default())
     }
 
     /// These messages of a team, in their order, as far as they are there and can be read.

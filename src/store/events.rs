@@ -20,8 +20,24 @@ pub(super) static INSERT: Sql = Sql::rows(
     ],
 );
 
-pub(super) static OF_MESSAGE: Sql =
-    Sql::new("SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 ORDER BY at, id");
+/// In the order of their ids, which tell when they were written: a page is found by the key alone, however many there are.
+pub(super) static OF_MESSAGE: Sql = Sql::new(
+    "SELECT message_id, id, team_id, recipient, kind, at, detail FROM events WHERE message_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+);
+
+/// Events that are read at once.
+pub const AT_ONCE: usize = 1000;
+/// Before every event.
+const FIRST: Id = Id([0; 16]);
+
+/// Events of a message, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// Those that can be read.
+    pub events: Vec<Event>,
+    /// Behind which event the next page begins, where there is one.
+    pub next: Option<Id>,
+}
 
 /// An event's row, if it can be read.
 pub(super) struct FoundEvent(Result<EventRow, StoreError>);
@@ -47,10 +63,20 @@ pub(super) fn row(event: &Event) -> Vec<Value> {
 }
 
 impl Store {
-    /// A message's events, oldest first, without the `queued` that the message itself is. One that can't be read is left out.
-    pub async fn events(&self, id: Id) -> Result<Vec<Event>, StoreError> {
-        let found = self.db().fetch::<FoundEvent>(&OF_MESSAGE, values![id]).await?;
-        Ok(found.into_iter().filter_map(readable).collect())
+    /// The first [`AT_ONCE`] of a message's events, oldest first, without the `queued` that the message itself is. One that can't be read
+    /// is left out.
+    pub async fn events(&self, message: Id) -> Result<Vec<Event>, StoreError> {
+        Ok(self.events_behind(message, None, AT_ONCE).await?.events)
+    }
+
+    /// A page of a message's events: `most` of those behind this one.
+    pub async fn events_behind(&self, message: Id, behind: Option<Id>, most: usize) -> Result<EventPage, StoreError> {
+        let mut found = self.db().fetch::<FoundEvent>(&OF_MESSAGE, values![message, behind.unwrap_or(FIRST), most + 1]).await?;
+        let more = found.len() > most;
+        found.truncate(most);
+        let events: Vec<Event> = found.into_iter().filter_map(readable).collect();
+        let next = events.last().filter(|_| more).map(|last| last.id);
+        Ok(EventPage { events, next })
     }
 }
 

@@ -17,7 +17,7 @@ pub mod emails;
 mod engagement;
 pub mod engines;
 pub mod error;
-mod events;
+pub mod events;
 mod fold;
 mod gather;
 pub mod handover;

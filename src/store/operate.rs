@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::Id;
+use crate::model::event::{Event, EventKind};
 use crate::model::outcome::RecipientState;
 use crate::store::db::{Tx, repeated};
 use crate::store::sheet::Sheet;
@@ -65,8 +66,13 @@ impl Store {
         settle::lock(&mut tx, std::iter::once(id)).await?;
         let changed = change(&mut tx, id, action, now).await?;
         let mut sheet = Sheet::default();
-        if action == QueueAction::Cancel && !changed.is_empty() {
-            cancel::tell(self.desk(), team, id, &changed, "operator", now, &mut sheet);
+        match action {
+            QueueAction::Cancel if changed.is_empty() => {}
+            QueueAction::Cancel => cancel::tell(self.desk(), team, id, &changed, "operator", now, &mut sheet),
+            QueueAction::Hold => self.tell(team, id, &changed, EventKind::Held, now, &mut sheet),
+            QueueAction::Release => self.tell(team, id, &changed, EventKind::Released, now, &mut sheet),
+            // It waits as before, for a shorter time.
+            QueueAction::Retry => {}
         }
         sheet.write(&mut tx, self.desk().name()).await?;
         if action == QueueAction::Release {
@@ -75,6 +81,16 @@ impl Store {
         }
         self.desk().commit(tx).await?;
         Ok(changed.len() as u64)
+    }
+}
+
+impl Store {
+    /// Puts on the sheet that an operator did this to these recipients of a message.
+    fn tell(&self, team: Id, message: Id, places: &[i64], kind: EventKind, at: Timestamp, sheet: &mut Sheet) {
+        for place in places {
+            let (id, recipient, detail) = (self.desk().next_id(), Some(*place), serde_json::json!({ "by": "operator" }));
+            sheet.tell(&Event { id, team, message, recipient, kind, at, detail });
+        }
     }
 }
 

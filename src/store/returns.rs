@@ -158,7 +158,9 @@ impl Standing {
                 sheet.ended.push((message, false));
                 let suppression = settle::bad_address(self.team, message, bounce, now).filter(|_| !self.sandbox);
                 sheet.suppressions.extend(suppression);
-                (EventKind::Bounced, json!({ "class": bounce.class.as_str() }))
+                let mut detail = json!({});
+                bounce.class.tell(&mut detail);
+                (EventKind::Bounced, detail)
             }
             News::Complained(kind) => {
                 sheet.suppressions.extend(self.complaint(message, kind, now).as_ref().map(suppressions::row));

@@ -213,7 +213,7 @@ fn follow(settlement: &Settlement, settled: &Settled, desk: &Desk, now: Timestam
             detail = serde_json::json!({ "reason": why.line() });
         }
         if let Outcome::Bounced(bounce) = &settled.outcome {
-            detail["class"] = bounce.class.as_str().into();
+            bounce.class.tell(&mut detail);
             sheet.suppressions.extend(bad_address(settlement.team, settlement.message, bounce, now));
         }
         let (id, recipient) = (desk.next_id(), Some(settled.index));

@@ -135,7 +135,8 @@ async fn what_is_only_acted_out_suppresses_nobody() {
         assert!(std::time::Instant::now() < deadline, "it does not bounce");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(house.store.events(id).await.unwrap()[0].detail["class"], "bad_mailbox");
+    let detail = &house.store.events(id).await.unwrap()[0].detail;
+    assert_eq!((&detail["class"], &detail["bounce_type"]), (&"bad_mailbox".into(), &"hard".into()));
     assert_eq!(house.store.suppressions(house.team, &suppressions::Filter::default(), "", 0, 10).await.unwrap(), []);
     house.shutdown.begin();
     house.shutdown.finished(IN_TIME).await;

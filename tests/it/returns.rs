@@ -163,7 +163,7 @@ fn a_bounce_that_comes_later_ends_the_recipient_and_suppresses_its_address_once(
         assert_eq!(desk.states(id).await, [RecipientState::Sent, RecipientState::Bounced]);
         let [event] = &desk.news(id).await[..] else { panic!("not one event") };
         assert_eq!((event.kind, event.recipient), (EventKind::Bounced, Some(1)));
-        assert_eq!(event.detail["class"], "bad_mailbox");
+        assert_eq!((&event.detail["class"], &event.detail["bounce_type"]), (&"bad_mailbox".into(), &"hard".into()));
         assert_eq!(event.detail["reply"], "550 5.1.1 no such user");
         assert_eq!(event.detail["reported_by"], "mx.far.test");
         let [suppression] = &desk.suppressions().await[..] else { panic!("not one suppression") };

@@ -8,17 +8,19 @@ use crate::cli::queue::record::{self, Record, ShownEvent};
 use crate::id::Id;
 use crate::model::event::Event;
 use crate::store::Store;
+use crate::store::events::{AT_ONCE, EventPage};
 use crate::store::read::Listed;
 
 /// Prints the message.
 pub async fn show(store: &Store, id: Id, json: bool) -> anyhow::Result<()> {
     let listed = store.message(None, id).await?.with_context(|| format!("there is no message {id}"))?;
-    let events = store.events(id).await?;
+    let EventPage { events, next } = store.events_behind(id, None, AT_ONCE).await?;
     let attempts: Vec<ShownAttempt> = events.iter().filter_map(ShownAttempt::of).collect();
     if json {
         let mut record = serde_json::to_value(Record::of(&listed))?;
         record["attempts"] = serde_json::to_value(&attempts)?;
         record["events"] = serde_json::to_value(events.iter().map(ShownEvent::of).collect::<Vec<_>>())?;
+        record["has_more_events"] = next.is_some().into();
         return output::json(&record);
     }
     head(&listed)?;
@@ -34,6 +36,9 @@ pub async fn show(store: &Store, id: Id, json: bool) -> anyhow::Result<()> {
     let others: Vec<&Event> = events.iter().filter(|event| ShownAttempt::of(event).is_none()).collect();
     if !others.is_empty() {
         part("events:", || others.iter().try_for_each(|event| output::line(&ShownEvent::of(event).line())))?;
+    }
+    if next.is_some() {
+        output::line("and more")?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use posthouse::store::operate::QueueAction;
 use posthouse::store::settle::{Settled, Settlement};
 
 use super::{HERE, House, MAIL, recipient};
+use crate::support::nouns::acceptance;
 
 /// Ways to turn text into script, a load or a form.
 const HOSTILE: [&str; 10] = [
@@ -144,6 +145,10 @@ async fn a_next_hops_words_are_shown_as_evidence_and_as_text() {
     assert_tame(&page, "reply");
     assert!(page.contains("550 5.1.1 &#60;script&#62;"), "{page}");
     assert!(page.contains(&format!("<span class=\"state bounced\">{}</span>", EventKind::Bounced.as_str())), "{page}");
+    let later = Clock::manual(Clock::System.now().plus(Duration::from_secs(100 * 86_400)));
+    Retention::new(house.store.clone(), &Config::defaults().retention, later).without_rest().pass().await.unwrap();
+    let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
+    assert!(page.contains("What happened is no longer kept") && page.contains("<dt>Bounced</dt>"), "{page}");
 }
 
 #[tokio::test]
@@ -159,6 +164,20 @@ async fn what_is_no_longer_kept_is_said_plainly() {
     assert!(page.contains("content is no longer kept") && page.contains("What happened is no longer kept"), "{page}");
     let raw = house.get(HERE, &format!("/messages/{id}/raw"), &[]).await;
     assert!(raw.status == 404 && raw.text().contains("no longer kept"), "{raw:?}");
+}
+
+#[tokio::test]
+async fn of_much_that_happened_a_page_shows_the_first() {
+    let house = House::open(Route::Capture).await;
+    for (number, more) in [(500, false), (501, true)] {
+        let addresses: Vec<String> = (0..number).map(|place| format!("r{place}@b.test")).collect();
+        let mut offered = acceptance(house.ours, &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+        offered.recipients.iter_mut().for_each(|one| one.rejected = Some("it bounced before".to_owned()));
+        let id = offered.message.id;
+        house.store.accept(offered).await.unwrap();
+        let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
+        assert_eq!((page.matches("<span class=\"quiet\">reason</span>").count(), page.contains("And more")), (500, more));
+    }
 }
 
 #[tokio::test]

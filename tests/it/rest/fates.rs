@@ -1,5 +1,7 @@
 //! One message: what became of it, what happened to it, and taking it back.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use posthouse::clock::Clock;
 use posthouse::id::{Id, Ids};
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{plain_with, sent};
 use crate::support::api::{Answer, Api, transactional};
+use crate::support::nouns::acceptance;
 use crate::support::stores::on_every_engine;
 
 async fn shown(api: &Api, id: &str) -> Value {
@@ -53,9 +56,33 @@ fn what_became_of_a_message_is_shown() {
         let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["queued", "bounced"]);
         assert_eq!((&events[0]["recipient"], &events[1]["recipient"]), (&json!(null), &json!("bob@b.test")));
-        let told = json!({"reply": "550 5.1.1 no such user", "enhanced_code": "5.1.1", "attempt": 1, "class": "other"});
+        let told = json!({"reply": "550 5.1.1 no such user", "enhanced_code": "5.1.1", "attempt": 1, "class": "other", "bounce_type": "soft"});
         assert_eq!(events[1]["data"], told);
         assert!(events[1]["occurred_at"].as_str().unwrap().ends_with('Z'));
+    });
+}
+
+#[test]
+fn what_happened_comes_page_by_page_however_much_it_is() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let addresses: Vec<String> = (0..2500).map(|place| format!("r{place}@b.test")).collect();
+        let mut offered = acceptance(api.ours, &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+        offered.recipients.iter_mut().for_each(|one| one.rejected = Some("it bounced before".to_owned()));
+        let path = format!("/api/v1/emails/{}/events", offered.message.id.uuid());
+        api.store.accept(offered).await.unwrap();
+        let (mut kinds, mut about, mut query) = (Vec::new(), BTreeSet::new(), String::new());
+        for _ in 0..3 {
+            let page = api.get(&api.key, &format!("{path}{query}")).await.json();
+            let events = page["data"].as_array().unwrap();
+            assert!(events.len() <= 1001, "{}", events.len());
+            kinds.extend(events.iter().map(|event| event["type"].as_str().unwrap().to_owned()));
+            about.extend(events.iter().map(|event| event["recipient"].to_string()));
+            query = page["meta"]["next_cursor"].as_str().map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+        }
+        assert_eq!((kinds.len(), about.len(), query.as_str()), (2501, 2501, ""), "each once, and no page behind the last");
+        assert!(kinds[0] == "queued" && kinds[1..].iter().all(|kind| kind == "rejected"));
+        assert_eq!(api.get(&api.key, &format!("{path}?cursor=x")).await.status, 422);
     });
 }
 

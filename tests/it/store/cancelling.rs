@@ -45,7 +45,7 @@ fn what_waits_for_its_time_can_be_cancelled_once_and_nothing_else_can() {
         let Cancel::Done(email) = store.cancel_email(team, false, id).await.unwrap() else { panic!("it waits") };
         assert_eq!(email.status, MessageStatus::Cancelled);
         assert!(email.recipients.iter().all(|r| r.state == RecipientState::Cancelled));
-        let kinds: Vec<_> = store.email_events(team, id).await.unwrap().unwrap().iter().map(|e| e.kind).collect();
+        let kinds: Vec<_> = store.email_events(team, id, None).await.unwrap().unwrap().0.events.iter().map(|e| e.kind).collect();
         assert_eq!(kinds, [EventKind::Queued, EventKind::Cancelled, EventKind::Cancelled]);
         assert_eq!(store.cancel_email(team, false, id).await, Ok(Cancel::TooLate), "once");
         assert_eq!(store.queued(team).await, Ok(1));

@@ -13,6 +13,7 @@ use posthouse::store::Store;
 use posthouse::store::accept::Accepted;
 use posthouse::store::claim::Lane;
 use posthouse::store::emails::{Filter, LAST, Listing, Page, Stretch};
+use posthouse::store::events::EventPage;
 use posthouse::store::returns::{News, Returned};
 
 use crate::support::nouns::acceptance;
@@ -53,13 +54,13 @@ fn an_email_tells_what_became_of_it_and_when() {
         assert!(times.sent.is_some() && times.sent == times.delivered && times.bounced.is_some() && times.complained.is_some());
         assert!(times.opened.is_none() && times.clicked.is_none());
 
-        let events = store.email_events(team, id).await.unwrap().unwrap();
+        let (EventPage { events, .. }, _) = store.email_events(team, id, None).await.unwrap().unwrap();
         let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
         assert_eq!((kinds[0], kinds.len(), events[0].at), (EventKind::Queued, 4, offered.message.created_at));
         assert_eq!(kinds[3], EventKind::Complained);
         let stranger = store.create_team("other").await.unwrap().id;
         assert_eq!(store.email(stranger, id).await, Ok(None), "another team sees nothing");
-        assert_eq!(store.email_events(stranger, id).await, Ok(None));
+        assert_eq!(store.email_events(stranger, id, None).await, Ok(None));
     });
 }
 

@@ -71,7 +71,7 @@ fn finished_messages_lose_their_content_and_then_their_events_and_nothing_else()
         pass(store, 91).await;
         let events = async |id| store.events(id).await.unwrap().len();
         assert_eq!((events(finished.id).await, events(open.id).await), (0, 1));
-        let listed = store.email_events(team, finished.id).await.unwrap().unwrap();
+        let listed = store.email_events(team, finished.id, None).await.unwrap().unwrap().0.events;
         assert_eq!(listed.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Queued]);
         assert_eq!(store.email(team, finished.id).await.unwrap(), Some(before), "its times and its status stay");
         assert_eq!(store.statistics(team, Day(1)).await.unwrap(), statistics);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use posthouse::clock::Clock;
 use posthouse::id::Id;
+use posthouse::model::event::EventKind;
 use posthouse::model::outcome::{Outcome, RecipientState, Reply};
 use posthouse::model::wait::Wait;
 use posthouse::store::Store;
@@ -44,6 +45,9 @@ fn whatever_is_open_says_what_it_waits_for() {
         assert!(matches!(wait(&book.store, id).await, Some(Wait::Release { why }) if why.starts_with("by an operator")));
         assert_eq!(book.store.queue_action(id, QueueAction::Release).await, Ok(1));
         assert_eq!(wait(&book.store, id).await, Some(Wait::Turn), "what it waited for before is over");
+        let events = book.store.events(id).await.unwrap();
+        let told: Vec<_> = events.iter().map(|event| (event.kind, event.recipient, event.detail["by"].as_str())).collect();
+        assert_eq!(told, [EventKind::Held, EventKind::Released].map(|kind| (kind, Some(0), Some("operator"))));
 
         let reply = Reply::new(451, Some("4.7.1".into()), "come back");
         let until = Clock::System.now().plus(Duration::from_secs(600));

@@ -10,9 +10,11 @@ use super::{Page, Problem};
 use crate::door::http::access::Viewer;
 use crate::door::http::context::Context;
 use crate::mime::view::View;
+use crate::model::email::Times;
 use crate::model::event::Event;
 use crate::model::message::{Message, Recipient};
 use crate::model::wait::Wait;
+use crate::store::events::EventPage;
 use crate::store::read::Listed;
 
 /// Characters of a header's value, and of the text, that are shown; the raw source holds the rest.
@@ -33,7 +35,7 @@ struct MessagePage {
     /// What of its rows can't be read.
     damage: Vec<String>,
     events: Vec<EventRow>,
-    events_left_off: usize,
+    has_more_events: bool,
     /// Nothing more happens to it by itself.
     has_ended: bool,
     /// `None`: its bytes are no longer kept.
@@ -80,7 +82,7 @@ pub async fn message(
 ) -> Result<Page<impl Template>, Problem> {
     let id = id.parse().map_err(|_| Problem::NotFound)?;
     let listed = context.store.message(viewer.team, id).await?.ok_or(Problem::NotFound)?;
-    let events = context.store.events(id).await?;
+    let EventPage { events, next } = context.store.events_behind(id, None, EVENTS_SHOWN).await?;
     let status = listed.status();
     let Listed { message, recipients, waits, damage, .. } = listed;
     let reach = context.reach;
@@ -93,10 +95,10 @@ pub async fn message(
         uuid: id.uuid(),
         subject: visible(&message.subject, VALUE_SHOWN),
         status,
-        facts: facts(&message),
-        events: events.iter().take(EVENTS_SHOWN).map(|event| EventRow::of(event, &recipients)).collect(),
+        facts: facts(&message).into_iter().chain(times(context.store.times(id).await?)).collect(),
+        events: events.iter().map(|event| EventRow::of(event, &recipients)).collect(),
         has_ended: recipients.iter().all(|recipient| !recipient.state.is_open()),
-        events_left_off: events.len().saturating_sub(EVENTS_SHOWN),
+        has_more_events: next.is_some(),
         recipients: recipients.iter().map(|r| RecipientRow::of(r, waits.get(&r.index))).collect(),
         damage: damage.iter().map(|damage| visible(&damage.to_string(), VALUE_SHOWN)).collect(),
         content: view.map(Content::of),
@@ -124,6 +126,20 @@ fn facts(message: &Message) -> Vec<(&'static str, String)> {
         ("Size", octets(message.size)),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, visible(&value, VALUE_SHOWN))).collect()
+}
+
+/// When it was first sent, and the like.
+fn times(times: Times) -> impl Iterator<Item = (&'static str, String)> {
+    let Times { sent, delivered, opened, clicked, bounced, complained } = times;
+    let all = [
+        ("Sent", sent),
+        ("Delivered", delivered),
+        ("Opened", opened),
+        ("Clicked", clicked),
+        ("Bounced", bounced),
+        ("Complained", complained),
+    ];
+    all.into_iter().filter_map(|(name, at)| Some((name, format!("{} UTC", Moment::from(at?).shown))))
 }
 
 impl RecipientRow {

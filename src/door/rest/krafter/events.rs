@@ -1,22 +1,42 @@
-//! `GET /emails/{id}/events`: what happened to a message, oldest first, from `queued` on.
+//! `GET /emails/{id}/events`: what happened to a message, oldest first, from `queued` on; page by page where it is much.
 
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Resources;
-use super::data::Data;
+use super::data::json;
 use super::openapi::FailuresOfOne;
 use crate::door::rest::access::{Caller, MailRead};
+use crate::door::rest::cursor;
 use crate::door::rest::door::Door;
 use crate::door::rest::problem::Problem;
+use crate::door::rest::query::Parameters;
 use crate::door::rest::reference::Reference;
 use crate::model::event::{Event, EventKind};
 use crate::model::message::Recipient;
+
+/// Some of what happened to a message.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmailEvents {
+    pub data: Vec<EmailEvent>,
+    pub meta: EventsMeta,
+}
+
+/// Where it lies in all that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsMeta {
+    /// Where the next page begins; `null` on the last.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -30,7 +50,7 @@ pub struct EmailEvent {
     #[schema(required)]
     pub recipient: Option<String>,
     /// What is known of it, by type: the next hop's `reply` and its `enhanced_code`, the number of the `attempt`, its `route`, `host`,
-    /// `address`, `tls` and `took_ms`, the ways that were `passed` before; the `class` of a bounce, the `complaint`, who it was
+    /// `address`, `tls` and `took_ms`, the ways that were `passed` before; the `class` of a bounce and its `bounce_type`, `hard` or `soft`, the `complaint`, who it was
     /// `reported_by`; the `reason` of a rejection; the `url`, `user_agent` and `ip` of who opened or clicked.
     #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub data: Map<String, Value>,
@@ -53,6 +73,8 @@ pub enum EventType {
     Failed,
     Rejected,
     Cancelled,
+    Held,
+    Released,
 }
 
 pub fn routes() -> Resources {
@@ -60,21 +82,29 @@ pub fn routes() -> Resources {
 }
 
 /// Tells what happened to a message, oldest first
+///
+/// About 1,000 at a time.
 #[utoipa::path(
     get,
     path = "/emails/{id}/events",
     tag = "emails",
-    params(("id" = String, Path, description = "In any form an id is written in")),
-    responses((status = 200, description = "Its events", body = Data<Vec<EmailEvent>>), FailuresOfOne)
+    params(
+        ("id" = String, Path, description = "In any form an id is written in"),
+        ("cursor" = Option<String>, Query, description = "meta.next_cursor of the page before"),
+    ),
+    responses((status = 200, description = "A page of its events", body = EmailEvents), FailuresOfOne)
 )]
 async fn events(
     State(door): State<Arc<Door>>,
     caller: Caller<MailRead>,
     Reference(id): Reference,
-) -> Result<Data<Vec<EmailEvent>>, Problem> {
-    let listed = door.store.message(Some(caller.team()), id).await?.ok_or(Problem::NotFound)?;
-    let events = door.store.email_events(caller.team(), id).await?.ok_or(Problem::NotFound)?;
-    Ok(Data { data: events.into_iter().map(|event| EmailEvent::of(event, &listed.recipients)).collect() })
+    mut asked: Parameters,
+) -> Result<Response, Problem> {
+    let behind = asked.read("cursor", cursor::read);
+    asked.end()?;
+    let (page, recipients) = door.store.email_events(caller.team(), id, behind).await?.ok_or(Problem::NotFound)?;
+    let meta = EventsMeta { next_cursor: page.next.map(cursor::after) };
+    Ok(json(&EmailEvents { data: page.events.into_iter().map(|event| EmailEvent::of(event, &recipients)).collect(), meta }))
 }
 
 impl EmailEvent {
@@ -108,6 +138,8 @@ impl From<EventKind> for EventType {
             EventKind::Failed => Self::Failed,
             EventKind::Rejected => Self::Rejected,
             EventKind::Cancelled => Self::Cancelled,
+            EventKind::Held => Self::Held,
+            EventKind::Released => Self::Released,
         }
     }
 }
