@@ -18,8 +18,8 @@ pub struct Announcement<'a> {
 /// What it is about.
 #[derive(Clone, Copy, Debug)]
 pub enum News<'a> {
-    /// A message to which something happened.
-    Email(&'a Event, &'a Email),
+    /// A message to which something happened, as it stood then or later.
+    Email { event: &'a Event, email: &'a Email, as_of: Timestamp },
     /// An endpoint that was given up, and why.
     Webhook(&'a Webhook, &'a str),
     /// Nothing happened: the endpoint is tried out.

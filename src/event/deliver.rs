@@ -145,7 +145,7 @@ impl Lane {
             return Ok(Vec::new());
         }
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let due = self.webhooks.store().webhooks_with_due(self.standing, free + at_work).await?;
+        let due = self.webhooks.store().webhooks_with_due(self.webhooks.holder(), self.standing, free + at_work).await?;
         let mut places: Vec<Place> = due.into_iter().filter_map(|endpoint| self.place(endpoint)).collect();
         let asked = places.iter().map(|place| place.endpoint.id).collect();
         let leased = self.webhooks.store().lease_webhooks(self.webhooks.holder(), asked).await?;

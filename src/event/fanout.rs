@@ -1,15 +1,16 @@
 //! From events that were noted to deliveries: the body is made once, as things stand now, for every endpoint and every attempt.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::Webhooks;
 use super::announcement::{Announcement, News};
 use crate::heavy;
-use crate::model::email::Email;
-use crate::model::event::Event;
+use crate::id::Id;
 use crate::model::webhook::WebhookKind;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
+use crate::store::webhooks::noted::{Noted, NotedEvent, NotedKey};
 use crate::store::webhooks::outbox::WebhookEvent;
 
 /// Events of one transaction, and deliveries: what it writes keeps mail waiting where there is one writer.
@@ -22,53 +23,90 @@ const POLL: Duration = Duration::from_secs(1);
 /// Between a look that found nothing and the next, however often it is rung: a busy house rings at every batch of mail.
 const REST: Duration = Duration::from_millis(100);
 
+/// Who makes deliveries.
+struct Fanout {
+    webhooks: Webhooks,
+    /// Events that are taken at a time.
+    most: usize,
+    /// The team whose turn was the last.
+    last: Option<Id>,
+}
+
 /// Makes deliveries until closing begins.
 pub(super) async fn run(webhooks: Webhooks, shutdown: Shutdown) {
-    let mut most = EVENTS_MAX;
+    let mut fanout = Fanout { webhooks, most: EVENTS_MAX, last: None };
     while !shutdown.has_begun() {
         let begun = Instant::now();
-        match round(&webhooks, most).await {
-            Ok(None) => pause(&webhooks, &shutdown).await,
-            Ok(Some(for_each)) => {
-                webhooks.ring();
-                most = (DELIVERIES_MAX / for_each.max(1)).clamp(1, EVENTS_MAX);
+        match fanout.round().await {
+            Ok(false) => fanout.pause(&shutdown).await,
+            Ok(true) => {
+                fanout.webhooks.ring();
                 // Mail comes first: half of the time is its own.
                 tokio::time::sleep(begun.elapsed()).await;
             }
             Err(failure) => {
                 tracing::warn!(%failure, "events can't be made known now");
-                pause(&webhooks, &shutdown).await;
+                fanout.pause(&shutdown).await;
             }
         }
     }
 }
 
-async fn pause(webhooks: &Webhooks, shutdown: &Shutdown) {
-    let rung = async {
-        tokio::time::sleep(REST).await;
-        let _ = tokio::time::timeout(POLL, webhooks.store().events_noted()).await;
-    };
-    tokio::select! {
-        () = shutdown.begun() => {}
-        () = rung => {}
+impl Fanout {
+    async fn pause(&self, shutdown: &Shutdown) {
+        let rung = async {
+            tokio::time::sleep(REST).await;
+            let _ = tokio::time::timeout(POLL, self.webhooks.store().events_noted()).await;
+        };
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = rung => {}
+        }
+    }
+
+    /// Makes deliveries of the oldest events that were noted, of some teams. False: there was none.
+    async fn round(&mut self) -> Result<bool, StoreError> {
+        let noted = self.webhooks.store().take_noted(self.last, self.most).await?;
+        self.last = noted.last;
+        if noted.keys.is_empty() {
+            return Ok(false);
+        }
+        let told: Vec<WebhookEvent> = heavy::run(noted.events.len() * BODY_ABOUT, || {
+            noted.events.iter().filter_map(|noted| told(&self.webhooks, noted)).collect()
+        });
+        let keys = noted.keys.clone();
+        let made = match self.webhooks.store().announce(&told, noted).await {
+            Err(failure) if failure.may_be_one_rows_fault() => self.one_by_one(&told, &keys).await?,
+            made => made?,
+        };
+        let for_each = usize::try_from(made).unwrap_or(usize::MAX) / keys.len();
+        self.most = (DELIVERIES_MAX / for_each.max(1)).clamp(1, EVENTS_MAX);
+        Ok(true)
+    }
+
+    /// The same for each by itself: one that can't be written is left out, and keeps no other waiting.
+    async fn one_by_one(&self, told: &[WebhookEvent], keys: &[NotedKey]) -> Result<u64, StoreError> {
+        let (store, mut made) = (self.webhooks.store(), 0);
+        for key in keys {
+            let alone = told.iter().find(|told| told.id == key.event);
+            made += match store.announce(alone.map_or(&[], std::slice::from_ref), Noted::only(*key)).await {
+                Err(failure) if failure.may_be_one_rows_fault() => {
+                    tracing::error!(event = %key.event, %failure, "an event can't be made known, and is left out");
+                    store.announce(&[], Noted::only(*key)).await?
+                }
+                made => made?,
+            };
+        }
+        Ok(made)
     }
 }
 
-/// Takes the oldest events that were noted, at most so many. Returns how many deliveries each made, about; `None`: there was no event.
-async fn round(webhooks: &Webhooks, most: usize) -> Result<Option<usize>, StoreError> {
-    let noted = webhooks.store().noted_events(most).await?;
-    if noted.ids.is_empty() {
-        return Ok(None);
-    }
-    let octets = noted.events.len() * BODY_ABOUT;
-    let told: Vec<WebhookEvent> =
-        heavy::run(octets, || noted.events.iter().filter_map(|(event, email)| told(webhooks, event, email)).collect());
-    let made = webhooks.store().announce(&told, &noted.ids).await?;
-    Ok(Some(usize::try_from(made).unwrap_or(usize::MAX) / noted.ids.len()))
-}
-
-fn told(webhooks: &Webhooks, event: &Event, email: &Email) -> Option<WebhookEvent> {
+/// The event in the words of the dialect. Whatever goes wrong with that is about this one alone.
+fn told(webhooks: &Webhooks, noted: &NotedEvent) -> Option<WebhookEvent> {
+    let NotedEvent { event, email, as_of } = noted;
     let kind = WebhookKind::of(event)?;
-    let announcement = Announcement { id: event.id, kind, at: event.at, news: News::Email(event, email) };
-    Some(WebhookEvent { id: event.id, team: event.team, kind, body: webhooks.wording()(&announcement) })
+    let announcement = Announcement { id: event.id, kind, at: event.at, news: News::Email { event, email, as_of: *as_of } };
+    let body = catch_unwind(AssertUnwindSafe(|| webhooks.wording()(&announcement)));
+    let body = body.map_err(|_| tracing::error!(event = %event.id, "an event can't be put in words, and is left out")).ok()?;
+    Some(WebhookEvent { id: event.id, team: event.team, kind, body })
 }

@@ -68,9 +68,12 @@ impl Webhooks {
     pub fn run(self, shutdown: &Shutdown) {
         let (results, writing) = results::open(self.store().clone());
         shutdown.spawn(writing);
-        shutdown.spawn(Deliverer::new(self.clone(), results, &self.places).run(shutdown.clone()));
-        shutdown.spawn(ahead::mend(self.clone(), shutdown.clone()));
-        shutdown.spawn(fanout::run(self, shutdown.clone()));
+        let [sending, mending, fanning] = [self.clone(), self.clone(), self];
+        shutdown.keep("sending to endpoints", move |shutdown| {
+            Deliverer::new(sending.clone(), results.clone(), &sending.places).run(shutdown)
+        });
+        shutdown.keep("minding the clock of endpoints", move |shutdown| ahead::mend(mending.clone(), shutdown));
+        shutdown.keep("making deliveries", move |shutdown| fanout::run(fanning.clone(), shutdown));
     }
 
     /// Whether an address may be called, as far as it can be told now; else what is wrong with it.

@@ -22,7 +22,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the fault may lie in one of several rows written together, so that the others can be saved without it.
-    pub(super) fn may_be_one_rows_fault(&self) -> bool {
+    pub fn may_be_one_rows_fault(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Conflict(_))
     }
 }

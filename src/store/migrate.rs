@@ -27,6 +27,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (23, "engagement", include_str!("../../migrations/0023_engagement.sql")),
     (24, "unsubscribes", include_str!("../../migrations/0024_unsubscribes.sql")),
     (27, "webhook_pace", include_str!("../../migrations/0027_webhook_pace.sql")),
+    (28, "outbox_by_team", include_str!("../../migrations/0028_outbox_by_team.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[

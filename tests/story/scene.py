@@ -13,7 +13,7 @@ SENDER, DOMAIN = "news@sender.test", "sender.test"
 PEOPLE = "people.test"
 # Of a message; there are others of endpoints.
 EVENTS = [f"email.{kind}" for kind in ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed", "deferred", "unsubscribed",
-                                       "cancelled", "rejected")]
+                                       "resubscribed", "cancelled", "rejected")]
 WITHIN = 60  # seconds, for what comes at once on a machine that has nothing else to do
 TARGET = "https://shop.test/order/1042?a=1&b=two%20words&c=%C3%BC#part-3"
 HTML = ('<html><body><p>Hello. <a href="{}">Your order</a>, <a href="tel:+4912345">call us</a>, <a href="#top">up</a>.</p>'

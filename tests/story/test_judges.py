@@ -21,7 +21,7 @@ from verifiers import NPM, PYPI, SEED, altered, trials  # noqa: E402
 
 
 def receipt(event="1", kind="email.delivered", at="2026-01-01T00:00:00.000Z", attempt="a", **data):
-    body = {"id": event, "type": kind, "created_at": at, "data": {"id": "m", "recipient": "r@x.test", "status": "delivered", **data}}
+    body = {"id": event, "type": kind, "created_at": at, "as_of": at, "data": {"id": "m", "recipient": "r@x.test", "status": "delivered", **data}}
     headers = {"content-type": "application/json", "x-krafter-event": kind, "webhook-id": event, "x-krafter-webhook-id": attempt,
                "webhook-timestamp": "1767225601", "x-krafter-signature": "sha256=00"}
     return Receipt("all", 1767225601.5, headers, json.dumps(body).encode())

@@ -1,7 +1,7 @@
 """What the API tells of messages, what a receiver of webhooks was told of them, and what must hold between the two."""
 import collections
 
-SILENT = {"queued", "resubscribed"}  # kinds that no webhook tells of
+SILENT = {"queued", "held", "released"}  # kinds that no webhook tells of
 
 
 def of_api(rest, messages):
@@ -53,11 +53,11 @@ def headers(receipts):
 
 
 def converged(receipts, message):
-    """Who keeps, of each message, what the newest event says, in whatever order they came, knows what the API says of it now."""
+    """Who keeps, of each message, what was true last, in whatever order it came, knows what the API says of it now."""
     kept = {}
     for event in (receipt.event for receipt in receipts):
         known = kept.get(event["data"]["id"])
-        if not known or (event["created_at"], event["id"]) > (known["created_at"], known["id"]):
+        if not known or (event["as_of"], event["id"]) > (known["as_of"], known["id"]):
             kept[event["data"]["id"]] = event
     if message["id"] not in kept:
         return [f"nothing came about {message['id']}"]

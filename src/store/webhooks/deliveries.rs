@@ -10,6 +10,7 @@ use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::webhooks::attempts::{self, Attempt};
 use crate::store::webhooks::forward::Waited;
+use crate::store::webhooks::leases;
 use crate::store::webhooks::outbox::{WebhookEvent, tell};
 use crate::store::{Store, StoreError, rows};
 
@@ -39,7 +40,9 @@ pub(in crate::store) static WITH_DUE: Sql = Sql::new(
              AND CASE WHEN hook.failures >= 10 THEN 3 WHEN hook.succeeded_at > $2 AND hook.slow_until > $1 THEN 1
                  WHEN hook.succeeded_at > $2 THEN 0 WHEN hook.failures > 0 THEN 3 ELSE 2 END = $3
              AND EXISTS (SELECT 1 FROM webhook_deliveries d
-                         WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)) AS waiting
+                         WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
+             AND NOT EXISTS (SELECT 1 FROM webhook_leases l
+                             WHERE l.webhook_id = hook.id AND l.holder <> $5 AND l.ends_at > {now} AND l.ends_at <= {now} + $6)) AS waiting
      ORDER BY turn, id LIMIT $4",
 );
 pub(in crate::store) static DUE: Sql = Sql::new(
@@ -118,11 +121,11 @@ pub struct Attempted {
 }
 
 impl Store {
-    /// Endpoints of this standing that are to be sent something now, at most so many: the teams by turns, and of each those not tried for
-    /// longest first.
-    pub async fn webhooks_with_due(&self, standing: Standing, most: usize) -> Result<Vec<Endpoint>, StoreError> {
+    /// Endpoints of this standing that are to be sent something now and that no other process has, at most so many: the teams by turns, and
+    /// of each those not tried for longest first.
+    pub async fn webhooks_with_due(&self, holder: Id, standing: Standing, most: usize) -> Result<Vec<Endpoint>, StoreError> {
         let now = self.desk().clock().now();
-        let scalars = values![now, now.minus(PROVES_FOR), standing as i64, most];
+        let scalars = values![now, now.minus(PROVES_FOR), standing as i64, most, holder, leases::span()];
         let found = self.db().fetch::<EndpointRow>(&WITH_DUE, scalars).await?;
         found.iter().map(|row| Ok(Endpoint { id: rows::id(&row.id)?, team: rows::id(&row.team_id)? })).collect()
     }

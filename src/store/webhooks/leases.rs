@@ -22,16 +22,20 @@ static GIVE_BACK: Sql = Sql::new("DELETE FROM webhook_leases WHERE webhook_id = 
 
 record!(LeaseRow { webhook_id: Vec<u8> });
 
+/// The same in milliseconds, as it is bound.
+pub(super) fn span() -> i64 {
+    i64::try_from(LEASED_FOR.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl Store {
     /// Takes these endpoints for a process, but for those that another has. On SQLite there is no other, and nothing is written.
     pub async fn lease_webhooks(&self, holder: Id, webhooks: Vec<Id>) -> Result<Vec<Id>, StoreError> {
         if self.db().is_sqlite() || webhooks.is_empty() {
             return Ok(webhooks);
         }
-        let span = i64::try_from(LEASED_FOR.as_millis()).unwrap_or(i64::MAX);
         let asked: Vec<_> = webhooks.into_iter().map(|id| values![id]).collect();
         let mut tx = self.db().begin().await?;
-        let taken = tx.fetch::<LeaseRow>(&TAKE, &values![holder, span], &asked).await?;
+        let taken = tx.fetch::<LeaseRow>(&TAKE, &values![holder, span()], &asked).await?;
         tx.commit().await?;
         taken.iter().map(|row| rows::id(&row.webhook_id)).collect()
     }

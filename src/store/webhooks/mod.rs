@@ -3,8 +3,10 @@
 pub mod attempts;
 pub mod deliveries;
 pub(super) mod forward;
+pub(super) mod given_up;
 pub mod history;
 pub mod leases;
+pub mod noted;
 pub mod outbox;
 pub(super) mod removed;
 pub mod replay;
@@ -31,6 +33,7 @@ macro_rules! select_webhooks {
         )
     };
 }
+use select_webhooks;
 
 static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)

@@ -149,3 +149,17 @@ fn what_nobody_tracks_leaves_as_it_came_and_together() {
         engine.stop().await;
     });
 }
+
+#[test]
+fn what_fits_only_without_links_of_ours_goes_without_them() {
+    on_every_engine(async |book| {
+        let limit = format!("SIZE {}", MAIL.len() + 100);
+        let (store, sink) = (&book.store, Sink::start(Script::default().offering(&["8BITMIME", "SMTPUTF8", &limit])).await);
+        let team = team(store).await;
+        let engine = Running::start(store, &config(&sink), &book.clock);
+        let on = |message: &mut Message| message.tracking = Tracking { opens: Some(true), clicks: Some(true) };
+        let (_, received) = sent(store, &sink, team, &["one@dest.test"], on).await;
+        assert_eq!(received[0].content, MAIL.as_bytes());
+        engine.stop().await;
+    });
+}

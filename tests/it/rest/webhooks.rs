@@ -221,8 +221,10 @@ fn what_is_switched_off_is_not_told_again_and_no_list_of_events_is_longer_than_t
             let change = json!({"enabled": true, "events": vec!["email.sent"; events]});
             api.send(Method::PATCH, &api.key, &path, &[], &change).await.status.as_u16()
         };
-        assert_eq!((change(13).await, change(12).await), (422, 200));
+        assert_eq!((change(14).await, change(13).await), (422, 200));
         let queued = api.post(&api.key, &format!("{path}/replay"), &again).await;
         assert_eq!((queued.status.as_u16(), &queued.json()["data"]["queued"]), (202, &json!(0)));
+        let never = json!({"event_id": Ids::random(Clock::System).next().uuid()});
+        assert_eq!(api.post(&api.key, &format!("{path}/replay"), &never).await.status, 404, "there is no such event");
     });
 }

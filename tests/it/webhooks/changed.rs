@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use posthouse::id::Id;
 use posthouse::model::webhook::{WebhookHealth, WebhookSettings};
 use posthouse::store::webhooks::deliveries::Standing;
+use posthouse::store::webhooks::noted::Noted;
 
 use super::{House, until};
 use crate::support::receiver::Manner;
@@ -42,7 +44,7 @@ fn one_hiccup_puts_no_good_endpoint_behind_those_that_are_dead() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
         let webhook = house.endpoint("first").await;
-        assert_eq!(house.store.announce(&[house.news()], &[]).await, Ok(1));
+        assert_eq!(house.store.announce(&[house.news()], Noted::default()).await, Ok(1));
         let day = 24 * HOUR;
         for (failures, success, standing) in [
             (0, Some(HOUR), Standing::Proven),
@@ -66,7 +68,7 @@ fn who_takes_long_is_beside_its_own_kind_for_a_while() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
         let webhook = house.endpoint("first").await;
-        assert_eq!(house.store.announce(&[house.news()], &[]).await, Ok(1));
+        assert_eq!(house.store.announce(&[house.news()], Noted::default()).await, Ok(1));
         let soon = Some(house.clock.now().plus(HOUR));
         for (failures, success, standing) in [
             (0, Some(HOUR), Standing::Slow),
@@ -91,9 +93,27 @@ fn who_takes_long_is_beside_its_own_kind_for_a_while() {
 /// The only endpoint has something due, and stands like this.
 async fn stands(house: &House, standing: Standing, what: &str) {
     for asked in [Standing::Proven, Standing::Slow, Standing::Unproven, Standing::Failing] {
-        let found = house.store.webhooks_with_due(asked, 10).await.unwrap().len();
+        let found = house.store.webhooks_with_due(Id([9; 16]), asked, 10).await.unwrap().len();
         assert_eq!(found, usize::from(asked == standing), "{what} {asked:?}");
     }
+}
+
+#[test]
+fn what_another_process_works_at_takes_no_place_of_what_waits() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (ours, others) = (Id([2; 16]), Id([3; 16]));
+        let endpoints = [house.endpoint("first").await.id, house.endpoint("second").await.id];
+        house.store.announce(&[house.news()], Noted::default()).await.unwrap();
+        let due = async |holder| house.store.webhooks_with_due(holder, Standing::Unproven, 1).await.unwrap()[0].id;
+        let first = due(ours).await;
+        house.store.lease_webhooks(ours, vec![first]).await.unwrap();
+        assert_eq!(due(ours).await, first);
+        let second = *endpoints.iter().find(|id| **id != first).unwrap();
+        // On SQLite there is one process at a time.
+        assert_eq!(due(others).await, if house.store.is_shared() { second } else { first });
+        house.close().await;
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthouse::event::Places;
 use posthouse::model::webhook::{Webhook, WebhookHealth, WebhookKind};
+use posthouse::store::webhooks::noted::Noted;
 
 use super::{House, until, webhooks};
 use crate::support::receiver::Manner;
@@ -41,7 +42,7 @@ fn those_that_take_long_take_no_place_from_the_quick() {
             house.fares(webhook, WebhookHealth { slow_until, ..well.clone() }).await;
         }
         house.fares(&good, well).await;
-        house.store.announce(&[house.news()], &[]).await.unwrap();
+        house.store.announce(&[house.news()], Noted::default()).await.unwrap();
         house.run_with(TIGHT);
         is_called_beside_one(&house, "good").await;
         house.close().await;
@@ -55,10 +56,10 @@ fn one_teams_endpoints_take_no_place_from_anothers() {
         silent(&house, 4).await;
         let others = house.store.create_team("theirs").await.unwrap().id;
         house.endpoint_for(others, "theirs", &[WebhookKind::Rejected]).await;
-        house.store.announce(&[house.news()], &[]).await.unwrap();
+        house.store.announce(&[house.news()], Noted::default()).await.unwrap();
         house.run_with(TIGHT);
         until("our endpoints to be called", async || !house.receiver.order().is_empty()).await;
-        house.store.announce(&[house.news_for(others)], &[]).await.unwrap();
+        house.store.announce(&[house.news_for(others)], Noted::default()).await.unwrap();
         is_called_beside_one(&house, "theirs").await;
         house.close().await;
     });

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use posthouse::config::Config;
 use posthouse::id::{Id, Ids};
-use posthouse::model::webhook::{Webhook, WebhookKind};
+use posthouse::model::webhook::{Webhook, WebhookKind, WebhookSettings};
 use posthouse::retention::Retention;
 use posthouse::store::webhooks::deliveries::{Attempted, Next};
+use posthouse::store::webhooks::noted::Noted;
 use posthouse::store::webhooks::outbox::WebhookEvent;
 use posthouse::store::webhooks::replay::Which;
 
@@ -48,6 +49,26 @@ fn an_event_is_told_again_by_its_id_and_a_time_as_a_whole() {
 }
 
 #[test]
+fn what_happened_while_an_endpoint_was_off_is_told_when_it_is_asked_for() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (webhook, began) = (house.endpoint("first").await, house.clock.now());
+        let off = WebhookSettings { enabled: false, ..webhook.settings.clone() };
+        house.store.update_webhook(house.team, webhook.id, off).await.unwrap();
+        house.happens().await;
+        let witness = house.endpoint("witness").await;
+        house.run();
+        house.attempts(&witness, 1).await;
+        let on = house.store.update_webhook(house.team, webhook.id, webhook.settings.clone()).await.unwrap().unwrap();
+        assert!(house.log(&webhook).await.is_empty(), "nothing is sent by itself");
+        let later = began.plus(Duration::from_secs(1));
+        assert_eq!(house.store.replay_webhook(&on, Which::Between(began, later)).await, Ok(Some(1)));
+        house.attempts(&webhook, 1).await;
+        house.close().await;
+    });
+}
+
+#[test]
 fn what_is_old_is_forgotten_and_what_may_be_attempted_is_not() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
@@ -76,6 +97,40 @@ fn what_is_old_is_forgotten_and_what_may_be_attempted_is_not() {
 }
 
 #[test]
+fn what_was_told_is_kept_for_a_shorter_time_than_what_happened() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        house.run();
+        let message = house.happens().await;
+        house.attempts(&webhook, 1).await;
+        for (days, kept) in [(13, 1), (2, 0)] {
+            house.clock.advance(Duration::from_secs(days * 86_400));
+            let retention = Retention::new(house.store.clone(), &Config::defaults().retention, house.clock.clone());
+            retention.without_rest().pass().await.unwrap();
+            assert_eq!((house.log(&webhook).await.len(), house.store.events(message).await.unwrap().len()), (kept, 1));
+        }
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_secret_that_signs_no_more_is_not_kept() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        let until = house.clock.now().plus(Duration::from_secs(10));
+        house.store.rotate_webhook(house.team, webhook.id, until).await.unwrap();
+        for (seconds, kept) in [(9, true), (1, false)] {
+            house.clock.advance(Duration::from_secs(seconds));
+            house.store.forget_secrets().await.unwrap();
+            assert_eq!(house.shown(&webhook).await.secrets.previous.is_some(), kept);
+        }
+        house.close().await;
+    });
+}
+
+#[test]
 fn more_than_ten_thousand_events_are_not_told_again_at_once() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
@@ -83,13 +138,13 @@ fn more_than_ten_thousand_events_are_not_told_again_at_once() {
         let event = || WebhookEvent { id: ids.next(), team: house.team, kind: WebhookKind::Rejected, body: "{}".to_owned() };
         for _ in 0..10 {
             let events: Vec<_> = (0..1000).map(|_| event()).collect();
-            house.store.announce(&events, &[]).await.unwrap();
+            house.store.announce(&events, Noted::default()).await.unwrap();
         }
         let late = house.endpoint("late").await;
         let all = Which::Between(began, began.plus(Duration::from_secs(1)));
         assert_eq!(house.store.replay_webhook(&late, all).await, Ok(Some(10_000)));
         let one_more = event();
-        house.store.announce(std::slice::from_ref(&one_more), &[]).await.unwrap();
+        house.store.announce(std::slice::from_ref(&one_more), Noted::default()).await.unwrap();
         assert_eq!(house.store.replay_webhook(&late, all).await, Ok(None));
         assert_eq!(house.store.replay_webhook(&late, Which::One(one_more.id)).await, Ok(Some(1)));
         house.close().await;
@@ -102,7 +157,7 @@ fn what_a_removed_endpoint_was_told_goes_little_by_little() {
         let house = House::over(&book).await;
         let (gone, stays) = (house.endpoint("gone").await, house.endpoint("stays").await);
         let news: Vec<_> = (0..1200).map(|_| house.news()).collect();
-        house.store.announce(&news, &[]).await.unwrap();
+        house.store.announce(&news, Noted::default()).await.unwrap();
         let told = |(event, webhook): (&WebhookEvent, &Webhook)| Attempted {
             attempt: house.attempt_at(webhook, event.id),
             next: Next::Done,

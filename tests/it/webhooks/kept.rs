@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use posthouse::model::webhook::{WebhookHealth, WebhookSettings};
+use posthouse::store::webhooks::noted::Noted;
 
 use super::{House, until};
 use crate::support::receiver::Manner;
@@ -18,7 +19,7 @@ fn what_waits_for_a_healthy_endpoint_comes_over_few_connections_and_these_are_it
             house.fares(&webhook, WebhookHealth { succeeded_at: Some(house.clock.now()), ..WebhookHealth::default() }).await;
         }
         let news: Vec<_> = (0..100).map(|_| house.news()).collect();
-        house.store.announce(&news, &[]).await.unwrap();
+        house.store.announce(&news, Noted::default()).await.unwrap();
         house.run();
         let mut connections = BTreeMap::new();
         for name in ["first", "second"] {
@@ -41,7 +42,7 @@ fn a_connection_that_its_server_closes_is_no_failure() {
         // It does not say that it closes after each.
         house.receiver.behave("first", Manner::Once(204));
         let news: Vec<_> = (0..50).map(|_| house.news()).collect();
-        house.store.announce(&news, &[]).await.unwrap();
+        house.store.announce(&news, Noted::default()).await.unwrap();
         house.run();
         let log = house.attempts(&webhook, 51).await;
         assert!(log.iter().all(|attempt| attempt.error.is_none()), "{log:?}");
@@ -57,7 +58,7 @@ fn an_endpoint_that_moves_is_not_called_where_it_was() {
         house.fares(&webhook, WebhookHealth { succeeded_at: Some(house.clock.now()), ..WebhookHealth::default() }).await;
         house.receiver.behave("before", Manner::Late(Duration::from_millis(500)));
         let news: Vec<_> = (0..500).map(|_| house.news()).collect();
-        house.store.announce(&news, &[]).await.unwrap();
+        house.store.announce(&news, Noted::default()).await.unwrap();
         house.run();
         until("it to be called", async || !house.receiver.of("before").is_empty()).await;
         let settings = WebhookSettings { url: house.receiver.url("after"), ..webhook.settings.clone() };

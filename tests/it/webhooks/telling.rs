@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use posthouse::id::Id;
 use posthouse::model::webhook::WebhookKind;
+use posthouse::store::Location;
 use posthouse::store::webhooks::deliveries::Standing;
 use serde_json::json;
 
@@ -33,6 +35,7 @@ fn each_endpoint_that_wants_to_know_is_told_the_same_and_nobody_else() {
         let body = receipt.json();
         assert_eq!((&body["type"], &body["id"]), (&json!("email.rejected"), &json!(event.id.uuid())));
         assert_eq!(body["created_at"], event.at.rfc3339());
+        assert_eq!(body["as_of"], house.clock.now().rfc3339());
         assert_eq!((&body["data"]["id"], &body["data"]["recipient"]), (&json!(message.uuid()), &json!("gone@example.test")));
         assert_eq!((&body["data"]["reason"], &body["data"]["status"]), (&json!("it bounced before"), &json!("rejected")));
         assert_eq!(receipt.header("x-krafter-event"), "email.rejected");
@@ -58,11 +61,69 @@ fn where_nobody_listens_nothing_is_noted() {
         house.happens().await;
         house.endpoint_for(house.team, "of-others", &[WebhookKind::Sent]).await;
         house.happens().await;
-        assert!(house.store.noted_events(10).await.unwrap().ids.is_empty());
+        assert!(house.store.take_noted(None, 10).await.unwrap().keys.is_empty());
         house.endpoint("wants").await;
         let message = house.happens().await;
-        let noted = house.store.noted_events(10).await.unwrap();
-        assert_eq!((noted.ids.len(), noted.events[0].1.message.id), (1, message));
+        let noted = house.store.take_noted(None, 10).await.unwrap();
+        assert_eq!((noted.keys.len(), noted.events[0].email.message.id), (1, message));
+        house.close().await;
+    });
+}
+
+#[test]
+fn teams_take_turns_however_much_one_has_to_tell() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (much, little) = (house.endpoint("much").await, house.store.create_team("theirs").await.unwrap().id);
+        house.endpoint_for(little, "little", &[WebhookKind::Rejected]).await;
+        let addresses: Vec<String> = (0..900).map(|place| format!("r{place}@example.test")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        for (team, to) in [(much.team, &addresses[..]), (little, &addresses[..1])] {
+            let mut offered = acceptance(team, to);
+            offered.recipients.iter_mut().for_each(|one| one.rejected = Some("it bounced before".to_owned()));
+            house.store.accept(offered).await.unwrap();
+        }
+        let taken = house.store.take_noted(None, 100).await.unwrap();
+        let of = |team| taken.keys.iter().filter(|key| key.team == team).count();
+        assert_eq!((of(little), taken.events.len()), (1, taken.keys.len()), "with the first of the other");
+        assert_eq!(of(much.team), 99, "and all the rest");
+        if house.store.is_shared() {
+            let beside = house.store.take_noted(None, 100).await.unwrap();
+            assert!(
+                beside.keys.iter().all(|key| key.team == much.team && !taken.keys.contains(key)),
+                "processes divide the work"
+            );
+            assert_eq!(beside.keys.len(), 100);
+        }
+        let (first, next) =
+            (house.store.take_noted(None, 1).await.unwrap(), house.store.take_noted(taken.last, 1).await.unwrap());
+        assert!(first.keys.len() <= 1 && next.keys.len() <= 1);
+        house.close().await;
+    });
+}
+
+#[test]
+fn one_event_that_cannot_be_written_keeps_no_other_waiting() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = house.endpoint("first").await;
+        book.tamper(match book.location {
+            Location::Sqlite(_) => {
+                "CREATE TRIGGER bad BEFORE INSERT ON webhook_events WHEN NEW.body LIKE '%bad@example.test%'
+                 BEGIN SELECT RAISE(ABORT, 'bad'); END"
+            }
+            Location::Postgres(_) => "ALTER TABLE webhook_events ADD CHECK (body NOT LIKE '%bad@example.test%')",
+        })
+        .await;
+        for to in ["one@example.test", "bad@example.test", "two@example.test"] {
+            let mut offered = acceptance(house.team, &[to]);
+            offered.recipients[0].rejected = Some("it bounced before".to_owned());
+            house.store.accept(offered).await.unwrap();
+        }
+        house.run();
+        let told = house.attempts(&webhook, 2).await;
+        assert!(told.iter().all(|attempt| attempt.error.is_none()));
+        until("an empty outbox", async || house.store.take_noted(None, 10).await.unwrap().keys.is_empty()).await;
         house.close().await;
     });
 }
@@ -101,7 +162,7 @@ fn an_endpoint_is_sent_one_request_at_a_time_until_it_has_answered_well() {
         house.run();
         let failed = house.attempts(&webhook, 10).await;
         assert_eq!((house.receiver.open_at_most(), failed[0].answer.as_str()), (1, "no"));
-        let proven = async |standing| house.store.webhooks_with_due(standing, 10).await.unwrap().len();
+        let proven = async |standing| house.store.webhooks_with_due(Id([9; 16]), standing, 10).await.unwrap().len();
         assert_eq!((proven(Standing::Proven).await, proven(Standing::Unproven).await), (0, 0));
         house.receiver.behave("first", Manner::Status(200, String::new()));
         house.clock.advance(std::time::Duration::from_secs(3600));

@@ -147,7 +147,7 @@ async fn list_webhook_deliveries(
 
 /// Tells an endpoint again
 ///
-/// One event by its id, or all of a time that it wants to know of, 10,000 at most: those are kept for which anybody was to be told when they happened.
+/// One event by its id, or all of a time that it wants to know of, 10,000 at most: those are kept that any endpoint on record wanted to know of when they happened.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/replay",
@@ -170,6 +170,9 @@ async fn replay_webhook(
     let queued = door.store.replay_webhook(&webhook, which).await?;
     let queued =
         queued.ok_or_else(|| Details::one("from", "leaves more than 10,000 events before `to`; ask for a shorter time"))?;
+    if queued == 0 && matches!(which, Which::One(_)) {
+        return Err(Problem::NotFound);
+    }
     Ok((StatusCode::ACCEPTED, Data { data: Replayed { queued } }).into_response())
 }
 

@@ -27,19 +27,21 @@ struct Body {
     #[serde(rename = "type")]
     kind: &'static str,
     created_at: String,
+    /// When `data` was true.
+    as_of: String,
     data: Value,
 }
 
 /// The body, as JSON.
 pub fn body(announcement: &Announcement<'_>) -> String {
     let Announcement { id, kind, at, news } = *announcement;
-    let data = match news {
-        News::Email(event, email) => of_email(event, email),
-        News::Webhook(webhook, reason) => of_webhook(webhook, reason),
-        News::Test(webhook) if kind == WebhookKind::Disabled => of_webhook(webhook, "this is a test"),
-        News::Test(webhook) => sample(webhook.team, id, at),
+    let (as_of, data) = match news {
+        News::Email { event, email, as_of } => (as_of, of_email(event, email)),
+        News::Webhook(webhook, reason) => (at, of_webhook(webhook, reason)),
+        News::Test(webhook) if kind == WebhookKind::Disabled => (at, of_webhook(webhook, "this is a test")),
+        News::Test(webhook) => (at, sample(webhook.team, id, at)),
     };
-    json!(Body { id: id.uuid(), kind: kind.as_str(), created_at: at.rfc3339(), data }).to_string()
+    json!(Body { id: id.uuid(), kind: kind.as_str(), created_at: at.rfc3339(), as_of: as_of.rfc3339(), data }).to_string()
 }
 
 /// Its path and query are left out: many a service takes whoever knows them for the sender.
