@@ -7,10 +7,12 @@ use posthouse::config::{Config, Route};
 use posthouse::id::Ids;
 use posthouse::model::event::EventKind;
 use posthouse::model::outcome::{Outcome, Reply};
+use posthouse::model::webhook::{WebhookKind, WebhookSettings};
 use posthouse::retention::Retention;
 use posthouse::store::claim::Lane;
 use posthouse::store::operate::QueueAction;
 use posthouse::store::settle::{Settled, Settlement};
+use posthouse::store::webhooks::outbox::WebhookEvent;
 
 use super::{HERE, House, MAIL, recipient};
 use crate::support::nouns::acceptance;
@@ -178,6 +180,29 @@ async fn of_much_that_happened_a_page_shows_the_first() {
         let page = house.get(HERE, &format!("/messages/{id}"), &[]).await.text();
         assert_eq!((page.matches("<span class=\"quiet\">reason</span>").count(), page.contains("And more")), (500, more));
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_given_up_is_told_of_until_it_is_switched_on() {
+    let house = House::open(Route::Capture).await;
+    let settings = WebhookSettings {
+        url: "https://hook.example/secret-path?x=1".into(),
+        kinds: [WebhookKind::Sent].into_iter().collect(),
+        enabled: true,
+        description: String::new(),
+    };
+    let webhook = house.store.create_webhook(house.ours, settings.clone(), 10).await.unwrap().unwrap();
+    let notice = async || {
+        let page = house.get(HERE, "/", &[]).await.text();
+        assert!(!page.contains("secret-path"), "{page}");
+        page.contains("https://hook.example</bdi>") && page.contains("it has taken nothing")
+    };
+    assert!(!notice().await);
+    let told = WebhookEvent { id: webhook.id, team: house.ours, kind: WebhookKind::Disabled, body: "{}".to_owned() };
+    assert!(house.store.give_up_webhook(&webhook, "it has taken nothing", &told).await.unwrap());
+    assert!(notice().await);
+    house.store.update_webhook(house.ours, webhook.id, settings).await.unwrap();
+    assert!(!notice().await);
 }
 
 #[tokio::test]

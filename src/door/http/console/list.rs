@@ -6,14 +6,17 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use serde::Deserialize;
+use url::Url;
 
 use super::text::{Moment, octets, visible};
 use super::{Page, Problem};
 use crate::door::http::access::Viewer;
 use crate::door::http::context::Context;
+use crate::model::webhook::Webhook;
 use crate::store::read::{Filter, Listed};
 
 const PER_PAGE: usize = 50;
+const GIVEN_UP_SHOWN: usize = 5;
 
 /// What the address may say; anything else in it is ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +33,7 @@ pub struct Choice {
 #[template(path = "console/list.html")]
 struct ListPage {
     rows: Vec<Row>,
+    given_up: Vec<GivenUp>,
     as_of: Moment,
     captures: bool,
     first_page: bool,
@@ -38,6 +42,14 @@ struct ListPage {
     older: Option<String>,
     /// `--server` of the line that sends a first mail.
     server: String,
+}
+
+/// An endpoint that the house switched off.
+struct GivenUp {
+    /// Without its path and query, which may be as good as a password.
+    origin: String,
+    at: Moment,
+    reason: String,
 }
 
 struct Row {
@@ -64,9 +76,11 @@ pub async fn list(
     let open_only = choice.open.is_some();
     let filter = Filter { team: viewer.team, before, open_only, limit: PER_PAGE + 1 };
     let found = context.store.messages(&filter).await?;
+    let given_up = context.store.webhooks_given_up(viewer.team, GIVEN_UP_SHOWN).await?;
     let older = (found.len() > PER_PAGE).then(|| found[PER_PAGE - 1].message.id.to_string());
     Ok(Page(ListPage {
         rows: found.iter().take(PER_PAGE).map(Row::of).collect(),
+        given_up: given_up.into_iter().filter_map(GivenUp::of).collect(),
         as_of: context.clock.now().into(),
         captures: context.open_on_loopback,
         first_page: before.is_none(),
@@ -75,6 +89,14 @@ pub async fn list(
         older,
         server: server(context.smtp, context.public_host.as_deref()),
     }))
+}
+
+impl GivenUp {
+    fn of(webhook: Webhook) -> Option<Self> {
+        let (at, reason) = webhook.health.disabled?;
+        let origin = Url::parse(&webhook.settings.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        Some(Self { origin: visible(&origin, 200), at: at.into(), reason: visible(&reason, 200) })
+    }
 }
 
 impl Row {
