@@ -64,7 +64,9 @@ impl Running {
 
     fn at_pace(pace: Pace, store: &Store, config: &Config, clock: &Clock) -> Self {
         let shutdown = Shutdown::default();
-        let engine = Engine::with_pace(store.clone(), config, &[], clock.clone(), pace, Deadlines::default()).expect("an engine");
+        // A connection that is given up before its QUIT is answered counts still at a sink that is slow.
+        let deadlines = Deadlines { quit: IN_TIME, ..Deadlines::default() };
+        let engine = Engine::with_pace(store.clone(), config, &[], clock.clone(), pace, deadlines).expect("an engine");
         let task = shutdown.spawn(engine.run(shutdown.clone()));
         Self { shutdown, task }
     }
