@@ -17,9 +17,9 @@ pub enum Step {
     Mail,
     Rcpt,
     Data,
-    /// The content, up to but without the final dot.
+    /// The content, up to but without its end.
     Content,
-    /// The final dot: whoever answers 250 here has the message.
+    /// The end of the content, by the final dot or by the length told before: whoever answers 250 here has the message.
     Dot,
 }
 

@@ -13,6 +13,8 @@ pub struct Extensions {
     pub eight_bit_mime: bool,
     /// RFC 6531.
     pub smtputf8: bool,
+    /// RFC 3030.
+    pub chunking: bool,
     /// RFC 3461.
     pub dsn: bool,
     /// RFC 3207.
@@ -35,6 +37,7 @@ impl Extensions {
                 "SIZE" => offered.size = Some(words.next().and_then(|w| w.parse().ok()).filter(|&limit| limit > 0)),
                 "8BITMIME" => offered.eight_bit_mime = true,
                 "SMTPUTF8" => offered.smtputf8 = true,
+                "CHUNKING" => offered.chunking = true,
                 "DSN" => offered.dsn = true,
                 "STARTTLS" => offered.starttls = true,
                 "AUTH" => words.for_each(|word| offered.add_mechanism(word)),
@@ -61,10 +64,11 @@ mod tests {
 
     #[test]
     fn what_is_offered_is_known_in_any_case() {
-        let text = "mx greets\nPipelining\nSIZE 1000\n8bitmime\nAUTH CRAM-MD5 plain\nAUTH=LOGIN\nSTARTTLS\nDSN\nX-ODD\n";
+        let text =
+            "mx greets\nPipelining\nSIZE 1000\n8bitmime\nAUTH CRAM-MD5 plain\nAUTH=LOGIN\nSTARTTLS\nchunking\nDSN\nX-ODD\n";
         let offered = Extensions::from_reply(&ServerReply { code: 250, text: text.to_owned() });
         assert!(offered.pipelining && offered.eight_bit_mime && offered.auth_plain && offered.auth_login);
-        assert!(offered.starttls && offered.dsn && !offered.smtputf8);
+        assert!(offered.starttls && offered.dsn && offered.chunking && !offered.smtputf8);
         assert_eq!(offered.size_limit(), Some(1000));
     }
 

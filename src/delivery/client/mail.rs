@@ -4,6 +4,9 @@ use crate::delivery::client::extensions::Extensions;
 use crate::model::address::Address;
 use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
 
+/// Content is turned into what is written in pieces of this size.
+pub(super) const PIECE: usize = 64 * 1024;
+
 /// One transaction: a message on its way to recipients at one next hop.
 #[derive(Clone, Debug)]
 pub struct Mail<'a> {
@@ -25,6 +28,11 @@ pub struct Mail<'a> {
 }
 
 impl Mail<'_> {
+    /// Head and content, as they are written.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.head.chunks(PIECE).chain(self.content.chunks(PIECE))
+    }
+
     /// Appends the MAIL line, with the parameters that the peer knows.
     pub fn write_mail(&self, offered: &Extensions, out: &mut Vec<u8>) {
         out.extend_from_slice(b"MAIL FROM:<");

@@ -1,33 +1,42 @@
-//! Writing message content: dots stuffed, lines ended by CRLF and by nothing else, closed by the final dot.
+//! Writing message content: lines ended by CRLF and by nothing else, and its end told by a final dot or by its length.
 
 use memchr::memchr2;
 
-/// Turns content into what follows 354 (RFC 5321 section 4.5.2), in chunks of any size.
+/// How the next hop knows where content ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By a dot alone on its line; other lines that begin with one get another (RFC 5321 section 4.5.2).
+    Dot,
+    /// By its length, said before (RFC 3030 section 2): a dot is a dot.
+    Length,
+}
+
+/// Turns content into what follows 354 or BDAT, in pieces of any size.
 #[derive(Debug)]
 pub struct Stuffer {
+    ending: Ending,
     at_line_start: bool,
     /// A CR was written whose LF has not come yet.
     after_cr: bool,
 }
 
-impl Default for Stuffer {
-    fn default() -> Self {
-        Self { at_line_start: true, after_cr: false }
-    }
-}
-
 impl Stuffer {
-    /// Appends a chunk to `out`. A CR or LF that stands alone leaves as CRLF: no next hop may read it as a line end that we
+    /// At the beginning of the content.
+    pub fn new(ending: Ending) -> Self {
+        Self { ending, at_line_start: true, after_cr: false }
+    }
+
+    /// Appends a piece to `out`. A CR or LF that stands alone leaves as CRLF: no next hop may read it as a line end that we
     /// did not mean (RFC 5321 section 2.3.8).
-    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let mut rest = chunk;
+    pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let mut rest = piece;
         while let Some(&first) = rest.first() {
             if self.after_cr {
                 self.end_line(out);
                 rest = if first == b'\n' { &rest[1..] } else { rest };
                 continue;
             }
-            if self.at_line_start && first == b'.' {
+            if self.at_line_start && first == b'.' && self.ending == Ending::Dot {
                 out.push(b'.');
             }
             let Some(end) = memchr2(b'\r', b'\n', rest) else {
@@ -43,12 +52,17 @@ impl Stuffer {
         }
     }
 
-    /// Appends the end: the last line is closed when it was not, then comes the final dot.
+    /// Appends the end: the last line is closed when it was not, then comes the final dot where that ends it.
     pub fn finish(mut self, out: &mut Vec<u8>) {
         if self.after_cr {
             self.end_line(out);
         }
-        out.extend_from_slice(if self.at_line_start { b".\r\n" } else { b"\r\n.\r\n" });
+        if !self.at_line_start {
+            out.extend_from_slice(b"\r\n");
+        }
+        if self.ending == Ending::Dot {
+            out.extend_from_slice(b".\r\n");
+        }
     }
 
     fn end_line(&mut self, out: &mut Vec<u8>) {
@@ -62,14 +76,18 @@ impl Stuffer {
 mod tests {
     use super::*;
 
-    fn stuffed(chunks: &[&[u8]]) -> Vec<u8> {
+    fn written(ending: Ending, pieces: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut stuffer = Stuffer::default();
-        for chunk in chunks {
-            stuffer.push(chunk, &mut out);
+        let mut stuffer = Stuffer::new(ending);
+        for piece in pieces {
+            stuffer.push(piece, &mut out);
         }
         stuffer.finish(&mut out);
         out
+    }
+
+    fn stuffed(pieces: &[&[u8]]) -> Vec<u8> {
+        written(Ending::Dot, pieces)
     }
 
     const CASES: [(&[u8], &[u8]); 14] = [
@@ -117,6 +135,12 @@ mod tests {
                 assert!(!line.contains(&b'\r'), "{text}");
                 assert_eq!(line == b".", last, "{text}");
             }
+            // Where its length is told, the same content leaves as it is.
+            let mut plain = Vec::new();
+            for line in wire.strip_suffix(b".\r\n").unwrap().split_inclusive(|&b| b == b'\n') {
+                plain.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+            }
+            assert_eq!(written(Ending::Length, &[front, back]), plain, "{text}");
         }
     }
 }

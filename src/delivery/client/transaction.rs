@@ -1,4 +1,5 @@
-//! One mail transaction (RFC 5321 section 3.3), pipelined where the peer takes it (RFC 2920).
+//! One mail transaction (RFC 5321 section 3.3), pipelined where the peer takes it (RFC 2920), its content as one chunk where it takes
+//! that (RFC 3030).
 
 use std::time::Duration;
 
@@ -6,16 +7,14 @@ use tokio::time::Instant;
 
 use crate::delivery::client::connection::Connection;
 use crate::delivery::client::error::{ClientError, Step};
-use crate::delivery::client::mail::Mail;
+use crate::delivery::client::mail::{Mail, PIECE};
 use crate::delivery::client::reply::ServerReply;
 use crate::delivery::client::stream::Heard;
-use crate::delivery::client::stuff::Stuffer;
+use crate::delivery::client::stuff::{Ending, Stuffer};
 
 /// What decided a recipient: the reply at a step, or the failure that ended the conversation.
 pub type Answer = Result<(Step, ServerReply), ClientError>;
 
-/// Content is turned into what is written in pieces of this size.
-const CHUNK: usize = 64 * 1024;
 /// After a write failed: how long the reply that explains it is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -24,7 +23,7 @@ struct Opening {
     mail: ServerReply,
     /// In the order of the recipients; a failure ends the list of replies for all that follow.
     recipients: Vec<Answer>,
-    /// `None`: DATA was not said, since nobody would have received.
+    /// `None`: DATA was not said, since nobody would have received, or since content goes without it.
     data: Option<Result<ServerReply, ClientError>>,
 }
 
@@ -60,14 +59,17 @@ impl Connection {
         Err(ClientError::Refused(Step::Reset, reply))
     }
 
-    /// MAIL, all RCPT and DATA in one write.
+    /// MAIL and all RCPT in one write, with DATA behind them. A chunk waits for their replies: what nobody receives would have to be
+    /// written all the same.
     async fn open_at_once(&mut self, mail: &Mail<'_>) -> Result<Opening, ClientError> {
         self.outbox.clear();
         mail.write_mail(&self.extensions, &mut self.outbox);
         for path in mail.recipients {
             mail.write_rcpt(path, &self.extensions, &mut self.outbox);
         }
-        self.outbox.extend_from_slice(b"DATA\r\n");
+        if !self.extensions.chunking {
+            self.outbox.extend_from_slice(b"DATA\r\n");
+        }
         self.flush(Step::Mail).await?;
         let answer = self.mail_reply().await?;
         let mut recipients = Vec::with_capacity(mail.recipients.len());
@@ -75,10 +77,11 @@ impl Connection {
             recipients.push(self.rcpt_reply(recipients.last()).await);
         }
         let data = match recipients.last() {
-            Some(Err(failure)) => Err(failure.clone()),
-            _ => self.reply(Step::Data).await,
+            Some(Err(_)) => None,
+            _ if self.extensions.chunking => None,
+            _ => Some(self.reply(Step::Data).await),
         };
-        Ok(Opening { mail: answer, recipients, data: Some(data) })
+        Ok(Opening { mail: answer, recipients, data })
     }
 
     /// One command at a time.
@@ -101,7 +104,8 @@ impl Connection {
             };
             opening.recipients.push(answer);
         }
-        if opening.recipients.iter().any(is_accepted) {
+        let in_step = !matches!(opening.recipients.last(), Some(Err(_)));
+        if in_step && !self.extensions.chunking && opening.recipients.iter().any(is_accepted) {
             opening.data = Some(self.command("DATA", Step::Data).await);
         }
         Ok(opening)
@@ -133,11 +137,13 @@ impl Connection {
         let Opening { mail: answer, mut recipients, data } = opening;
         let goes = answer.is_positive() && recipients.iter().any(is_accepted);
         if goes {
-            let verdict = match data {
-                Some(Ok(reply)) if reply.code == 354 => self.content(mail).await,
-                Some(Ok(reply)) => self.data_refused(reply),
-                Some(Err(failure)) => Err(failure),
-                None => Err(ClientError::Closed(Step::Data)),
+            let verdict = match (recipients.last(), data) {
+                // Who was lost on the way to the last recipient is not told the content.
+                (Some(Err(failure)), _) => Err(failure.clone()),
+                (_, None) => self.content(mail, Ending::Length).await,
+                (_, Some(Ok(reply))) if reply.code == 354 => self.content(mail, Ending::Dot).await,
+                (_, Some(Ok(reply))) => self.data_refused(reply),
+                (_, Some(Err(failure))) => Err(failure),
             };
             recipients.iter_mut().filter(|answer| is_accepted(answer)).for_each(|answer| *answer = verdict.clone());
             return recipients;
@@ -175,22 +181,27 @@ impl Connection {
         }
     }
 
-    /// The content, the final dot, and its reply.
-    async fn content(&mut self, mail: &Mail<'_>) -> Answer {
-        if let Err(failure) = self.write_content(mail).await {
+    /// The content to its end, and the reply to that.
+    async fn content(&mut self, mail: &Mail<'_>, ending: Ending) -> Answer {
+        if let Err(failure) = self.write_content(mail, ending).await {
             return self.last_words(failure).await;
         }
         let reply = self.reply(Step::Dot).await?;
-        self.in_transaction = false;
+        // RFC 3030 section 2: a transaction whose chunk is refused has failed, and only RSET is sure to end it.
+        self.in_transaction = ending == Ending::Length && !reply.is_positive();
         if reply.code / 100 == 3 { Err(self.out_of_step(Step::Dot, reply)) } else { Ok((Step::Dot, reply)) }
     }
 
-    /// Writes the content while the peer keeps silent; the last piece and the final dot go together.
-    async fn write_content(&mut self, mail: &Mail<'_>) -> Result<(), ClientError> {
-        let mut stuffer = Stuffer::default();
+    /// Writes the content while the peer keeps silent. BDAT goes with the first piece, and the final dot with the last.
+    async fn write_content(&mut self, mail: &Mail<'_>, ending: Ending) -> Result<(), ClientError> {
+        let mut stuffer = Stuffer::new(ending);
+        let octets = (ending == Ending::Length).then(|| self.measure(mail));
         self.outbox.clear();
-        for chunk in mail.head.chunks(CHUNK).chain(mail.content.chunks(CHUNK)) {
-            if self.outbox.len() >= CHUNK {
+        if let Some(octets) = octets {
+            self.outbox.extend_from_slice(format!("BDAT {octets} LAST\r\n").as_bytes());
+        }
+        for piece in mail.pieces() {
+            if self.outbox.len() >= PIECE {
                 self.flush(Step::Content).await?;
             }
             match self.listen().await {
@@ -198,10 +209,23 @@ impl Connection {
                 Heard::Octets => return Err(ClientError::OutOfTurn(Step::Content)),
                 Heard::End => return Err(ClientError::Closed(Step::Content)),
             }
-            stuffer.push(chunk, &mut self.outbox);
+            stuffer.push(piece, &mut self.outbox);
         }
         stuffer.finish(&mut self.outbox);
         self.flush(Step::Dot).await
+    }
+
+    /// The octets of the content as it will be written, found by writing it nowhere.
+    fn measure(&mut self, mail: &Mail<'_>) -> usize {
+        let (mut stuffer, mut octets) = (Stuffer::new(Ending::Length), 0);
+        for piece in mail.pieces() {
+            self.outbox.clear();
+            stuffer.push(piece, &mut self.outbox);
+            octets += self.outbox.len();
+        }
+        self.outbox.clear();
+        stuffer.finish(&mut self.outbox);
+        octets + self.outbox.len()
     }
 
     /// After a failed write, or words out of turn: a refusal among what the peer said explains it. A `250` does not: it can't have

@@ -29,8 +29,7 @@ async fn content_arrives_octet_for_octet() {
         vec![b"a: b\r\n\r\n.\r\n".to_vec(), b".\r\n".to_vec(), b"a: b\r\n\r\n..x\r\n\r\n.\r\n\r\n".to_vec(), Vec::new()];
     contents.extend([8191, 8192, 16384].into_iter().chain(65530..65540).chain(131070..131076).map(edge));
     contents.push(b"a: b\r\n\r\n\r\n.\r\nMAIL FROM:<x@y.example>\r\nRCPT TO:<v@y.example>\r\nDATA\r\n.\r\nQUIT\r\n".to_vec());
-    for pipelining in [true, false] {
-        let offers: &[&str] = if pipelining { &["PIPELINING"] } else { &[] };
+    for offers in [&["PIPELINING"][..], &[], &["PIPELINING", "CHUNKING"], &["CHUNKING"]] {
         let sink = Sink::start(Script::default().offering(offers)).await;
         let mut courier = courier(&sink);
         for content in &contents {
@@ -53,6 +52,11 @@ async fn a_bare_line_end_leaves_whole() {
     carry(&mut courier(&sink), &claim(b"a: b\r\n\r\nx\n.\ny\r.\rz", &["you@example.com"])).await;
     let received = sink.received();
     assert_eq!(received[0].raw, b"a: b\r\n\r\nx\r\n..\r\ny\r\n..\r\nz\r\n.\r\n");
+    let sink = Sink::start(Script::default().offering(&["CHUNKING"])).await;
+    carry(&mut courier(&sink), &claim(b"a: b\r\n\r\nx\n.\ny\r.\rz", &["you@example.com"])).await;
+    assert_eq!(sink.received()[0].raw, b"a: b\r\n\r\nx\r\n.\r\ny\r\n.\r\nz\r\n");
+    assert_eq!(sink.lines().last().map(|(_, line)| line.as_str()), Some("."));
+    assert_eq!((sink.said("BDAT 23 LAST"), sink.said("DATA")), (1, 0), "{:?}", sink.lines());
 }
 
 #[tokio::test]

@@ -51,19 +51,22 @@ async fn each_step_fails_as_it_should() {
         (".", Act::say("hello"), "later: no proper reply at the final dot"),
         ("MAIL", Act::say("250-a\r\n550 b"), "later: no proper reply at MAIL: its lines have different codes"),
     ];
-    for offers in [&["PIPELINING"][..], &[]] {
-        for (step, act, wanted) in &cases {
-            let sink = Sink::start(Script::at(step, act.clone()).offering(offers)).await;
-            // Only who says nothing, or never comes to an end, is waited for in vain.
-            let patience = if wanted.contains("in time") { Duration::from_secs(1) } else { IN_TIME };
-            let mut courier = courier_within(&config(&sink), within(patience));
-            let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
-            let what = format!("{step} {act:?} {offers:?}: {fates:?}");
-            // A peer that hangs up may be found out while writing or while reading.
-            let closed = wanted.contains("ended") && fates[0].starts_with("later: the connection ended");
-            assert!(fates[0].starts_with(wanted) || closed, "{what}");
-            assert_eq!(sink.received().len(), 0, "{what}");
+    let offers = [&["PIPELINING"][..], &[], &["PIPELINING", "CHUNKING"], &["CHUNKING"]];
+    for (offers, (step, act, wanted)) in offers.iter().flat_map(|offers| cases.iter().map(move |case| (offers, case))) {
+        // Where chunks are taken, DATA is never said.
+        if *step == "DATA" && offers.contains(&"CHUNKING") {
+            continue;
         }
+        let sink = Sink::start(Script::at(step, act.clone()).offering(offers)).await;
+        // Only who says nothing, or never comes to an end, is waited for in vain.
+        let patience = if wanted.contains("in time") { Duration::from_secs(1) } else { IN_TIME };
+        let mut courier = courier_within(&config(&sink), within(patience));
+        let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
+        let what = format!("{step} {act:?} {offers:?}: {fates:?}");
+        // A peer that hangs up may be found out while writing or while reading.
+        let closed = wanted.contains("ended") && fates[0].starts_with("later: the connection ended");
+        assert!(fates[0].starts_with(wanted) || closed, "{what}");
+        assert_eq!(sink.received().len(), 0, "{what}");
     }
 }
 
@@ -77,7 +80,7 @@ async fn recipients_have_answers_of_their_own() {
         })
         .offering(offers)
     };
-    for offers in [&["PIPELINING"][..], &[]] {
+    for offers in [&["PIPELINING"][..], &[], &["PIPELINING", "CHUNKING"], &["CHUNKING"]] {
         let sink = Sink::start(script(offers)).await;
         let mut courier = courier(&sink);
         let recipients = ["bad@x.example", "one@x.example", "busy@x.example", "two@x.example"];
@@ -90,6 +93,41 @@ async fn recipients_have_answers_of_their_own() {
         let fates = told(&carry(&mut courier, &small(&["one@x.example"])).await);
         assert_eq!(fates, ["sent: 250 2.0.0 taken"]);
         assert_eq!((sink.received().len(), sink.connections(), sink.said("RSET")), (2, 1, 1));
+        let chunks = if offers.contains(&"CHUNKING") { 2 } else { 0 };
+        assert_eq!(sink.said("BDAT"), chunks, "content goes only to whom somebody is to receive it");
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_refused_leaves_the_connection_as_good_as_new() {
+    for (reply, wanted) in [("554 5.7.1 no", "refused: 554 5.7.1 no"), ("451 4.3.0 not now", "later: 451 4.3.0 not now")] {
+        let script = Script::on(move |turn| (turn.verb() == "." && turn.nth == 0).then(|| Act::say(reply)));
+        let sink = Sink::start(script.offering(&["PIPELINING", "CHUNKING"])).await;
+        let mut courier = courier(&sink);
+        assert_eq!(told(&carry(&mut courier, &small(&["one@x.example"])).await), [wanted]);
+        assert_eq!(told(&carry(&mut courier, &small(&["one@x.example"])).await), ["sent: 250 2.0.0 taken"]);
+        assert_eq!((sink.connections(), sink.said("RSET"), sink.said("BDAT")), (1, 1, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_refused_before_it_was_written_is_explained() {
+    let script = Script::at("BDAT", Act::SayAndClose("552 5.3.4 too large".into())).offering(&["CHUNKING"]);
+    let sink = Sink::start(script).await;
+    let large = super::claim(&[b"a: b\r\n\r\n".to_vec(), b"x\r\n".repeat(8_000_000)].concat(), &["one@x.example"]);
+    assert_eq!(told(&carry(&mut courier(&sink), &large).await), ["refused: 552 5.3.4 too large"]);
+}
+
+/// The reply to a recipient that comes too late must not be taken for one to what is said next.
+#[tokio::test]
+async fn who_is_lost_among_the_recipients_is_told_nothing_more() {
+    for offers in [&["PIPELINING"][..], &[], &["PIPELINING", "CHUNKING"], &["CHUNKING"]] {
+        let late = Script::on(|turn| turn.line.contains("late@").then_some(Act::Silence)).offering(offers);
+        let sink = Sink::start(late).await;
+        let mut courier = courier_within(&config(&sink), within(Duration::from_secs(1)));
+        let fates = told(&carry(&mut courier, &small(&["one@x.example", "late@x.example"])).await);
+        assert_eq!(fates, ["later: no answer in time at RCPT"; 2], "{offers:?}");
+        assert_eq!(sink.said("BDAT"), 0);
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -41,7 +41,7 @@ impl Act {
 pub struct Turn {
     /// Counts from 0.
     pub connection: usize,
-    /// The command line, or `greeting`, or `.` at the end of the content.
+    /// The command line, or `greeting`, or `.` at the end of the content, by whatever means it is told.
     pub line: String,
     /// How often a turn of this verb came before, on any connection.
     pub nth: usize,
@@ -108,7 +108,7 @@ pub struct Received {
     pub rcpt: Vec<String>,
     /// Dots taken off, the terminator gone.
     pub content: Vec<u8>,
-    /// As it came after 354, terminator included.
+    /// As it came after 354, terminator included, or after BDAT.
     pub raw: Vec<u8>,
     pub encrypted: bool,
 }
@@ -299,7 +299,11 @@ impl Session {
             }
             let line = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
             let ordinary = self.ordinary(&line);
-            match self.turn(&mut stream, &line, &ordinary).await {
+            let next = match chunk(&line) {
+                Some(octets) => self.chunk(&mut stream, &line, octets).await?,
+                None => self.turn(&mut stream, &line, &ordinary).await,
+            };
+            match next {
                 Next::Go => {}
                 Next::StartTls => return Some(stream),
                 Next::End => return None,
@@ -401,6 +405,29 @@ impl Session {
         Some(self.turn(stream, ".", "250 2.0.0 taken").await)
     }
 
+    /// Reads one chunk, the message's only one (RFC 3030), unless the script answers it at once.
+    async fn chunk<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut BufReader<S>,
+        line: &str,
+        octets: usize,
+    ) -> Option<Next> {
+        let turn = Turn { connection: self.connection, line: line.to_owned(), nth: 0 };
+        if (self.shared.script.react)(&turn).is_some() {
+            return Some(self.turn(stream, line, "").await);
+        }
+        self.shared.note(|record| record.lines.push((self.connection, line.to_owned())));
+        let mut raw = vec![0; octets];
+        stream.read_exact(&mut raw).await.ok()?;
+        let (mail, rcpt) = (std::mem::take(&mut self.mail), std::mem::take(&mut self.rcpt));
+        if rcpt.is_empty() {
+            return Some(self.turn(stream, ".", "503 5.5.1 nobody receives").await);
+        }
+        let (connection, encrypted) = (self.connection, self.encrypted);
+        self.pending = Some(Received { connection, mail, rcpt, content: raw.clone(), raw, encrypted });
+        Some(self.turn(stream, ".", "250 2.0.0 taken").await)
+    }
+
     /// Recorded before it is answered, so that whoever saw the answer finds it.
     fn record_taken(&mut self, said: &str) {
         if let Some(received) = self.pending.take()
@@ -409,6 +436,11 @@ impl Session {
             self.shared.note(|record| record.received.push(received));
         }
     }
+}
+
+/// The octets that `BDAT n LAST` announces.
+fn chunk(line: &str) -> Option<usize> {
+    line.strip_prefix("BDAT ")?.strip_suffix(" LAST")?.parse().ok()
 }
 
 fn unstuffed(raw: &[u8]) -> Vec<u8> {
