@@ -16,12 +16,13 @@ pub const UNSUBSCRIBE: &str = "/u";
 pub struct Links {
     base: Arc<str>,
     seal: Seal,
+    house: Arc<str>,
 }
 
 impl Links {
     /// Links below `base`, as in `https://mail.example`, by the seal of its host.
     pub fn new(base: &str, seal: &Seal) -> Self {
-        Self { base: base.trim_end_matches('/').into(), seal: seal.at(&host(base)) }
+        Self { base: base.trim_end_matches('/').into(), seal: seal.at(&host(base)), house: seal.name().into() }
     }
 
     /// The link that says this.
@@ -32,6 +33,11 @@ impl Links {
             Purpose::Unsubscribe => UNSUBSCRIBE,
         };
         format!("{}{page}/{}", self.base, self.seal.text(token))
+    }
+
+    /// The name of the house that makes them, wherever they lie.
+    pub fn house(&self) -> &str {
+        &self.house
     }
 
     /// Whether they are followed by HTTPS.

@@ -2,6 +2,7 @@
 
 pub mod agents;
 mod entity;
+pub mod feedback_id;
 mod html;
 pub mod links;
 pub mod rewrite;

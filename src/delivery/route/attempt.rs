@@ -9,6 +9,7 @@ use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::delivery::verp::ReturnPath;
 use crate::heavy;
+use crate::mime::fields::{Bounds, Fields};
 use crate::mime::parts::Reach;
 use crate::model::address::Address;
 use crate::model::envelope::{DsnNotify, DsnRet, ForwardPath};
@@ -17,7 +18,7 @@ use crate::model::outcome::Reply;
 use crate::store::handover::Claim;
 use crate::tracking::links::Links;
 use crate::tracking::rewrite::{Pages, Tracked};
-use crate::tracking::way_out;
+use crate::tracking::{feedback_id, way_out};
 
 /// An attempt under way.
 pub struct Attempt<'a> {
@@ -135,8 +136,8 @@ impl<'a> Attempt<'a> {
             return made.stamped.clone();
         }
         let stamped = heavy::run(self.claim.body.len(), || {
-            let (copy, way_out) = (self.copy(whose), self.way_out(whose));
-            let fit = |body| stamp(body, way_out.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref());
+            let (copy, top) = (self.copy(whose), self.top(whose));
+            let fit = |body| stamp(body, top.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref());
             // What only our links make too large for the hop goes without them.
             fit(&copy).or_else(|refused| if copy.len() > self.claim.body.len() { fit(&self.claim.body) } else { Err(refused) })
         });
@@ -157,12 +158,12 @@ impl<'a> Attempt<'a> {
         pages.marked(tracked).map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
     }
 
-    /// The fields by which this recipient unsubscribes.
-    fn way_out(&self, whose: Option<usize>) -> String {
+    /// The fields that stand above this recipient's copy: by which it unsubscribes, and by which complaints are counted.
+    fn top(&self, whose: Option<usize>) -> String {
         let Claim { message, body, .. } = self.claim;
-        let linked = linked(self.links.as_ref(), self.claim, whose);
-        let is_signed = self.signing.is_some();
-        linked.map(|(links, recipient)| way_out::fields(message, body, recipient, links, is_signed)).unwrap_or_default()
+        let Some((links, recipient)) = linked(self.links.as_ref(), self.claim, whose) else { return String::new() };
+        let own = Fields::split(body, Bounds::STORED);
+        way_out::fields(message, &own, recipient, links, self.signing.is_some()) + &feedback_id::field(message, &own, links)
     }
 
     /// Gives back those of `group` of whom nothing was told.

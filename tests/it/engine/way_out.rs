@@ -57,6 +57,9 @@ fn one_click_in_a_mail_that_arrived_ends_broadcast_to_its_reader() {
             assert_eq!(signed.len(), 2);
             let text = String::from_utf8_lossy(&mail.content).replace("\r\n ", "");
             assert!(text.contains(ONE_CLICK) && text.contains(":List-Unsubscribe:List-Unsubscribe:"), "signed: {text}");
+            assert!(text.contains(":Feedback-ID"), "signed: {text}");
+            let feedback = values(mail, "Feedback-ID").remove(0);
+            assert!(feedback.starts_with(&format!("example.test:{}:broadcast:", api.ours)), "{feedback}");
             let field = values(mail, "List-Unsubscribe");
             links.push(field[0].strip_prefix("<https://mail.example").unwrap().strip_suffix('>').unwrap().to_owned());
             assert_eq!(field.len(), 1);
@@ -97,6 +100,7 @@ fn a_way_out_of_the_senders_own_stays_where_its_key_says_so_and_there_is_none_bu
             let mail = arrived(&api, &key, &sink, &email(&["you@dest.test"], stream, &headers), 1).await.remove(0);
             let mut found = values(&mail, "List-Unsubscribe");
             found.retain(|value| !value.starts_with("<https://mail.house.test/u/"));
+            assert_eq!(values(&mail, "Feedback-ID").len(), usize::from(stream == "broadcast"));
             let has_ours = String::from_utf8_lossy(&mail.content).contains(ONE_CLICK);
             assert_eq!((has_ours, found), (ours, expected.into_iter().map(str::to_owned).collect()), "{own} {stream} {headers}");
         }
