@@ -63,6 +63,7 @@ impl Way<'_> {
             sources: Vec::new(),
             terms: Terms::Relay(tls),
             login: self.login(config),
+            transactions_max: u32::MAX,
             hello: own_name(config),
             tls_client: TlsClient::new(&ca).map_err(anyhow::Error::msg)?,
             deadlines: Arc::new(Deadlines::default()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,8 @@ pub struct Relay {
     pub username: String,
     pub password: Hidden,
     pub max_connections: usize,
+    /// After so many a connection is ended.
+    pub messages_per_connection: NonZeroU32,
     /// Its part of the mail among smarthosts that share it; 0: only when the others fail.
     pub weight: u32,
     /// Certificates to trust besides the public ones, PEM; empty: none.

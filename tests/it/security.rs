@@ -35,6 +35,7 @@ async fn dial(sink: &Sink, requirement: Requirement, anchor: &str) -> Result<Con
         sources: Vec::new(),
         terms: Terms::Direct(requirement),
         login: None,
+        transactions_max: 100,
         hello: "client.example".to_owned(),
         tls_client: TlsClient::new(anchor.as_bytes()).expect("TLS"),
         deadlines: Arc::new(Deadlines { handshake: Duration::from_secs(5), ..Deadlines::default() }),

@@ -34,7 +34,8 @@ pub struct Connection {
     pub(super) in_transaction: bool,
     /// Out of step, refused with 421, or failed: not to be used again.
     broken: bool,
-    transactions: u64,
+    transactions: u32,
+    pub(super) transactions_max: u32,
     pub(super) protection: Protection,
     /// What our end was bound to.
     pub(super) source: Option<IpAddr>,
@@ -55,6 +56,7 @@ impl Connection {
             in_transaction: false,
             broken: false,
             transactions: 0,
+            transactions_max: u32::MAX,
             protection: Protection::default(),
             source: None,
         }
@@ -101,7 +103,7 @@ impl Connection {
     }
 
     /// Transactions begun here.
-    pub fn transactions(&self) -> u64 {
+    pub fn transactions(&self) -> u32 {
         self.transactions
     }
 
@@ -120,10 +122,10 @@ impl Connection {
         if self.inbox.is_empty() { Ok((self.stream, self.deadlines)) } else { Err(ClientError::OutOfTurn(Step::StartTls)) }
     }
 
-    /// Whether another transaction may begin: nothing went wrong, and the peer has been silent since its last reply. A peer that
+    /// Whether another transaction may begin: there were not too many, nothing went wrong, and the peer has been silent since its last reply. A peer that
     /// said something unasked is gone (421, the end) or out of step, and its next replies could not be told apart.
     pub async fn is_usable(&mut self) -> bool {
-        !self.broken && self.listen().await == Heard::Nothing
+        !self.broken && self.transactions < self.transactions_max && self.listen().await == Heard::Nothing
     }
 
     /// What has come unasked.

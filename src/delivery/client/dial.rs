@@ -34,6 +34,8 @@ pub struct Hop {
     pub sources: Vec<IpAddr>,
     pub terms: Terms,
     pub login: Option<Login>,
+    /// After so many a connection is not used again.
+    pub transactions_max: u32,
     /// The name in EHLO; empty: the address literal of our end (RFC 5321 section 4.1.4).
     pub hello: String,
     pub tls_client: TlsClient,
@@ -49,6 +51,7 @@ impl Hop {
                 Ok(mut connection) => {
                     connection.host.clone_from(&self.host);
                     connection.source = self.source(address);
+                    connection.transactions_max = self.transactions_max;
                     return Ok(connection);
                 }
                 // Another address of the same host would say the same, and might count a failed login.

@@ -82,13 +82,9 @@ impl ClientError {
         }
     }
 
-    /// Whether a connection that was kept may just have gone stale, so that another is worth a try. A 421 is no such thing: the peer
-    /// says that it has enough (RFC 5321 section 3.8).
+    /// Whether it may concern the connection alone, where that has carried mail before: it may have gone stale, or the peer takes no more
+    /// over it (421: many do so after a number of messages). What the peer has to say to a new one is another matter.
     pub fn is_stale(&self) -> bool {
-        match self {
-            Self::Closed(_) | Self::Timeout(_) => true,
-            Self::Refused(Step::Reset, reply) => reply.code != 421,
-            _ => false,
-        }
+        matches!(self, Self::Closed(_) | Self::Timeout(_) | Self::Refused(..))
     }
 }

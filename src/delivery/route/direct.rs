@@ -177,6 +177,7 @@ impl Direct {
             sources: departure.sources(),
             terms: Terms::Direct(requirement.clone()),
             login: None,
+            transactions_max: service.limits.messages_per_connection,
             hello: self.hello.clone(),
             tls_client: self.tls_client.clone(),
             deadlines: self.deadlines.clone(),

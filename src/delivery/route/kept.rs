@@ -19,12 +19,10 @@ impl Kept {
         peer.is_none_or(|peer| departure.allows(peer, self.connection.source()))
     }
 
-    /// Whether it takes another message for this service.
+    /// Whether what goes to this service may go over it.
     pub fn serves(&self, wanted: Option<&Service>) -> bool {
         match (&self.service, wanted) {
-            (Some(made_for), Some(wanted)) => {
-                made_for.serves(wanted) && self.connection.transactions() < u64::from(wanted.limits.messages_per_connection)
-            }
+            (Some(made_for), Some(wanted)) => made_for.serves(wanted),
             (made_for, wanted) => made_for.is_none() && wanted.is_none(),
         }
     }

@@ -50,6 +50,7 @@ impl Relay {
             sources: Vec::new(),
             terms: Terms::Relay(relay.tls),
             login,
+            transactions_max: relay.messages_per_connection.get(),
             hello: hello_name(config),
             tls_client: TlsClient::new(&ca).map_err(|e| format!("{key}.ca: {e}"))?,
             deadlines,

@@ -1,5 +1,6 @@
 //! Connections: reused, replaced, ended, and not begun too late.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,14 +34,38 @@ async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn a_peer_that_has_enough_is_not_dialled_again_at_once() {
-    let enough = |turn: &Turn| (turn.verb() == "MAIL" && turn.nth == 1).then(|| Act::SayAndClose("421 4.7.0 enough".into()));
+async fn a_session_that_is_over_is_no_word_of_the_peer_about_the_next() {
+    // Each session is good for two messages.
+    let over = |turn: &Turn| (turn.verb() == "MAIL" && turn.nth % 3 == 2).then(|| Act::SayAndClose("421 4.7.0 enough".into()));
+    let sink = Sink::start(Script::on(over)).await;
+    let mut courier = courier(&sink);
+    for _ in 0..6 {
+        assert_eq!(told(&carry(&mut courier, &small(&["you@example.com"])).await), ["sent: 250 2.0.0 taken"]);
+    }
+    assert_eq!((sink.received().len(), sink.connections()), (6, 3));
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_as_many_messages_as_it_is_good_for() {
+    let sink = Sink::willing().await;
+    let mut config = config(&sink);
+    config.delivery.relay.messages_per_connection = NonZeroU32::MIN.saturating_add(1);
+    let mut courier = courier_with(&config);
+    for _ in 0..5 {
+        assert_eq!(told(&carry(&mut courier, &small(&["you@example.com"])).await), ["sent: 250 2.0.0 taken"]);
+    }
+    assert_eq!((sink.received().len(), sink.connections(), sink.said("QUIT")), (5, 3, 2));
+}
+
+#[tokio::test]
+async fn a_peer_that_has_enough_is_dialled_once_more_and_then_let_alone() {
+    let enough = |turn: &Turn| (turn.verb() == "MAIL" && turn.nth >= 1).then(|| Act::SayAndClose("421 4.7.0 enough".into()));
     let sink = Sink::start(Script::on(enough)).await;
     let (mut courier, claim, gate) = (courier(&sink), small(&["you@example.com"]), open_gate());
     assert_eq!(told(&carry(&mut courier, &claim).await), ["sent: 250 2.0.0 taken"]);
     let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&claim, None, &gate, None).await else { panic!("no sign of it") };
     assert_eq!(reply.line(), "421 4.7.0 enough");
-    assert_eq!(sink.connections(), 1);
+    assert_eq!(sink.connections(), 2);
 }
 
 #[tokio::test]
