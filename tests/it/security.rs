@@ -17,7 +17,7 @@ use posthouse::delivery::security::{Fetcher, Policies, Protection, Requirement, 
 
 use super::support::certificate::Identity;
 use super::support::dns::{Dns, Fault, Records};
-use super::support::sink::{Act, Script, Sink};
+use super::support::sink::{Act, Script, Sink, Turn};
 use super::support::stores::on_every_engine;
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -38,7 +38,11 @@ async fn dial(sink: &Sink, requirement: Requirement, anchor: &str) -> Result<Con
         transactions_max: 100,
         hello: "client.example".to_owned(),
         tls_client: TlsClient::new(anchor.as_bytes()).expect("TLS"),
-        deadlines: Arc::new(Deadlines { handshake: Duration::from_secs(5), ..Deadlines::default() }),
+        deadlines: Arc::new(Deadlines {
+            handshake: Duration::from_secs(5),
+            command: Duration::from_secs(5),
+            ..Deadlines::default()
+        }),
     };
     hop.dial().await
 }
@@ -77,6 +81,20 @@ async fn opportunistic_falls_back_on_a_second_connection() {
     assert!(matches!(connection.protection(), Protection::Clear { because: Some(_) }), "{}", connection.protection());
     assert_eq!(deaf.connections(), 2);
 
+    // Who hangs up, or hangs, at STARTTLS itself; and who does so at what is said first under TLS.
+    let identity = Identity::of(&["mx.signed"]);
+    let under_tls = |turn: &Turn| (turn.verb() == "EHLO" && turn.nth == 1).then_some(Act::Close);
+    for script in [
+        Script::at("STARTTLS", Act::Close).offering(&["STARTTLS"]),
+        Script::at("STARTTLS", Act::Silence).offering(&["STARTTLS"]),
+        Script::on(under_tls).with_tls(identity.server()),
+    ] {
+        let sink = Sink::start(script).await;
+        let connection = dial(&sink, Requirement::Opportunistic, "").await.unwrap();
+        assert!(matches!(connection.protection(), Protection::Clear { because: Some(_) }), "{}", connection.protection());
+        assert_eq!((sink.connections(), sink.said("STARTTLS")), (2, 1));
+    }
+
     let refusing = Sink::start(Script::at("STARTTLS", Act::say("454 4.7.0 not now")).offering(&["STARTTLS"])).await;
     let connection = dial(&refusing, Requirement::Opportunistic, "").await.unwrap();
     assert!(connection.protection().to_string().contains("454"), "{}", connection.protection());
@@ -87,13 +105,15 @@ async fn opportunistic_falls_back_on_a_second_connection() {
 async fn what_is_required_is_never_given_up() {
     let deaf = Sink::start(Script::default().offering(&["STARTTLS"])).await;
     let refusing = Sink::start(Script::at("STARTTLS", Act::say("454 4.7.0 not now")).offering(&["STARTTLS"])).await;
+    let closing = Sink::start(Script::at("STARTTLS", Act::Close).offering(&["STARTTLS"])).await;
     let plain = Sink::willing().await;
     for requirement in [Requirement::Encrypted, Requirement::Certified] {
         assert!(matches!(dial(&plain, requirement.clone(), "").await, Err(ClientError::Insecure(_))));
         assert!(matches!(dial(&refusing, requirement.clone(), "").await, Err(ClientError::Refused(..))));
+        assert!(matches!(dial(&closing, requirement.clone(), "").await, Err(ClientError::Tls(_))));
         assert!(matches!(dial(&deaf, requirement, "").await, Err(ClientError::Tls(_))));
     }
-    for sink in [&plain, &refusing, &deaf] {
+    for sink in [&plain, &refusing, &closing, &deaf] {
         assert_eq!((sink.connections(), sink.said("MAIL")), (2, 0));
     }
     let stranger = secured(&Identity::of(&["whoever"])).await;

@@ -82,7 +82,7 @@ impl Hop {
         match self.converse(address, true).await {
             // RFC 7435: what is only opportunistic must not keep the mail back. Once, in the clear, on a new connection.
             Err(ClientError::Tls(cause)) if self.terms.is_opportunistic() && !self.guards_a_password(address) => {
-                tracing::warn!(%address, cause, "TLS handshake failed; going on without");
+                tracing::warn!(%address, cause, "no TLS could be had; going on without");
                 let mut connection = self.converse(address, false).await?;
                 connection.protection = Protection::Clear { because: Some(cause) };
                 Ok(connection)
@@ -153,7 +153,7 @@ impl Hop {
             let missing = || ClientError::Insecure("TLS is required, and STARTTLS is not offered".to_owned());
             return if required { Err(missing()) } else { Ok(connection) };
         }
-        let reply = connection.command("STARTTLS", Step::StartTls).await?;
+        let reply = connection.command("STARTTLS", Step::StartTls).await.map_err(broken_off)?;
         if reply.code != 220 {
             if required || reply.code == 421 {
                 return Err(ClientError::Refused(Step::StartTls, reply));
@@ -165,7 +165,8 @@ impl Hop {
         let Stream::Plain(tcp) = stream else { return Err(ClientError::Tls("STARTTLS within TLS".to_owned())) };
         // RFC 3207 section 4.2: everything learnt in the clear is forgotten; a new conversation begins.
         let mut connection = self.encrypt(tcp, requirement, deadlines).await?;
-        connection.hello(&self.hello).await?;
+        // With TLS 1.3 a peer that refuses our part of the handshake is heard only now.
+        connection.hello(&self.hello).await.map_err(broken_off)?;
         Ok(connection)
     }
 
@@ -188,6 +189,14 @@ impl Hop {
         let mut connection = Connection::new(Stream::Tls(Box::new(tls)), deadlines);
         connection.protection = protection;
         Ok(connection)
+    }
+}
+
+/// Who ends the conversation over TLS, or lets it hang, has failed at that, and may speak in the clear.
+fn broken_off(failure: ClientError) -> ClientError {
+    match failure {
+        ClientError::Closed(_) | ClientError::Timeout(_) => ClientError::Tls(failure.to_string()),
+        other => other,
     }
 }
 
