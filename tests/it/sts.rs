@@ -1,15 +1,17 @@
 //! MTA-STS: what a domain's policy asks of those who send to it, for as long as it promised.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use posthouse::clock::Clock;
 use posthouse::config::Direct;
+use posthouse::config::warmup::Day;
 use posthouse::delivery::client::tls::TlsClient;
 use posthouse::delivery::dns::Resolver;
 use posthouse::delivery::mx::{Directory, Own, Unroutable};
 use posthouse::delivery::security::sts::{Mode, Policy};
-use posthouse::delivery::security::{DomainPolicy, Fetcher, Policies, TlsResult};
+use posthouse::delivery::security::{DomainPolicy, Fetcher, Policies, TlsResult, Totals};
 use posthouse::store::Store;
 
 use super::support::certificate::Identity;
@@ -193,4 +195,21 @@ async fn hosts_that_the_policy_does_not_name_are_passed_over() {
     let directory = Directory::new(resolver, testing.policies, direct, Own::default());
     assert_eq!(directory.targets("example.org").await.unwrap().hosts.len(), 2);
     assert_eq!(Policy::parse(POLICY).unwrap().mode, Mode::Enforce);
+}
+
+#[test]
+fn a_domain_whose_policy_names_none_of_its_hosts_is_told() {
+    on_every_engine(async |book| {
+        let scene = Scene::new(https::text(&POLICY.replace("*.example.org", "nobody.example"))).await;
+        let (resolver, totals) = (Resolver::new(&scene.dns.config()).unwrap(), Arc::new(Totals::new(book.clock.clone())));
+        let direct = Direct { port: 25, allow_private_addresses: true };
+        let directory = Directory::new(resolver, scene.policies, direct, Own::default()).counted_by(totals.clone());
+        assert!(directory.targets("example.org").await.is_err());
+        totals.write(&book.store).await;
+        let counted = book.store.tls_sessions(Day::of(book.clock.now()), None).await.unwrap();
+        let [(kind, 1)] = &counted[..] else { panic!("{counted:?}") };
+        assert_eq!((kind.domain.as_str(), kind.policy.kind.as_str()), ("example.org", "sts"));
+        let failure = kind.failure.as_ref().expect("a failure");
+        assert_eq!((failure.result.as_str(), failure.host.as_str()), ("validation-failure", "mx.example.org"));
+    });
 }

@@ -12,7 +12,7 @@ use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, o
 use crate::config::Direct;
 use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
 use crate::delivery::security::dane::{self, Dane};
-use crate::delivery::security::{DomainPolicy, Policies, Requirement};
+use crate::delivery::security::{DomainPolicy, Policies, Requirement, Session, TlsResult, Totals};
 use crate::model::address::ascii_domain;
 use crate::net::guard;
 
@@ -33,13 +33,20 @@ pub struct Directory {
     policies: Policies,
     direct: Direct,
     own: Own,
+    /// `None`: nobody counts what keeps sessions from being tried.
+    totals: Option<Arc<Totals>>,
     kept: Lookups<Found>,
 }
 
 impl Directory {
     /// A directory that knows nothing yet.
     pub fn new(resolver: Resolver, policies: Policies, direct: Direct, own: Own) -> Self {
-        Self { resolver, policies, direct, own, kept: Lookups::new(KEPT_MAX) }
+        Self { resolver, policies, direct, own, totals: None, kept: Lookups::new(KEPT_MAX) }
+    }
+
+    /// With totals that tell domains whose policy names none of their hosts.
+    pub fn counted_by(self, totals: Arc<Totals>) -> Self {
+        Self { totals: Some(totals), ..self }
     }
 
     /// The resolver it asks.
@@ -77,8 +84,19 @@ impl Directory {
     async fn look_up(&self, domain: &str) -> Result<(Duration, Targets), Unroutable> {
         let (ttl, hosts) = self.hosts_of(domain).await?;
         let policy = self.policies.of(domain).await.map_err(|failure| policy_unknown(&failure))?;
-        let hosts = admitted(hosts, &policy)?;
-        Ok((ttl, targets(domain, hosts, policy)))
+        match admitted(&hosts, &policy) {
+            admitted if admitted.is_empty() => Err(self.unnamed(&targets(domain, hosts, policy))),
+            admitted => Ok((ttl, targets(domain, admitted, policy))),
+        }
+    }
+
+    /// The domain's policy names none of its hosts: the mail waits, and the domain's owner is to hear of it (RFC 8460 section 4.3).
+    fn unnamed(&self, targets: &Targets) -> Unroutable {
+        if let (Some(totals), Some(host)) = (&self.totals, targets.hosts.first()) {
+            let session = Session { targets, host, requirement: &Requirement::Certified, address: None };
+            totals.count_failure(&session, TlsResult::ValidationFailure);
+        }
+        Unroutable::later("4.7.0", "no MX of the recipient's domain is one that its MTA-STS policy names")
     }
 
     /// By the DNS alone.
@@ -182,12 +200,8 @@ fn targets(domain: &str, hosts: Vec<MxHost>, policy: Arc<DomainPolicy>) -> Targe
 }
 
 /// RFC 8461 section 5: of a policy that is enforced, only hosts that it names are used.
-fn admitted(mut hosts: Vec<MxHost>, policy: &DomainPolicy) -> Result<Vec<MxHost>, Unroutable> {
-    hosts.retain(|host| policy.admits(&host.name));
-    if hosts.is_empty() {
-        return Err(Unroutable::later("4.7.0", "no MX of the recipient's domain is one that its MTA-STS policy names"));
-    }
-    Ok(hosts)
+fn admitted(hosts: &[MxHost], policy: &DomainPolicy) -> Vec<MxHost> {
+    hosts.iter().filter(|host| policy.admits(&host.name)).cloned().collect()
 }
 
 fn is_host_name(name: &str) -> bool {

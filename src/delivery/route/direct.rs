@@ -73,10 +73,11 @@ impl Direct {
         let tls_client = TlsClient::new(b"")?;
         let fetcher = Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses);
         let policies = Policies::new(resolver.clone(), fetcher).kept_in(store.clone());
+        let totals = Arc::new(Totals::new(clock));
         Ok(Self {
-            directory: Directory::new(resolver, policies, direct.clone(), Own::new(config)),
+            directory: Directory::new(resolver, policies, direct.clone(), Own::new(config)).counted_by(totals.clone()),
             shapes: Shapes::new(&config.delivery.shape),
-            totals: Arc::new(Totals::new(clock)),
+            totals,
             tls_client,
             deadlines,
             hello: hello_name(config),

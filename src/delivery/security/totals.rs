@@ -54,7 +54,7 @@ impl Totals {
         self.enter(session, result.or(session.targets.policy.failure));
     }
 
-    /// Counts what kept a session from being tried: DNSSEC answers that do not hold.
+    /// Counts what kept a session from being tried: DNSSEC answers that do not hold, hosts that no policy names.
     pub fn count_failure(&self, session: &Session<'_>, result: TlsResult) {
         self.enter(session, Some(result));
     }
