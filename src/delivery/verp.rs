@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use crate::id::Id;
 use crate::model::address::Address;
-use crate::model::message::Message;
+use crate::model::message::{Message, Recipient};
 use crate::recent::Recent;
 use crate::store::secrets::RETURN_ADDRESSES;
 use crate::store::{Store, StoreError};
-use crate::wire::token::{Seal, Token};
+use crate::wire::token::Seal;
 
 /// How long it is remembered whether a domain has a return path.
 const REMEMBERED: Duration = Duration::from_secs(4);
@@ -67,11 +67,12 @@ impl ReturnPaths {
 }
 
 impl ReturnPath {
-    /// The reverse-path under which `message` leaves for the one recipient at `recipient`, or for several (`None`) that share a transaction.
-    pub fn address(&self, message: Id, recipient: Option<i64>) -> Option<Address> {
-        // A place too high to be named is found by its address.
-        let recipient = recipient.and_then(|place| u16::try_from(place).ok()).filter(|place| *place != u16::MAX);
-        let local_part = self.seal.local_part(Token { message, recipient });
+    /// The reverse-path under which `message` leaves for `first` and, where there are `others`, more recipients of its domain in the same
+    /// transaction.
+    pub fn address(&self, message: Id, first: &Recipient, others: bool) -> Option<Address> {
+        let only = if others { None } else { self.seal.of_recipient(message, first.index) };
+        let token = only.unwrap_or_else(|| self.seal.of_domain(message, &first.path.address.ascii_domain()));
+        let local_part = self.seal.local_part(token);
         Address::parse(&format!("{local_part}@{}", self.domain)).ok()
     }
 }
@@ -85,18 +86,29 @@ impl std::fmt::Debug for ReturnPaths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::model::outcome::RecipientState;
 
     #[test]
-    fn a_reverse_path_names_the_message_and_its_one_recipient() {
+    fn a_reverse_path_names_the_message_and_its_one_recipient_or_their_domain() {
         let path = ReturnPath { seal: Seal::new(b"secret"), domain: "send.example.com".into() };
         let message = Id([7; 16]);
-        for (place, named) in
-            [(Some(3), Some(3)), (None, None), (Some(65_534), Some(65_534)), (Some(65_535), None), (Some(1 << 20), None)]
+        let recipient = |index| Recipient {
+            index,
+            path: Address::parse("you@B\u{fc}cher.example").unwrap().into(),
+            state: RecipientState::Queued,
+            attempts: 0,
+            next_attempt_at: Timestamp(0),
+            last_reply: String::new(),
+            updated_at: Timestamp(0),
+        };
+        let domain = path.seal.of_domain(message, "xn--bcher-kva.example");
+        for (place, others, expected) in
+            [(3, false, path.seal.of_recipient(message, 3).unwrap()), (3, true, domain), (1 << 20, false, domain)]
         {
-            let address = path.address(message, place).expect("an address");
+            let address = path.address(message, &recipient(place), others).expect("an address");
             assert_eq!(address.domain(), "send.example.com");
-            let token = Token { message, recipient: named };
-            assert_eq!(path.seal.read(address.local_part()), Some(token));
+            assert_eq!(path.seal.read(address.local_part()), Some(expected));
         }
     }
 }

@@ -17,7 +17,7 @@ use posthouse::store::claim::Lane;
 use posthouse::store::secrets::RETURN_ADDRESSES;
 use posthouse::store::settle::{Settled, Settlement};
 use posthouse::store::suppressions;
-use posthouse::wire::token::{Seal, Token};
+use posthouse::wire::token::Seal;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::door::House;
@@ -87,8 +87,13 @@ impl Desk {
         message
     }
 
-    fn address_of(&self, message: Id, recipient: Option<u16>) -> String {
-        format!("{}@return.example.test", self.seal.local_part(Token { message, recipient }))
+    /// Of the recipient at this place, or of all in `example.test`.
+    fn address_of(&self, message: Id, recipient: Option<i64>) -> String {
+        let token = match recipient {
+            Some(place) => self.seal.of_recipient(message, place).expect("a place"),
+            None => self.seal.of_domain(message, "example.test"),
+        };
+        format!("{}@return.example.test", self.seal.local_part(token))
     }
 
     async fn client(&self) -> Client<TcpStream> {
@@ -279,6 +284,22 @@ fn a_complaint_at_the_abuse_address_is_about_the_message_whose_reverse_path_it_q
         assert!(desk.complaint(ABUSE, &told_by("us@example.test"), &returned(&two)).await.starts_with("250 "));
         let told: Vec<_> = desk.news(id).await.into_iter().map(|event| (event.kind, event.recipient)).collect();
         assert_eq!(told, [(EventKind::Complained, Some(0)), (EventKind::Complained, Some(1))]);
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
+fn who_shares_a_transaction_speaks_for_nobody_elsewhere() {
+    on_every_engine(|book| async move {
+        let desk = Desk::open(&book.store).await;
+        let id = desk.sent(&["x@evil.test", "y@evil.test", "boss@bank.test"]).await;
+        let theirs = format!("{}@return.example.test", desk.seal.local_part(desk.seal.of_domain(id, "evil.test")));
+        let gone = GONE.replace("B@Example.test", "boss@bank.test");
+        assert!(desk.delivery(&theirs, &gone).await.starts_with("250 "));
+        assert!(desk.complaint(&theirs, "Original-Rcpt-To: <boss@bank.test>\n", "").await.starts_with("250 "));
+        assert_eq!((desk.news(id).await, desk.suppressions().await), (vec![], vec![]));
+        assert!(desk.delivery(&theirs, &GONE.replace("B@Example.test", "Y@evil.test")).await.starts_with("250 "));
+        assert_eq!(desk.states(id).await, [RecipientState::Sent, RecipientState::Bounced, RecipientState::Sent]);
         desk.shutdown.begin();
     });
 }

@@ -96,6 +96,21 @@ impl<'a> Attempt<'a> {
         if is_marked || is_re_encoded { body.len() } else { 0 }
     }
 
+    /// Takes those of the next transaction off `waiting`, `most` at the most. Those who share a reverse-path of ours are of one domain.
+    pub fn next_of(&self, waiting: &mut Vec<usize>, most: usize) -> Vec<usize> {
+        let domain = |place: usize| self.claim.recipients[place].path.address.ascii_domain();
+        let one = waiting.first().filter(|_| self.sender.returning.is_some()).map(|first| domain(*first));
+        let mut group = Vec::new();
+        waiting.retain(|place| {
+            let goes = group.len() < most && one.as_ref().is_none_or(|one| *one == domain(*place));
+            if goes {
+                group.push(*place);
+            }
+            !goes
+        });
+        group
+    }
+
     /// Whether nothing was told yet.
     pub fn is_untold(&self) -> bool {
         self.told.iter().all(Option::is_none)
@@ -123,9 +138,8 @@ impl<'a> Attempt<'a> {
             }
         }
         let stamped = stamped.ok()?;
-        let only = if let [only] = places[..] { Some(self.claim.recipients[only].index) } else { None };
-        let (reverse_path, notify) = self.sender.of_transaction(self.claim, only);
-        let passes_on = offered.dsn && notify.is_none();
+        let (reverse_path, notify) = self.sender.of_transaction(self.claim, &places);
+        let passes_on = offered.dsn && notify.is_none_or(|asked| asked.success);
         (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, passes_on, stamped })
     }
 
@@ -210,9 +224,12 @@ impl Sender {
         self.own.as_ref().filter(|_| self.returning.is_none())
     }
 
-    /// The reverse-path for one recipient (its place in the message), or for several, and what is asked of the next hop with it.
-    fn of_transaction(&self, claim: &Claim, only: Option<i64>) -> (Option<Address>, Option<DsnNotify>) {
-        let ours = |returning: &Returning| Some((returning.path.address(claim.message.id, only)?, returning.notify));
+    /// The reverse-path for the recipients at these places in the claim, and what is asked of the next hop with it.
+    fn of_transaction(&self, claim: &Claim, places: &[usize]) -> (Option<Address>, Option<DsnNotify>) {
+        let ours = |returning: &Returning| {
+            let first = claim.recipients.get(*places.first()?)?;
+            Some((returning.path.address(claim.message.id, first, places.len() > 1)?, returning.notify))
+        };
         match self.returning.as_ref().and_then(ours) {
             Some((path, notify)) => (Some(path), Some(notify)),
             None => (self.own.clone(), None),

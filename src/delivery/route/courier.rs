@@ -184,7 +184,7 @@ impl Courier {
         let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
         let mut rest = Fate::Later(Reply::fault("not attempted"));
         while !waiting.is_empty() {
-            let group: Vec<usize> = waiting.drain(..waiting.len().min(most)).collect();
+            let group = attempt.next_of(&mut waiting, most);
             match self.transact(&mut attempt, service, gate, &group, &mut in_flight).await {
                 Ok(too_many) => waiting.extend(too_many),
                 Err(Ended::Away(away)) if attempt.is_untold() => return Carried::Away(away),

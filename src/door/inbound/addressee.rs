@@ -1,6 +1,7 @@
 //! Whom mail may be for that comes in.
 
 use crate::model::address::Address;
+use crate::model::message::Recipient;
 use crate::wire::token::{Seal, Token};
 
 /// Whom a message is for.
@@ -31,6 +32,11 @@ impl Addresses {
     pub fn addressee(&self, address: &Address) -> Option<Addressee> {
         let returned = self.seal.read(address.local_part()).map(Addressee::Return);
         returned.or_else(|| self.abuse.contains(&address.key()).then_some(Addressee::Abuse))
+    }
+
+    /// Whether what comes back by `token` may be about this recipient of its message.
+    pub fn covers(&self, token: Token, recipient: &Recipient) -> bool {
+        self.seal.covers(token, recipient.index, &recipient.path.address.ascii_domain())
     }
 
     /// What a reverse-path says that is told of second hand; `None`: it is none of ours.

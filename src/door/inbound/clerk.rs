@@ -64,8 +64,8 @@ impl Inbound {
     async fn enter_one(&self, token: Token, report: &Report) -> Result<Recorded, StoreError> {
         // Mail that is no longer kept has no news.
         let Some(listed) = self.store.message(None, token.message).await? else { return Ok(Recorded::Written(0)) };
-        let named = |r: &&Recipient| token.recipient.is_none_or(|place| r.index == i64::from(place));
-        let recipients: Vec<&Recipient> = listed.recipients.iter().filter(named).collect();
+        let concerned = listed.recipients.iter().filter(|recipient| self.terms.addresses.covers(token, recipient));
+        let recipients: Vec<&Recipient> = concerned.collect();
         let mut returned = match report {
             Report::Delivery(report) => self.deliveries(report, &recipients),
             Report::Complaint(complaint) => complaints(complaint, &recipients),

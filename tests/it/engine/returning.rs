@@ -63,7 +63,7 @@ async fn a_report_ends_the_recipient(store: &Store, sink: &Sink, config: &Config
         (m.envid, m.ret) = (Some("E1".to_owned()), Some(DsnRet::Full));
     })
     .await;
-    assert_eq!(token(&seal, &line), Some(Token { message: id, recipient: Some(0) }), "{line}");
+    assert_eq!(token(&seal, &line), seal.of_recipient(id, 0), "{line}");
     assert!(line.ends_with(" RET=HDRS ENVID=E1"), "what comes to us need not be whole: {line}");
     let asked = sink.received().remove(0).rcpt;
     assert_eq!(asked, [format!("RCPT TO:<b@example.test> NOTIFY={notify}")]);
@@ -75,9 +75,25 @@ async fn a_report_ends_the_recipient(store: &Store, sink: &Sink, config: &Config
     desk.shutdown.begin();
 
     let (id, line) = mail_line(store, sink, team, &["c@example.test", "d@example.test"], |_| ()).await;
-    assert_eq!(token(&seal, &line), Some(Token { message: id, recipient: None }), "they share it");
+    assert_eq!(token(&seal, &line), Some(seal.of_domain(id, "example.test")), "they share it");
     assert!(line.contains(" RET=HDRS"), "nor when nobody said: {line}");
     engine.stop().await;
+}
+
+#[test]
+fn who_is_elsewhere_shares_no_reverse_path() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::willing().await);
+        let team = team_of(store, "example.test", true).await;
+        let seal = Seal::new(&store.secret(RETURN_ADDRESSES).await.expect("a secret"));
+        let engine = Running::start(store, &heard(config(&sink)), &book.clock);
+        let id = accept(store, nouns::acceptance(team, &["x@evil.test", "boss@bank.test", "y@Evil.test"])).await;
+        let received = sink.wait_received(2).await;
+        engine.stop().await;
+        let mut told: Vec<_> = received.iter().map(|r| (r.rcpt.len(), token(&seal, &r.mail))).collect();
+        told.sort_by_key(|(recipients, _)| *recipients);
+        assert_eq!(told, [(1, seal.of_recipient(id, 1)), (2, Some(seal.of_domain(id, "evil.test")))]);
+    });
 }
 
 #[test]
