@@ -79,17 +79,20 @@ impl Inbound {
         self.store.record_returns(token.message, &returned).await
     }
 
-    /// What the sender is told by mail of a bounce, where the sender asked.
+    /// What the sender is told by mail of a bounce or of a success, where the sender asked.
     async fn notice(
         &self,
         message: &Message,
         recipients: &[&Recipient],
         returned: &Returned,
     ) -> Result<Option<Acceptance>, StoreError> {
-        let News::Bounced(bounce) = &returned.news else { return Ok(None) };
+        let outcome = match &returned.news {
+            News::Bounced(bounce) => Outcome::Bounced(bounce.clone()),
+            News::Delivered(reply) => Outcome::Delivered(reply.clone()),
+            News::Complained(_) => return Ok(None),
+        };
         let recipient = recipients.iter().find(|recipient| recipient.index == returned.index);
         let (Some(postmaster), Some(recipient)) = (&self.postmaster, recipient) else { return Ok(None) };
-        let outcome = Outcome::Bounced(bounce.clone());
         let news = told::News { message, recipient, outcome: &outcome, passed_on: false, now: postmaster.now() };
         if !postmaster.is_due(&news) {
             return Ok(None);

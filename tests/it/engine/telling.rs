@@ -139,6 +139,37 @@ fn a_bounce_that_comes_back_later_is_told_with_its_outcome_and_once() {
 }
 
 #[test]
+fn a_success_that_comes_back_is_told_then_and_nothing_untrue_before() {
+    on_every_engine(|book| async move {
+        let (store, sink) = (&book.store, Sink::start(picky(&["PIPELINING", "DSN"])).await);
+        let team = team_of(store, "example.test", true).await;
+        let mut config = config(&sink);
+        config.smtp.hostname = "post.test".to_owned();
+        config.inbound.address = "127.0.0.1:25".to_owned();
+        let desk =
+            Desk::with(store, |inbound| inbound.telling_by(Postmaster::new(store.clone(), &config, book.clock.clone()))).await;
+        let key = key(store, team, DsnChoice::Auto).await;
+        let engine = Running::start(store, &config, &book.clock);
+        let id = ask(store, team, key, OWN, &["b@example.test"], Some("SUCCESS")).await;
+        let passed_on = sink.wait_received(1).await.remove(0);
+        assert_eq!(passed_on.rcpt, ["RCPT TO:<b@example.test> NOTIFY=SUCCESS,FAILURE"]);
+        until_all(store, &[id], RecipientState::Sent).await;
+        assert_eq!(store.queued(team).await, Ok(0), "the next hop was asked to tell more: there is nothing to tell yet");
+        let path = passed_on.mail.strip_prefix("MAIL FROM:<").and_then(|rest| rest.split_once('>')).expect("a path").0;
+        let done = "Final-Recipient: rfc822; b@example.test\nAction: delivered\nStatus: 2.1.5";
+        for _ in 0..2 {
+            assert!(desk.delivery(path, done).await.starts_with("250 "));
+        }
+        let letter = sink.wait_received(2).await.remove(1);
+        until("all have ended", || async { store.queued(team).await == Ok(0) }).await;
+        engine.stop().await;
+        assert_eq!(sink.received().len(), 2, "a success is told once");
+        assert_eq!(of_recipient(&told(&letter)), ("b@example.test", Action::Delivered, Some("2.1.5")));
+        desk.shutdown.begin();
+    });
+}
+
+#[test]
 fn a_delay_is_told_once() {
     on_every_engine(|book| async move {
         let script = Script::on(|turn| turn.line.starts_with("RCPT TO:<busy@").then(|| Act::say("451 4.2.0 not now")));
