@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use hickory_server::proto::rr::RecordType;
 use posthouse::config::units::Span;
 use posthouse::delivery::dns::{DnsError, Mx, Resolver};
+use tokio::task::JoinSet;
 
+use super::support::IN_TIME;
 use super::support::dns::{Dns, Fault, Records};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 25);
@@ -74,6 +76,53 @@ async fn silence_ends_with_the_deadline() {
     let answer = Resolver::new(&config).unwrap().mx("slow.example").await;
     assert!(matches!(answer, Err(DnsError::Temporary(_))), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// More names of silent servers than are asked for at once.
+fn silence(names: usize) -> (Records, Vec<String>) {
+    let names: Vec<String> = (0..names).map(|n| format!("n{n}.silent.example")).collect();
+    (names.iter().fold(Records::default(), |records, name| records.fault(name, Fault::Silence)), names)
+}
+
+#[tokio::test]
+async fn what_is_urgent_does_not_wait_behind_silence() {
+    let (records, names) = silence(600);
+    let dns = Dns::start(records.address("mx.example", HOST)).await;
+    let mut config = dns.config();
+    config.timeout = Span(IN_TIME * 2);
+    let resolver = Resolver::new(&config).unwrap();
+    let mut asking = JoinSet::new();
+    for name in names {
+        let resolver = resolver.clone();
+        asking.spawn(async move { resolver.mx(&name).await });
+    }
+    tokio::time::timeout(IN_TIME, async {
+        while dns.names().len() < 200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(resolver.urgent().addresses("mx.example").await.unwrap().records, [IpAddr::from(HOST)]);
+    })
+    .await
+    .expect("an answer while others are waited for");
+    assert!(asking.try_join_next().is_none(), "the silent ones are waited for still");
+}
+
+#[tokio::test]
+async fn the_wait_for_a_turn_is_not_the_servers_fault() {
+    let (records, names) = silence(500);
+    let dns = Dns::start(records.mx("example.org", 1, "mx.example.org")).await;
+    let mut config = dns.config();
+    config.timeout = Span(Duration::from_secs(5));
+    let resolver = Resolver::new(&config).unwrap();
+    let mut asking = JoinSet::new();
+    for name in names {
+        let resolver = resolver.clone();
+        asking.spawn(async move { resolver.mx(&name).await.map(|answer| answer.records) });
+    }
+    while dns.names().len() < 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(resolver.mx("example.org").await.unwrap().records, [mx(1, "mx.example.org")]);
 }
 
 #[tokio::test]

@@ -26,9 +26,13 @@ const RECORDS_MAX: usize = 100;
 const ADDRESSES_MAX: usize = 20;
 /// Octets of text of one answer that are used.
 const TEXT_MAX: usize = 16 * 1024;
-/// Questions under way at once. hickory answers "busy", and asks again without a pause, when a TCP connection carries more than
-/// [`ON_ONE_CONNECTION_MAX`]: validation asks several for one of ours.
-const QUESTIONS_MAX: usize = 256;
+/// Questions under way at once, and as many more of those that are urgent: a list full of names whose servers are silent must not keep mail
+/// back that has only to find its host. hickory answers "busy", and asks again without a pause, when a TCP connection carries more
+/// than [`ON_ONE_CONNECTION_MAX`]: validation asks several for one of ours.
+const QUESTIONS_MAX: usize = 384;
+const URGENT_MAX: usize = 128;
+/// The longest wait for a turn to ask.
+const TURN_MAX: Duration = Duration::from_mins(2);
 const ON_ONE_CONNECTION_MAX: usize = 4096;
 /// Answers that hickory keeps.
 const CACHED_MAX: u64 = 16_384;
@@ -37,11 +41,16 @@ const KEPT_MAX: Duration = Duration::from_hours(24);
 
 /// Asks the resolvers that the operator named, or the system's. Cheap to clone.
 #[derive(Clone)]
-pub struct Resolver(Arc<Inner>);
+pub struct Resolver {
+    inner: Arc<Inner>,
+    /// Whether its questions take the turns that are kept for urgent ones.
+    urgent: bool,
+}
 
 struct Inner {
     hickory: TokioResolver,
-    questions: Semaphore,
+    turns: Semaphore,
+    urgent_turns: Semaphore,
     dnssec: bool,
     patience: Duration,
 }
@@ -56,13 +65,19 @@ impl Resolver {
             builder = builder.with_trust_anchor(Arc::new(trust_anchor(&config.trust_anchor)?));
         }
         let hickory = builder.build().map_err(|e| format!("delivery.dns: {e}"))?;
-        let questions = Semaphore::new(QUESTIONS_MAX);
-        Ok(Self(Arc::new(Inner { hickory, questions, dnssec: config.dnssec, patience: config.timeout.0 })))
+        let [turns, urgent_turns] = [QUESTIONS_MAX, URGENT_MAX].map(Semaphore::new);
+        let inner = Inner { hickory, turns, urgent_turns, dnssec: config.dnssec, patience: config.timeout.0 };
+        Ok(Self { inner: Arc::new(inner), urgent: false })
+    }
+
+    /// The same, for mail that is under way.
+    pub fn urgent(&self) -> Self {
+        Self { urgent: true, ..self.clone() }
     }
 
     /// Whether answers are validated.
     pub fn validates(&self) -> bool {
-        self.0.dnssec
+        self.inner.dnssec
     }
 
     /// The MX records, ascending by preference, aliases followed.
@@ -126,7 +141,7 @@ impl Resolver {
     pub fn forget(&self, name: &str) {
         let Some(name) = absolute(name) else { return };
         for kind in [RecordType::TXT, RecordType::MX, RecordType::CNAME] {
-            self.0.hickory.clear_lookup_cache(name.clone(), kind);
+            self.inner.hickory.clear_lookup_cache(name.clone(), kind);
         }
     }
 
@@ -141,7 +156,7 @@ impl Resolver {
         Ok(answer)
     }
 
-    /// One question, within the deadline; `read` takes what it knows of the answer's records.
+    /// One question, within the deadline, which begins with its turn; `read` takes what it knows of the answer's records.
     async fn ask<T: PartialEq>(
         &self,
         name: &str,
@@ -150,11 +165,11 @@ impl Resolver {
     ) -> Result<Answer<T>, DnsError> {
         // What can't be said to the DNS is not in it.
         let name = absolute(name).ok_or(DnsError::NoSuchDomain)?;
-        let lookup = async {
-            let _turn = self.0.questions.acquire().await;
-            self.0.hickory.lookup(name, kind).await
+        let turns = if self.urgent { &self.inner.urgent_turns } else { &self.inner.turns };
+        let Ok(_turn) = timeout(TURN_MAX, turns.acquire()).await else {
+            return Err(DnsError::Temporary("too much is asked at once".to_owned()));
         };
-        match timeout(self.0.patience, lookup).await {
+        match timeout(self.inner.patience, self.inner.hickory.lookup(name, kind)).await {
             Ok(Ok(found)) => self.read(&found, read),
             Ok(Err(failure)) => Err(explain(&failure)),
             Err(_) => Err(DnsError::Temporary("not in time".to_owned())),
@@ -164,7 +179,7 @@ impl Resolver {
     fn read<T: PartialEq>(&self, found: &Lookup, read: impl Fn(&RData) -> Option<T>) -> Result<Answer<T>, DnsError> {
         let mut records = Vec::new();
         let mut owner = found.query().name();
-        let mut secure = self.0.dnssec;
+        let mut secure = self.inner.dnssec;
         for record in found.answers() {
             if matches!(record.record_type(), RecordType::RRSIG) {
                 continue;
@@ -187,7 +202,7 @@ impl Resolver {
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").field("dnssec", &self.0.dnssec).finish_non_exhaustive()
+        f.debug_struct("Resolver").field("dnssec", &self.inner.dnssec).finish_non_exhaustive()
     }
 }
 

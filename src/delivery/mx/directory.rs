@@ -128,7 +128,7 @@ impl Directory {
     pub async fn addresses(&self, host: &MxHost) -> Result<Answer<SocketAddr>, Unroutable> {
         let found = match host.address {
             Some(address) => Answer { records: vec![address], secure: false, owner: host.name.clone(), ttl: FRESH.0 },
-            None => self.resolver.addresses(&host.name).await.map_err(|failure| of_host(&host.name, failure))?,
+            None => self.resolver.urgent().addresses(&host.name).await.map_err(|failure| of_host(&host.name, failure))?,
         };
         let sockets = found.records.iter().map(|&ip| SocketAddr::new(ip.to_canonical(), self.direct.port));
         let records: Vec<SocketAddr> = sockets.filter(|socket| self.may_be_reached(socket.ip())).collect();
@@ -155,7 +155,7 @@ impl Directory {
         // RFC 7672 section 2.2.2: of a host that is an alias, the name at the end of it goes first.
         let mut bases = vec![found.owner.as_str(), host.name.as_str()];
         bases.dedup();
-        match dane::find(&self.resolver, self.direct.port, &bases).await {
+        match dane::find(&self.resolver.urgent(), self.direct.port, &bases).await {
             Ok(dane::Found::Nothing) => Ok(by_policy),
             Ok(dane::Found::Unusable) => Ok(by_policy.at_least_encrypted()),
             Ok(dane::Found::Usable(records)) => {
