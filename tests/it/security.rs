@@ -28,8 +28,12 @@ async fn secured(identity: &Identity) -> Sink {
 
 /// Dials the sink as `mx.signed`, trusting the public roots and `anchor`.
 async fn dial(sink: &Sink, requirement: Requirement, anchor: &str) -> Result<Connection, ClientError> {
+    dial_as("mx.signed", sink, requirement, anchor).await
+}
+
+async fn dial_as(host: &str, sink: &Sink, requirement: Requirement, anchor: &str) -> Result<Connection, ClientError> {
     let hop = Hop {
-        host: "mx.signed".to_owned(),
+        host: host.to_owned(),
         port: sink.address.port(),
         addresses: vec![sink.address],
         sources: Vec::new(),
@@ -226,6 +230,16 @@ async fn dane_decides_about_the_certificate() {
             other => panic!("{fields:?}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_host_that_is_an_alias_is_asked_for_by_the_name_its_records_stand_under() {
+    let identity = Identity::of(&["mx.signed"]);
+    let (_dns, directory) = signed(&[((3, 1, 1), Sha256::digest(identity.public_key()).to_vec())], Records::default()).await;
+    let requirement = requirement(&directory, "example.signed").await.unwrap();
+    let sink = Sink::start(Script::default().with_tls(identity.server_named("mx.signed"))).await;
+    let connection = dial_as("alias.signed", &sink, requirement, "").await.unwrap();
+    assert_eq!(verified(&connection), Verified::Dane);
 }
 
 #[test]

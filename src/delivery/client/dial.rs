@@ -176,8 +176,10 @@ impl Hop {
         requirement: Requirement,
         deadlines: Arc<Deadlines>,
     ) -> Result<Connection, ClientError> {
-        // The name of a domain literal's host stands in brackets.
-        let name = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        // RFC 7672 section 8.1: a host may have another certificate for each name that its TLSA records stand under. The name of a domain
+        // literal's host stands in brackets.
+        let name = if let Requirement::Dane(dane) = &requirement { &dane.base } else { &self.host };
+        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name).map_err(|e| ClientError::Tls(e.to_string()))?;
         let (connector, judge) = self.tls_client.connector(requirement).map_err(ClientError::Tls)?;
         let tls = match timeout(self.deadlines.handshake, connector.connect(name, tcp)).await {

@@ -158,9 +158,9 @@ impl Directory {
         match dane::find(&self.resolver.urgent(), self.direct.port, &bases).await {
             Ok(dane::Found::Nothing) => Ok(by_policy),
             Ok(dane::Found::Unusable) => Ok(by_policy.at_least_encrypted()),
-            Ok(dane::Found::Usable(records)) => {
+            Ok(dane::Found::Usable(base, records)) => {
                 let names = [host.name.as_str(), found.owner.as_str(), targets.domain.as_str()];
-                Ok(Requirement::Dane(Arc::new(Dane { records, names: names.map(str::to_owned).to_vec() })))
+                Ok(Requirement::Dane(Arc::new(Dane { base, records, names: names.map(str::to_owned).to_vec() })))
             }
             Err(failure) => Err(unknown_yet(&format!("the TLSA of {}", host.name), &failure)),
         }

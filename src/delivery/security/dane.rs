@@ -9,6 +9,8 @@ use crate::delivery::dns::{DnsError, Resolver, TLSA};
 /// What a host's certificate has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dane {
+    /// The name that the records stand under: an alias's end, or the host's own.
+    pub base: String,
     /// At least one.
     pub records: Vec<Tlsa>,
     /// Names that a certificate under a trust anchor may be of (RFC 7672 section 3.2.2).
@@ -107,7 +109,8 @@ pub enum Found {
     Nothing,
     /// Some, and all of them unusable (RFC 7672 section 2.2: TLS all the same).
     Unusable,
-    Usable(Vec<Tlsa>),
+    /// Those that can be used, and the base name they stand under.
+    Usable(String, Vec<Tlsa>),
 }
 
 /// Looks for TLSA records under each base name, the first that has some decides. To be asked only when DNSSEC vouches for the
@@ -117,7 +120,7 @@ pub async fn find(resolver: &Resolver, port: u16, bases: &[&str]) -> Result<Foun
         match resolver.tlsa(&format!("_{port}._tcp.{base}")).await {
             Ok(answer) if answer.secure => {
                 let usable: Vec<Tlsa> = answer.records.iter().filter_map(Tlsa::new).collect();
-                return Ok(if usable.is_empty() { Found::Unusable } else { Found::Usable(usable) });
+                return Ok(if usable.is_empty() { Found::Unusable } else { Found::Usable((*base).to_owned(), usable) });
             }
             Ok(_) | Err(DnsError::NoSuchDomain | DnsError::NoRecords) => {}
             // RFC 7672 section 2.1.1: an answer that can't be had may be one that somebody holds back.

@@ -56,6 +56,17 @@ impl Identity {
         format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
     }
 
+    /// A server that shows it to who asks for the host of this name, and nothing to others.
+    pub fn server_named(&self, name: &str) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+        let mut named = rustls::server::ResolvesServerCertUsingSni::new();
+        named.add(name, rustls::sign::CertifiedKey::new(self.chain.clone(), key)).expect("its certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS");
+        Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(named)))
+    }
+
     /// A server that shows it.
     pub fn server(&self) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
