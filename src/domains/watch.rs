@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::dns::Resolver;
@@ -18,6 +20,8 @@ use crate::store::{Store, StoreError};
 
 /// Domains taken in one round.
 const ROUND: i64 = 20;
+/// Of these, how many are looked at together: those of which nothing can be heard for long hold up few others.
+const AT_ONCE: usize = 8;
 /// How often it is asked which domains are due.
 const EVERY: Duration = Duration::from_secs(60);
 /// For how long a taken domain is this process's own; also the wait after a look that could not be written down.
@@ -65,16 +69,16 @@ impl Watch {
         self.store.remove_retired_keys().await?;
         loop {
             let due = self.store.take_due_domains(ROUND, TAKEN_FOR).await?;
-            for domain in &due {
-                match self.look(domain).await {
-                    Err(StoreError::Conflict(reason)) => {
-                        tracing::info!(domain = domain.name, reason, "a domain can't be verified");
-                    }
-                    looked => drop(looked?),
-                }
-            }
             if due.is_empty() {
                 return Ok(());
+            }
+            let looks = stream::iter(due).map(async |domain| (self.look(&domain).await, domain.name));
+            let looked: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
+            for (looked, domain) in looked {
+                match looked {
+                    Err(StoreError::Conflict(reason)) => tracing::info!(domain, reason, "a domain can't be verified"),
+                    looked => drop(looked?),
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Config;
+use posthouse::config::units::Span;
 use posthouse::delivery::dns::Resolver;
 use posthouse::domains::gateway::Gateway;
 use posthouse::domains::keys;
@@ -147,6 +148,34 @@ fn a_domain_that_is_switched_off_refuses_its_mail_until_it_is_switched_on() {
         assert_eq!(store.enable_domain(us, "new.test").await, Ok(true));
         assert_eq!(now(store, &pending).await.status, DomainStatus::Pending);
         assert!(store.take_due_domains(9, Duration::ZERO).await.unwrap().iter().any(|due| due.name == "new.test"));
+    });
+}
+
+#[test]
+fn a_domain_of_which_nothing_is_heard_holds_up_no_other() {
+    on_every_engine(async |book| {
+        let clock = Clock::manual(Timestamp(1_795_222_861_000));
+        let store = &Store::open(&book.location, clock.clone()).await.unwrap();
+        let team = store.create_team("us").await.unwrap().id;
+        let silent = keys::add(store, team, "silent.test", &ReturnLabel::default(), clock.now()).await.unwrap().domain;
+        clock.advance(Duration::from_secs(1));
+        let domain = keys::add(store, team, "ours.test", &ReturnLabel::default(), clock.now()).await.unwrap().domain;
+        let unheard = records(&silent, &store.dkim_keys(silent.id).await.unwrap(), &gateway());
+        let zone = unheard.iter().fold(published(store, &domain, &[]).await, |zone, r| zone.fault(&r.name, Fault::Silence));
+        let dns = Dns::start(zone).await;
+        let mut config = dns.config();
+        config.timeout = Span(IN_TIME * 2);
+        let (patient, shutdown) = (Resolver::new(&config).expect("a resolver"), Shutdown::default());
+        let watch = Watch { resolver: patient, ..watch(store, &dns, &clock) };
+        let task = shutdown.spawn(watch.run(shutdown.clone()));
+        let deadline = tokio::time::Instant::now() + IN_TIME;
+        while now(store, &domain).await.status != DomainStatus::Verified {
+            assert!(tokio::time::Instant::now() < deadline, "it waits behind the silent one");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        shutdown.begin();
+        task.await.expect("the watch ends in order");
+        store.close().await;
     });
 }
 
