@@ -2,10 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use posthouse::config::Config;
 use posthouse::config::units::ByteSize;
 use posthouse::delivery::bounce::classify;
+use posthouse::door::inbound::connection::Patience;
 use posthouse::door::inbound::{Inbound, listener};
 use posthouse::id::Id;
 use posthouse::model::event::{Event, EventKind};
@@ -20,6 +22,7 @@ use posthouse::store::suppressions;
 use posthouse::wire::token::Seal;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::support::IN_TIME;
 use crate::support::door::House;
 use crate::support::nouns;
 use crate::support::smtp::Client;
@@ -388,6 +391,17 @@ async fn the_listener_takes_only_our_addresses_and_only_so_much() {
     let mut waiting = desk.client().await;
     desk.shutdown.begin();
     assert!(waiting.rest().await.starts_with("421 4.3.2 "), "closing says so");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_names_no_address_of_ours_does_not_stay() {
+    let house = House::new().await;
+    let patience = Patience { stranger: Duration::from_secs(1), idle: IN_TIME * 2, whole: IN_TIME * 2 };
+    let desk = Desk::with(&house.store, |inbound| inbound.with_patience(patience)).await;
+    let mut stranger = Client::greeted(desk.address).await;
+    let told = tokio::time::timeout(IN_TIME, stranger.rest()).await.expect("a stranger stays as long as anybody");
+    assert!(told.starts_with("421 "), "{told}");
+    desk.shutdown.begin();
 }
 
 #[test]

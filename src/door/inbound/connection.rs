@@ -16,14 +16,28 @@ use crate::shutdown::Shutdown;
 
 /// Octets read at once.
 const READ: usize = 8 * 1024;
-/// Silence, and a whole connection.
-const IDLE: Duration = Duration::from_secs(60);
-const WHOLE: Duration = Duration::from_secs(600);
+
+/// How long a peer is waited for.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// While it is silent.
+    pub idle: Duration,
+    /// Until it has named an address of ours: strangers must not hold the places of those who have something to report.
+    pub stranger: Duration,
+    /// In all.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(60), stranger: Duration::from_secs(60), whole: Duration::from_secs(600) }
+    }
+}
 
 /// Serves a connection to its end.
 pub async fn serve(inbound: Inbound, stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
     let session = Session::new(inbound.terms.clone(), inbound.offers_tls());
-    let connection = Connection { inbound, wire: Wire::Clear(stream), session, peer, ends: Instant::now() + WHOLE };
+    let connection = Connection { inbound, wire: Wire::Clear(stream), session, peer, began: Instant::now() };
     if let Err(error) = connection.converse(&shutdown).await {
         tracing::debug!(%peer, %error, "inbound connection lost");
     }
@@ -34,7 +48,7 @@ struct Connection {
     wire: Wire<TcpStream>,
     session: Session,
     peer: IpAddr,
-    ends: Instant,
+    began: Instant,
 }
 
 impl Connection {
@@ -68,7 +82,7 @@ impl Connection {
     async fn read(&mut self, buffer: &mut [u8], shutdown: &Shutdown) -> io::Result<bool> {
         tokio::select! {
             () = shutdown.begun() => self.session.close_down(),
-            read = timeout_at(self.ends.min(Instant::now() + IDLE), self.wire.read(buffer)) => match read {
+            read = timeout_at(self.ends(), self.wire.read(buffer)) => match read {
                 Ok(octets) => match octets? {
                     0 => return Ok(false),
                     octets => self.session.input(&buffer[..octets]),
@@ -77,6 +91,13 @@ impl Connection {
             },
         }
         Ok(true)
+    }
+
+    /// Until when the peer's next octets are waited for.
+    fn ends(&self) -> Instant {
+        let Patience { idle, stranger, whole } = self.inbound.patience;
+        let all = if self.session.has_business() { whole } else { stranger };
+        (self.began + all).min(Instant::now() + idle)
     }
 
     /// The same connection under TLS, with a session that knows nothing of what was said in the clear (RFC 3207 section 4.2).
@@ -94,6 +115,6 @@ impl Connection {
             self.wire.write_all_buf(self.session.output()).await?;
             self.wire.flush().await
         };
-        timeout(IDLE, written).await?
+        timeout(self.inbound.patience.idle, written).await?
     }
 }

@@ -3,7 +3,7 @@
 
 mod addressee;
 mod clerk;
-mod connection;
+pub mod connection;
 mod data;
 pub mod listener;
 mod session;
@@ -20,6 +20,7 @@ use crate::store::secrets::RETURN_ADDRESSES;
 use crate::store::{Store, StoreError};
 use crate::wire::token::Seal;
 use addressee::Addresses;
+use connection::Patience;
 use session::Terms;
 
 /// Gives a reply its class, by the rules in force.
@@ -38,6 +39,7 @@ pub struct Inbound {
     store: Store,
     classify: Classify,
     limits: Limits,
+    patience: Patience,
     /// `None`: nobody is told anything by mail.
     postmaster: Option<Arc<Postmaster>>,
     /// `None`: STARTTLS is not offered.
@@ -55,7 +57,13 @@ impl Inbound {
             octets: config.smtp.max_message_size.0.saturating_mul(2).saturating_add(REPORT),
         };
         let limits = Limits::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
-        Ok(Self { terms: Arc::new(terms), store, classify, limits, postmaster: None, certificates: None })
+        let patience = Patience::default();
+        Ok(Self { terms: Arc::new(terms), store, classify, limits, patience, postmaster: None, certificates: None })
+    }
+
+    /// With other spans.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// With somebody to tell senders of what comes back.

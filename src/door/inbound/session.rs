@@ -49,6 +49,8 @@ pub struct Session {
     outbound: BytesMut,
     offers_tls: bool,
     greeted: bool,
+    /// An address of ours was named.
+    has_business: bool,
     transaction: Option<Vec<Addressee>>,
     data: Option<Data>,
     errors: usize,
@@ -72,6 +74,7 @@ impl Session {
             outbound: BytesMut::new(),
             offers_tls,
             greeted: false,
+            has_business: false,
             transaction: None,
             data: None,
             errors: 0,
@@ -83,6 +86,11 @@ impl Session {
     /// After the handshake of [`Step::StartTls`]: of the conversation in the clear only what it has cost is known (RFC 3207 section 4.2).
     pub fn secured(self) -> Self {
         Self { errors: self.errors, commands: self.commands, ..Self::silent(self.terms, false) }
+    }
+
+    /// Whether the peer has said any address of ours. Nobody makes one up.
+    pub fn has_business(&self) -> bool {
+        self.has_business
     }
 
     /// Takes bytes read from the peer.
@@ -227,6 +235,7 @@ impl Session {
             (Some(known), Some(_)) if known.len() == RECIPIENTS => self.fail(452, "4.5.3", "too many recipients"),
             (Some(known), Some(addressee)) => {
                 known.push(addressee);
+                self.has_business = true;
                 self.say(250, "2.1.5", "Ok");
             }
         }

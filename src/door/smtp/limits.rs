@@ -1,7 +1,7 @@
-//! How many connections are open, in all and from one address.
+//! How many connections are open, in all and from one address, which of IPv6 is a network of 64 bits: whoever has one has all of it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -56,6 +56,7 @@ impl Limits {
         if address.is_loopback() {
             return true;
         }
+        let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.by_address.entry(address).or_insert(0);
         if *count >= self.per_address {
@@ -88,6 +89,14 @@ impl Limits {
     }
 }
 
+/// What counts as one address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +117,20 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_addresses_of_one_host_are_one() {
+        let limits = Limits::new(9, 1);
+        let enters = |address: &str| {
+            let mut place = limits.enter().unwrap();
+            limits.name(&mut place, address.parse().unwrap()).then_some(place)
+        };
+        let _first = enters("2001:db8:0:1::1").unwrap();
+        assert!(enters("2001:db8:0:1:ffff::9").is_none());
+        let _other = enters("2001:db8:0:2::1").unwrap();
+        let _four = enters("192.0.2.1").unwrap();
+        assert!(enters("192.0.2.2").is_some() && enters("::1").is_some() && enters("::1").is_some());
+    }
 
     #[test]
     fn places_are_counted_in_all_and_by_address_and_given_back() {
