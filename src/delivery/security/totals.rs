@@ -66,7 +66,7 @@ impl Totals {
             address: session.address,
         });
         let domain = session.targets.domain.clone();
-        self.add(SessionKind { day: Day::of(self.clock.now()), domain, policy: Arc::new(held_to(session)), failure }, 1);
+        self.add(SessionKind { day: Day::of(self.clock.now()), domain, policy: held_to(session), failure }, 1);
     }
 
     fn add(&self, kind: SessionKind, sessions: u64) {
@@ -99,13 +99,13 @@ impl Totals {
     }
 }
 
-fn held_to(session: &Session<'_>) -> HeldTo {
-    let of = |kind: &str, lines, hosts| HeldTo { kind: kind.to_owned(), lines, hosts };
+fn held_to(session: &Session<'_>) -> Arc<HeldTo> {
+    let of = |kind: &str, lines, hosts| Arc::new(HeldTo { kind: kind.to_owned(), lines, hosts });
     match (session.requirement, &session.targets.policy.sts) {
         (Requirement::Dane(dane), _) => {
             of("tlsa", dane.records.iter().map(ToString::to_string).collect(), vec![session.host.name.clone()])
         }
-        (_, Some(policy)) => of("sts", policy.lines.clone(), policy.mx.clone()),
+        (_, Some(policy)) => policy.told.clone(),
         (_, None) => of("no-policy-found", Vec::new(), Vec::new()),
     }
 }

@@ -144,7 +144,7 @@ impl Policies {
             Ok(policy) => {
                 // Before it is obeyed it is on disk: what has bound us once binds the next life as well.
                 if let Some(store) = &self.store {
-                    store.keep_sts_policy(domain, &id, &policy.lines.join("\n"), policy.max_age).await?;
+                    store.keep_sts_policy(domain, &id, &policy.told.lines.join("\n"), policy.max_age).await?;
                 }
                 Kept { id, policy: Some(Fetched::new(policy, Duration::ZERO)), failure: None }
             }

@@ -1,8 +1,10 @@
 //! The policy's text (RFC 8461 section 3.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::address::ascii_domain;
+use crate::store::tls_sessions::HeldTo;
 
 /// RFC 8461 section 3.2: about a year.
 const MAX_AGE_MAX: u64 = 31_557_600;
@@ -24,11 +26,10 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub mode: Mode,
-    /// Lower case, A-labels; `*.` at the beginning stands for one label.
-    pub mx: Vec<String>,
     pub max_age: Duration,
-    /// As it was fetched, line by line, for reports.
-    pub lines: Vec<String>,
+    /// Its lines as they were fetched, and its patterns of hosts: lower case, A-labels; `*.` at the beginning stands for one label. Each
+    /// session that is counted refers to them.
+    pub told: Arc<HeldTo>,
 }
 
 impl Policy {
@@ -57,12 +58,13 @@ impl Policy {
         if mx.is_empty() && mode != Mode::None {
             return Err("it names no mx".to_owned());
         }
-        Ok(Self { mode, mx, max_age: Duration::from_secs(max_age.min(MAX_AGE_MAX)), lines })
+        let told = Arc::new(HeldTo { kind: "sts".to_owned(), lines, hosts: mx });
+        Ok(Self { mode, max_age: Duration::from_secs(max_age.min(MAX_AGE_MAX)), told })
     }
 
     /// Whether the host (lower case, A-labels) is one of the policy's (RFC 8461 section 4.1).
     pub fn names(&self, host: &str) -> bool {
-        self.mx.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        self.told.hosts.iter().any(|pattern| match pattern.strip_prefix("*.") {
             Some(parent) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
             None => host == pattern,
         })
@@ -93,9 +95,9 @@ mod tests {
     fn the_example_of_the_rfc_is_read() {
         let policy = Policy::parse(TEXT).unwrap();
         assert_eq!((policy.mode, policy.max_age), (Mode::Enforce, Duration::from_secs(604_800)));
-        assert_eq!(policy.mx, ["mail.example.com", "*.example.net", "backupmx.example.com"]);
-        assert_eq!(policy.lines[0], "version: STSv1");
-        assert_eq!(Policy::parse(&TEXT.replace("\r\n", "\n")).unwrap().mx, policy.mx);
+        assert_eq!(policy.told.hosts, ["mail.example.com", "*.example.net", "backupmx.example.com"]);
+        assert_eq!(policy.told.lines[0], "version: STSv1");
+        assert_eq!(Policy::parse(&TEXT.replace("\r\n", "\n")).unwrap().told.hosts, policy.told.hosts);
     }
 
     #[test]
