@@ -64,6 +64,9 @@ struct Lane {
     at_work: AtWork,
 }
 
+/// Those of a lane; each gives its place back.
+type Sessions = JoinSet<Place>;
+
 /// Endpoints that sessions of this process work at.
 type AtWork = Arc<Mutex<HashSet<Id>>>;
 
@@ -109,23 +112,38 @@ impl Deliverer {
 
 impl Lane {
     async fn run(&self, shutdown: &Shutdown) {
-        let (mut sessions, mut bell) = (JoinSet::new(), self.webhooks.bell());
+        let (mut sessions, mut bell) = (Sessions::new(), self.webhooks.bell());
         while !shutdown.has_begun() {
             let begun = Instant::now();
             if let Err(failure) = self.begin(&mut sessions, shutdown).await {
                 tracing::warn!(%failure, "what endpoints are to be told can't be read now");
                 sleep(POLL).await;
             }
-            tokio::select! {
-                () = shutdown.begun() => {}
-                () = wait(REST.max(begun.elapsed() * REST_TIMES), &mut bell, &mut sessions) => {}
-            }
+            let ended = tokio::select! {
+                () = shutdown.begun() => None,
+                ended = wait(REST.max(begun.elapsed() * REST_TIMES), &mut bell, &mut sessions) => ended,
+            };
+            self.let_go(ended, &mut sessions).await;
         }
-        while sessions.join_next().await.is_some() {}
+        while let Some(ended) = sessions.join_next().await {
+            self.let_go(ended.ok(), &mut sessions).await;
+        }
+    }
+
+    /// Lets go of this endpoint, and of all others whose sessions have ended: together, since with thousands it is some work.
+    async fn let_go(&self, ended: Option<Place>, sessions: &mut Sessions) {
+        let mut ended = Vec::from_iter(ended);
+        while let Some(another) = sessions.try_join_next() {
+            ended.extend(another.ok());
+        }
+        let given = ended.iter().map(|place| place.endpoint.id).collect();
+        if let Err(failure) = self.webhooks.store().release_webhooks(self.webhooks.holder(), given).await {
+            tracing::debug!(%failure, "endpoints could not be let go of; their leases end by themselves");
+        }
     }
 
     /// Begins a session for each endpoint with something due, as far as there are places.
-    async fn begin(&self, sessions: &mut JoinSet<()>, shutdown: &Shutdown) -> Result<(), StoreError> {
+    async fn begin(&self, sessions: &mut Sessions, shutdown: &Shutdown) -> Result<(), StoreError> {
         for place in self.take().await? {
             let session = Session {
                 webhooks: self.webhooks.clone(),
@@ -164,13 +182,12 @@ impl Lane {
     }
 }
 
-/// Until there may be something to begin.
-async fn wait(rest: Duration, bell: &mut watch::Receiver<()>, sessions: &mut JoinSet<()>) {
+/// Until there may be something to begin; the place of a session that has ended, where that is why.
+async fn wait(rest: Duration, bell: &mut watch::Receiver<()>, sessions: &mut Sessions) -> Option<Place> {
     sleep(rest).await;
     tokio::select! {
-        _ = bell.changed() => {}
-        Some(_) = sessions.join_next() => {}
-        () = sleep(POLL) => {}
+        _ = bell.changed() => None,
+        Some(ended) = sessions.join_next() => ended.ok(),
+        () = sleep(POLL) => None,
     }
-    while sessions.try_join_next().is_some() {}
 }

@@ -46,17 +46,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Sends what is due, then lets go of the endpoint.
-    pub async fn run(self, place: Place, shutdown: Shutdown) {
+    /// Sends what is due, and gives the place back.
+    pub async fn run(self, place: Place, shutdown: Shutdown) -> Place {
         let id = place.endpoint.id;
         if let Err(failure) = self.work(place.endpoint, &shutdown).await {
             tracing::warn!(webhook = %id, %failure, "what an endpoint was told can't be written down; it may be told again");
             rest(REST, &shutdown).await;
         }
-        if let Err(failure) = self.webhooks.store().release_webhook(self.webhooks.holder(), id).await {
-            tracing::debug!(%failure, "an endpoint could not be let go of; its lease ends by itself");
-        }
-        drop(place);
+        place
     }
 
     async fn work(&self, endpoint: Endpoint, shutdown: &Shutdown) -> Result<(), StoreError> {

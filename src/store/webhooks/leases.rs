@@ -18,7 +18,12 @@ pub(in crate::store) static TAKE: Sql = Sql::rows(
      RETURNING webhook_id",
     &[("webhook", Kind::Bytes)],
 );
-static GIVE_BACK: Sql = Sql::new("DELETE FROM webhook_leases WHERE webhook_id = $1 AND holder = $2");
+static GIVE_BACK: Sql = Sql::rows(
+    "DELETE FROM webhook_leases WHERE holder = $1 AND webhook_id IN (SELECT webhook FROM {rows})",
+    &[("webhook", Kind::Bytes)],
+);
+/// A lease that a crash of the database undoes is missed by nobody: an endpoint may hear of an event twice.
+static UNSYNCED: Sql = Sql::new("SET LOCAL synchronous_commit TO off");
 
 record!(LeaseRow { webhook_id: Vec<u8> });
 
@@ -35,16 +40,22 @@ impl Store {
         }
         let asked: Vec<_> = webhooks.into_iter().map(|id| values![id]).collect();
         let mut tx = self.db().begin().await?;
+        tx.run(&UNSYNCED, &[], &[]).await?;
         let taken = tx.fetch::<LeaseRow>(&TAKE, &values![holder, span()], &asked).await?;
         tx.commit().await?;
         taken.iter().map(|row| rows::id(&row.webhook_id)).collect()
     }
 
-    /// Lets another process have the endpoint.
-    pub async fn release_webhook(&self, holder: Id, webhook: Id) -> Result<(), StoreError> {
-        if self.db().is_sqlite() {
+    /// Lets other processes have these endpoints.
+    pub async fn release_webhooks(&self, holder: Id, mut webhooks: Vec<Id>) -> Result<(), StoreError> {
+        if self.db().is_sqlite() || webhooks.is_empty() {
             return Ok(());
         }
-        self.db().write(&GIVE_BACK, values![webhook, holder]).await.map(|_| ())
+        webhooks.sort_unstable();
+        let given: Vec<_> = webhooks.into_iter().map(|id| values![id]).collect();
+        let mut tx = self.db().begin().await?;
+        tx.run(&UNSYNCED, &[], &[]).await?;
+        tx.run(&GIVE_BACK, &values![holder], &given).await?;
+        tx.commit().await
     }
 }

@@ -14,7 +14,9 @@ fn an_endpoint_is_leased_to_one_process_and_to_its_next_life() {
         assert_eq!(book.store.lease_webhooks(ours, vec![endpoint]).await.unwrap(), [endpoint]);
         assert_eq!(book.store.lease_webhooks(others, vec![endpoint]).await.unwrap(), of_others);
         assert_eq!(book.store.lease_webhooks(ours, vec![endpoint]).await.unwrap(), [endpoint], "its own, not given back");
-        book.store.release_webhook(ours, endpoint).await.unwrap();
+        book.store.release_webhooks(others, vec![endpoint]).await.unwrap();
+        assert_eq!(book.store.lease_webhooks(others, vec![endpoint]).await.unwrap(), of_others, "it is not theirs to give back");
+        book.store.release_webhooks(ours, vec![Id([4; 16]), endpoint]).await.unwrap();
         assert_eq!(book.store.lease_webhooks(others, vec![endpoint]).await.unwrap(), [endpoint]);
     });
 }
