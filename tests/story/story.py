@@ -13,7 +13,7 @@ from letter import Visitor
 from scene import DOMAIN, HTML, PEOPLE, SENDER, TARGET, WITHIN, house
 
 # What happens to the first message.
-KINDS = ["delivered", "opened", "clicked", "unsubscribed", "complained"]
+KINDS = ["delivered", "opened", "clicked", "unsubscribed", "resubscribed", "complained"]
 
 
 def story(store, _times, _seed):
