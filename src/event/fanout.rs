@@ -22,27 +22,34 @@ const BODY_ABOUT: usize = 8192;
 const POLL: Duration = Duration::from_secs(1);
 /// Between a look that found nothing and the next, however often it is rung: a busy house rings at every batch of mail.
 const REST: Duration = Duration::from_millis(100);
+/// So many times as long as it worked is left to others: mail comes first, and waits where there is one writer for all.
+const LEFT_BY_THE_ONLY_WRITER: u32 = 4;
+const LEFT_BY_ONE_OF_SEVERAL: u32 = 1;
+/// But no longer than this: some of the work was waiting for the writer.
+const LEFT_AT_MOST: Duration = Duration::from_millis(200);
 
 /// Who makes deliveries.
 struct Fanout {
     webhooks: Webhooks,
     /// Events that are taken at a time.
     most: usize,
+    /// How many times as long as it worked it rests.
+    left: u32,
     /// The team whose turn was the last.
     last: Option<Id>,
 }
 
 /// Makes deliveries until closing begins.
 pub(super) async fn run(webhooks: Webhooks, shutdown: Shutdown) {
-    let mut fanout = Fanout { webhooks, most: EVENTS_MAX, last: None };
+    let left = if webhooks.store().is_shared() { LEFT_BY_ONE_OF_SEVERAL } else { LEFT_BY_THE_ONLY_WRITER };
+    let mut fanout = Fanout { webhooks, most: EVENTS_MAX, left, last: None };
     while !shutdown.has_begun() {
         let begun = Instant::now();
         match fanout.round().await {
             Ok(false) => fanout.pause(&shutdown).await,
             Ok(true) => {
                 fanout.webhooks.ring();
-                // Mail comes first: half of the time is its own.
-                tokio::time::sleep(begun.elapsed()).await;
+                tokio::time::sleep((begun.elapsed() * fanout.left).min(LEFT_AT_MOST)).await;
             }
             Err(failure) => {
                 tracing::warn!(%failure, "events can't be made known now");
