@@ -18,6 +18,8 @@ use crate::store::claim::Lane;
 const ROOM_PER_CONNECTION: usize = 4;
 /// Seconds of its pace for which parcels of a lane may wait: what is beyond would only hold places.
 const PACED_AHEAD: f64 = 10.0;
+/// What leaves within so many seconds, as fast as the destination takes mail, waits here in any case: to put it off would take longer.
+const SOON: f64 = 0.5;
 /// How long what belongs to another engine is left to that one.
 const ELSEWHERE: Duration = Duration::from_secs(1);
 
@@ -50,7 +52,8 @@ impl State {
         let crowded = || {
             let each = if parcel.place.is_scarce(stream) { 1 } else { ROOM_PER_CONNECTION };
             let full = in_lane >= each * self.connections() && self.waiting_of(stream) >= 2 * parcel.place.left_to(stream);
-            full.then_some(Obstacle::Crowd)
+            let lasts = || self.manner.takes(now).is_none_or(|takes| in_lane as f64 >= takes * SOON);
+            (full && lasts()).then_some(Obstacle::Crowd)
         };
         closed(&self.manner, parcel.demand(), now).or_else(paced).or_else(crowded)
     }
@@ -76,14 +79,14 @@ impl State {
     pub fn put_off(&mut self, parcel: &Parcel, obstacle: Obstacle, now: Instant, wall: Timestamp) -> PutOff {
         let (demand, lane) = (parcel.demand(), parcel.lane());
         let before = self.before(lane);
-        let measured = self.manner.measured(now);
+        let (measured, takes) = (self.manner.measured(now), self.manner.takes(now));
         let horizon = self.horizons.entry((demand, lane)).or_insert_with(|| Horizon::new(now));
         let mut turn = |per_second, opens| horizon.put_off(before, per_second, opens, now, rand::random());
         let wait = match obstacle {
             Obstacle::Elsewhere => ELSEWHERE,
-            Obstacle::Suspended(until) => turn(measured, until),
-            Obstacle::Pace(per_second) => turn(per_second, now),
-            Obstacle::Crowd => turn(measured, now),
+            Obstacle::Suspended(until) => turn(Some(measured), until),
+            Obstacle::Pace(per_second) => turn(Some(per_second), now),
+            Obstacle::Crowd => turn(takes, now),
         };
         let why = match obstacle {
             Obstacle::Pace(per_second) => Some(self.manner.paced(per_second)),

@@ -141,9 +141,14 @@ impl Manner {
         self.speed.rate(self.ceiling())
     }
 
-    /// Messages per second of this engine that it answered lately.
+    /// Messages per second of this engine that it answered in the last seconds.
     pub fn measured(&self, now: Instant) -> f64 {
-        self.speed.measured(now)
+        self.speed.meter().per_second(now)
+    }
+
+    /// The same, as many as it has shown to take just now. `None`: nothing was answered for long.
+    pub fn takes(&self, now: Instant) -> Option<f64> {
+        self.speed.meter().at_best(now)
     }
 
     /// Until when no mail of this demand is tried.

@@ -76,9 +76,9 @@ impl Speed {
         Some(ceiling.rate.map_or(slowed, |most| slowed.min(most)))
     }
 
-    /// Messages per second that were answered lately.
-    pub fn measured(&self, now: Instant) -> f64 {
-        self.meter.per_second(now)
+    /// What was answered lately.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Why it is below the ceiling.
