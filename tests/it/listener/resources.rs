@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use posthouse::config::ListenerTls;
 use posthouse::config::units::ByteSize;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::logged_in;
-use crate::support::door::{House, rules, until};
+use crate::support::door::{House, until};
 use crate::support::program::Program;
 use crate::support::server::Server;
 use crate::support::smtp::Client;
@@ -41,27 +40,6 @@ async fn without_memory_for_a_message_data_is_put_off() {
     let reply = client.submit("with memory").await;
     assert!(reply.starts_with("250 2.0.0 Ok: queued as "), "{reply}");
     until("the memory is given back", || door.budget.available_permits() == all).await;
-}
-
-#[tokio::test]
-async fn an_idle_connection_holds_little_memory() {
-    let house = House::new().await;
-    let door = house.door();
-    let address = house.listen(&door, rules(ListenerTls::Auto)).await;
-    let mut clients = Vec::new();
-    let before = resident();
-    for _ in 0..300 {
-        clients.push(Client::greeted(address).await);
-    }
-    let each = resident().saturating_sub(before) / clients.len();
-    // Both ends are counted here; 10,000 must stay below 100 MB.
-    assert!(each < 10_000, "{each} octets a connection");
-}
-
-/// Octets of this process in memory.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("/proc");
-    pages.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).expect("a number") * 4096
 }
 
 /// Processor time that the process has used, in ticks of 10 ms.
