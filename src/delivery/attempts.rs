@@ -33,7 +33,7 @@ pub struct InFlight {
     _flight: Option<Arc<Flight>>,
     underway: Underway,
     /// Given up last: who waits for it looks what is free.
-    _portion: Portion,
+    portion: Portion,
 }
 
 /// All other attempts, which can't begin while this lives.
@@ -56,7 +56,8 @@ impl Others {
 impl InFlight {
     /// Awaits a part of the attempt, which makes room for another when it takes long.
     pub async fn through<F: Future>(&mut self, part: F) -> F::Output {
-        self.underway.through(part).await
+        let portions = self.portion.of();
+        self.underway.through_telling(part, || portions.more_is_left()).await
     }
 }
 
@@ -84,7 +85,7 @@ impl Attempts {
             None => self.portions.uncounted(),
         };
         let underway = self.all.enter(message.stream).await;
-        InFlight { _flight: self.record(message.id), underway, _portion: portion }
+        InFlight { _flight: self.record(message.id), underway, portion }
     }
 
     /// Waits until an attempt may begin alone: no other is in flight while the second value lives.
@@ -92,7 +93,7 @@ impl Attempts {
         let (underway, rest) = self.all.enter_alone().await;
         let flight = self.record(message.id);
         let portion = || self.portions.uncounted();
-        let begun = InFlight { _flight: flight.clone(), underway, _portion: portion() };
+        let begun = InFlight { _flight: flight.clone(), underway, portion: portion() };
         (begun, Others { _rest: rest, alone: flight, _portion: portion() })
     }
 
@@ -147,5 +148,21 @@ mod tests {
         });
         drop(waiting);
         assert_eq!(attempts.all.free(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_woken_when_others_begin_to_last() {
+        let (attempts, message) = (Attempts::new(8, PATIENCE), fixture::message(Timestamp(0)));
+        let (one, other) = (Arc::<str>::from("mx:one.example"), Arc::<str>::from("mx:other.example"));
+        let mut tasks = tokio::task::JoinSet::new();
+        for to in [&one, &one, &other, &other] {
+            let mut endless = attempts.begin(&message, Some(to)).await;
+            tasks.spawn(async move { endless.through(std::future::pending::<()>()).await });
+        }
+        assert!(
+            timeout(PATIENCE / 2, attempts.begin(&message, Some(&one))).await.is_err(),
+            "half of what is left is no more than it has"
+        );
+        assert!(timeout(2 * PATIENCE, attempts.begin(&message, Some(&one))).await.is_ok());
     }
 }

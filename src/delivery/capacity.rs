@@ -84,6 +84,11 @@ impl Capacity {
 impl Underway {
     /// Awaits what it is for. Once it lasts, it makes room for another, as soon as not too many do.
     pub async fn through<F: Future>(&mut self, work: F) -> F::Output {
+        self.through_telling(work, || {}).await
+    }
+
+    /// The same; `made_room` is called when it has.
+    pub async fn through_telling<F: Future>(&mut self, work: F, made_room: impl FnOnce()) -> F::Output {
         let mut work = pin!(work);
         if matches!(self.held, Held::Lasting { .. }) {
             return work.await;
@@ -95,6 +100,7 @@ impl Underway {
             done = &mut work => return done,
             permit = self.lasting.clone().acquire_owned() => self.held = Held::Lasting { _permit: permit.ok() },
         }
+        made_room();
         work.await
     }
 }

@@ -5,7 +5,6 @@
 //! and the more are held already the less another one gets. Who holds nothing may begin while anything is left.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -13,11 +12,18 @@ use tokio::sync::Notify;
 /// What each destination holds.
 #[derive(Debug, Default)]
 pub struct Portions {
-    held: Mutex<HashMap<Arc<str>, usize>>,
-    freed: Notify,
+    destinations: Mutex<HashMap<Arc<str>, Held>>,
 }
 
-/// What one attempt takes, counted for its destination until it is dropped: then those who wait look again.
+#[derive(Debug, Default)]
+struct Held {
+    size: usize,
+    /// Who wait for more, and how one of them is told to look.
+    waiting: usize,
+    freed: Arc<Notify>,
+}
+
+/// What one attempt takes, counted for its destination until it is dropped: then one of those who wait looks again.
 #[derive(Debug)]
 pub struct Portion {
     portions: Arc<Portions>,
@@ -25,17 +31,24 @@ pub struct Portion {
     size: usize,
 }
 
+/// One who waits, until it is dropped: then the next one looks, since there may be more.
+struct Waiting<'a> {
+    portions: &'a Portions,
+    destination: &'a Arc<str>,
+    freed: Arc<Notify>,
+}
+
 impl Portions {
     /// Waits until the destination may hold so much more; `free` says how much is left to everybody.
     pub async fn enter(self: &Arc<Self>, destination: &Arc<str>, size: usize, free: impl Fn() -> usize) -> Portion {
-        loop {
-            let mut freed = pin!(self.freed.notified());
-            freed.as_mut().enable();
-            if self.count(destination, size, free()) {
-                return Portion { portions: self.clone(), destination: Some(destination.clone()), size };
+        if !self.count(destination, size, free()) {
+            let waiting = self.wait(destination);
+            // Something may have been given back before it was known that somebody waits.
+            while !self.count(destination, size, free()) {
+                waiting.freed.notified().await;
             }
-            freed.await;
         }
+        Portion { portions: self.clone(), destination: Some(destination.clone()), size }
     }
 
     /// One that counts for no destination.
@@ -43,36 +56,94 @@ impl Portions {
         Portion { portions: self.clone(), destination: None, size: 0 }
     }
 
+    /// More is left to everybody: of those who wait the one looks whose destination holds the least. Where that may have no more, none may.
+    pub fn more_is_left(&self) {
+        let least =
+            self.all().values().filter(|held| held.waiting > 0).min_by_key(|held| held.size).map(|held| held.freed.clone());
+        if let Some(freed) = least {
+            freed.notify_one();
+        }
+    }
+
     fn count(&self, destination: &Arc<str>, size: usize, free: usize) -> bool {
-        let mut held = self.held();
-        let own = held.get(destination).copied().unwrap_or(0);
+        let mut all = self.all();
+        let own = all.get(destination).map_or(0, |held| held.size);
         let may = own == 0 || own * 2 < free;
         if may {
-            held.insert(destination.clone(), own + size);
+            all.entry(destination.clone()).or_default().size += size;
         }
         may
     }
 
-    fn leave(&self, destination: &Arc<str>, size: usize) {
-        let mut held = self.held();
-        if let Some(own) = held.get_mut(destination) {
-            *own -= size;
-            if *own == 0 {
-                held.remove(destination);
+    fn wait<'a>(&'a self, destination: &'a Arc<str>) -> Waiting<'a> {
+        let mut all = self.all();
+        let held = all.entry(destination.clone()).or_default();
+        held.waiting += 1;
+        Waiting { portions: self, destination, freed: held.freed.clone() }
+    }
+
+    fn leave(&self, destination: &Arc<str>, change: impl FnOnce(&mut Held)) {
+        let mut all = self.all();
+        if let Some(held) = all.get_mut(destination) {
+            change(held);
+            if held.size == 0 && held.waiting == 0 {
+                all.remove(destination);
             }
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
+        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Portion {
+    /// Of what it is a part.
+    pub fn of(&self) -> Arc<Portions> {
+        self.portions.clone()
     }
 }
 
 impl Drop for Portion {
     fn drop(&mut self) {
         if let Some(destination) = &self.destination {
-            self.portions.leave(destination, self.size);
+            self.portions.leave(destination, |held| held.size -= self.size);
         }
-        self.portions.freed.notify_waiters();
+        self.portions.more_is_left();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.portions.leave(self.destination, |held| held.waiting -= 1);
+        self.portions.more_is_left();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+    use std::cell::Cell;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_frees_much_wakes_all_who_may_begin_and_who_gave_up_waiting_stands_in_nobodys_way() {
+        let (portions, free) = (Arc::<Portions>::default(), Cell::new(0));
+        let enter = |n: usize| {
+            let (portions, to, free) = (portions.clone(), Arc::<str>::from(format!("mx:{n}.example")), &free);
+            async move { portions.enter(&to, 1, || free.get()).await }
+        };
+        let held = join_all((0..3).map(enter)).await;
+        assert!(timeout(Duration::from_secs(1), enter(0)).await.is_err(), "nothing is left");
+        let all = join_all((0..3).chain(0..3).map(enter));
+        let (all, ()) = tokio::join!(timeout(Duration::from_secs(1), all), async {
+            tokio::task::yield_now().await;
+            free.set(5);
+            portions.more_is_left();
+        });
+        drop((all.expect("each may hold two, and then three"), held));
+        assert!(portions.all().is_empty());
     }
 }
