@@ -2,12 +2,18 @@
 //!
 //! A destination that takes all the time there is for every reply holds them for many minutes, and a few of these would hold all that
 //! there is. Each may hold half of what it leaves to others: alone a third of all, which is more than any shipped shape has connections,
-//! and the more are held already the less another one gets. Who holds nothing may begin while anything is left.
+//! and the more are held already the less another one gets. Who holds nothing may begin while anything is left; and so may who gives back
+//! soon what it takes, since nobody waits for that.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What is given back after so long was held for a short time.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What each destination holds.
 #[derive(Debug, Default)]
@@ -18,6 +24,8 @@ pub struct Portions {
 #[derive(Debug, Default)]
 struct Held {
     size: usize,
+    /// What was given back last was held for a short time.
+    soon: bool,
     /// Who wait for more, and how one of them is told to look.
     waiting: usize,
     freed: Arc<Notify>,
@@ -29,6 +37,7 @@ pub struct Portion {
     portions: Arc<Portions>,
     destination: Option<Arc<str>>,
     size: usize,
+    since: Instant,
 }
 
 /// One who waits, until it is dropped: then the next one looks, since there may be more.
@@ -48,12 +57,12 @@ impl Portions {
                 waiting.freed.notified().await;
             }
         }
-        Portion { portions: self.clone(), destination: Some(destination.clone()), size }
+        Portion { portions: self.clone(), destination: Some(destination.clone()), size, since: Instant::now() }
     }
 
     /// One that counts for no destination.
     pub fn uncounted(self: &Arc<Self>) -> Portion {
-        Portion { portions: self.clone(), destination: None, size: 0 }
+        Portion { portions: self.clone(), destination: None, size: 0, since: Instant::now() }
     }
 
     /// More is left to everybody: of those who wait the one looks whose destination holds the least. Where that may have no more, none may.
@@ -67,8 +76,8 @@ impl Portions {
 
     fn count(&self, destination: &Arc<str>, size: usize, free: usize) -> bool {
         let mut all = self.all();
-        let own = all.get(destination).map_or(0, |held| held.size);
-        let may = own == 0 || own * 2 < free;
+        let (own, soon) = all.get(destination).map_or((0, false), |held| (held.size, held.soon));
+        let may = own == 0 || own * 2 < free || (soon && free > 0);
         if may {
             all.entry(destination.clone()).or_default().size += size;
         }
@@ -107,7 +116,8 @@ impl Portion {
 impl Drop for Portion {
     fn drop(&mut self) {
         if let Some(destination) = &self.destination {
-            self.portions.leave(destination, |held| held.size -= self.size);
+            let soon = self.since.elapsed() < SOON;
+            self.portions.leave(destination, |held| (held.size, held.soon) = (held.size - self.size, soon));
         }
         self.portions.more_is_left();
     }
@@ -140,10 +150,24 @@ mod tests {
         let all = join_all((0..3).chain(0..3).map(enter));
         let (all, ()) = tokio::join!(timeout(Duration::from_secs(1), all), async {
             tokio::task::yield_now().await;
-            free.set(5);
+            free.set(7);
             portions.more_is_left();
         });
-        drop((all.expect("each may hold two, and then three"), held));
+        drop((all.expect("each may hold three"), held));
         assert!(portions.all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_back_soon_may_take_all_there_is_until_it_holds_for_long() {
+        let (portions, to) = (Arc::<Portions>::default(), Arc::<str>::from("mx:one.example"));
+        let may = async |free: usize| timeout(SOON / 4, portions.enter(&to, 1, || free)).await.ok();
+        let (first, second) = (may(8).await, may(8).await);
+        assert!(may(2).await.is_none(), "nothing is known of it yet");
+        drop(first);
+        let more = [may(2).await, may(1).await];
+        assert!(more.iter().all(Option::is_some) && may(0).await.is_none());
+        tokio::time::advance(SOON).await;
+        drop(second);
+        assert!(may(2).await.is_none(), "the last one was held for long");
     }
 }
