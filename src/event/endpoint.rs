@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::announcement::{Announcement, News};
 use super::deliver::Place;
@@ -75,7 +75,7 @@ impl Session {
 
     /// One request, to see how it goes.
     async fn one(&self, webhook: &Webhook) -> Result<Vec<Attempt>, StoreError> {
-        let due = self.webhooks.store().due_deliveries(webhook.id, 1).await?;
+        let due = self.due(webhook, 1).await?;
         let Some(due) = due.first() else { return Ok(Vec::new()) };
         Ok(vec![self.attempt(webhook, due, None).await])
     }
@@ -90,7 +90,7 @@ impl Session {
     ) -> Result<Vec<Attempt>, StoreError> {
         let extras: Vec<OwnedSemaphorePermit> = (0..EXTRAS_MAX).map_while(|_| extras.clone().try_acquire_owned().ok()).collect();
         let at_once = 1 + extras.len();
-        let due = self.webhooks.store().due_deliveries(webhook.id, at_once * AFTER_ANOTHER).await?;
+        let due = self.due(webhook, at_once * AFTER_ANOTHER).await?;
         let (until, mut due) = (Instant::now() + ROUND, due.iter());
         let mut under_way: FuturesUnordered<_> =
             due.by_ref().take(at_once).map(|due| self.attempt(webhook, due, Some(line))).collect();
@@ -104,6 +104,22 @@ impl Session {
             under_way.extend(due.next().map(|due| self.attempt(webhook, due, Some(line))));
         }
         Ok(ended)
+    }
+
+    /// What is due, at most so many; an endpoint that is behind, and has less due, catches up first.
+    async fn due(&self, webhook: &Webhook, most: usize) -> Result<Vec<Due>, StoreError> {
+        let (store, until) = (self.webhooks.store(), Instant::now() + ROUND);
+        let (mut due, mut is_behind) = (store.due_deliveries(webhook.id, most).await?, webhook.behind_from.is_some());
+        while is_behind && due.len() < most && Instant::now() < until {
+            let begun = Instant::now();
+            is_behind = store.catch_up_webhook(webhook).await?;
+            due = store.due_deliveries(webhook.id, most).await?;
+            if due.is_empty() {
+                // Much happened that it does not want to know of: others have as much time.
+                sleep(begun.elapsed()).await;
+            }
+        }
+        Ok(due)
     }
 
     async fn attempt(&self, webhook: &Webhook, due: &Due, line: Option<&Line>) -> Attempt {

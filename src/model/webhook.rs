@@ -198,6 +198,8 @@ pub struct Webhook {
     pub settings: WebhookSettings,
     pub secrets: WebhookSecrets,
     pub health: WebhookHealth,
+    /// It does not keep up: of events from this one on it is told when it has room for them.
+    pub behind_from: Option<Id>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -28,6 +28,7 @@ const SHARED: &[(i64, &str, &str)] = &[
     (24, "unsubscribes", include_str!("../../migrations/0024_unsubscribes.sql")),
     (27, "webhook_pace", include_str!("../../migrations/0027_webhook_pace.sql")),
     (28, "outbox_by_team", include_str!("../../migrations/0028_outbox_by_team.sql")),
+    (29, "webhooks_behind", include_str!("../../migrations/0029_webhooks_behind.sql")),
 ];
 /// Those of PostgreSQL alone.
 const POSTGRES: &[(i64, &str, &str)] = &[

@@ -10,8 +10,8 @@ use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::webhooks::attempts::{self, Attempt};
 use crate::store::webhooks::forward::Waited;
-use crate::store::webhooks::leases;
 use crate::store::webhooks::outbox::{WebhookEvent, tell};
+use crate::store::webhooks::{leases, turns};
 use crate::store::{Store, StoreError, rows};
 
 /// How far an endpoint is to be trusted with our time.
@@ -30,7 +30,7 @@ pub enum Standing {
 /// A success that lies longer ago proves nothing.
 const PROVES_FOR: Duration = Duration::from_secs(86_400);
 
-/// Endpoints with something to send: one of each team, then a second of each, and so on; of a team those not tried for longest first.
+/// Endpoints with something to send, or that may have when they catch up: one of each team, then a second of each, and so on; of a team those not tried for longest first.
 pub(in crate::store) static WITH_DUE: Sql = Sql::new(
     "SELECT id, team_id FROM (
          SELECT hook.id, hook.team_id,
@@ -39,15 +39,17 @@ pub(in crate::store) static WITH_DUE: Sql = Sql::new(
          WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
              AND CASE WHEN hook.failures >= 10 THEN 3 WHEN hook.succeeded_at > $2 AND hook.slow_until > $1 THEN 1
                  WHEN hook.succeeded_at > $2 THEN 0 WHEN hook.failures > 0 THEN 3 ELSE 2 END = $3
-             AND EXISTS (SELECT 1 FROM webhook_deliveries d
-                         WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1)
+             AND (hook.behind_from IS NOT NULL
+                  OR EXISTS (SELECT 1 FROM webhook_deliveries d
+                             WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1))
              AND NOT EXISTS (SELECT 1 FROM webhook_leases l
                              WHERE l.webhook_id = hook.id AND l.holder <> $5 AND l.ends_at > {now} AND l.ends_at <= {now} + $6)) AS waiting
      ORDER BY turn, id LIMIT $4",
 );
 pub(in crate::store) static DUE: Sql = Sql::new(
     "SELECT d.event_id, d.attempts, e.kind, e.body FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
-     WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.next_attempt_at <= $2 ORDER BY d.next_attempt_at LIMIT $3",
+     WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.next_attempt_at <= $2
+     ORDER BY d.next_attempt_at, d.event_id LIMIT $3",
 );
 /// What another has attempted meanwhile stays as that one left it.
 pub(in crate::store) static SETTLE: Sql = Sql::rows(
@@ -165,6 +167,7 @@ impl Store {
     pub async fn give_up_webhook(&self, webhook: &Webhook, reason: &str, told: &WebhookEvent) -> Result<bool, StoreError> {
         let now = self.desk().clock().now();
         let mut tx = self.db().begin().await?;
+        turns::among_others(&mut tx, std::iter::once(told.team)).await?;
         if tx.run(&GIVE_UP, &values![webhook.id, now, reason, webhook.updated_at], &[]).await? == 0 {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! Endpoints: what a team chose of them, and how they fare.
 
 pub mod attempts;
+pub mod behind;
 pub mod deliveries;
 pub(super) mod forward;
 pub(super) mod given_up;
@@ -11,6 +12,7 @@ pub mod outbox;
 pub(super) mod removed;
 pub mod replay;
 pub mod set_back;
+pub(super) mod turns;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
@@ -27,7 +29,7 @@ macro_rules! select_webhooks {
         concat!(
             "SELECT hook.id, hook.team_id, hook.url, hook.description, hook.kinds, hook.enabled, hook.secret, hook.previous_secret,
                  hook.previous_until, hook.failures, hook.failing_since, hook.paused_until, hook.succeeded_at, hook.slow_until,
-                 hook.disabled_at, hook.disabled_reason, hook.created_at, hook.updated_at
+                 hook.behind_from, hook.disabled_at, hook.disabled_reason, hook.created_at, hook.updated_at
              FROM webhooks hook ",
             $rest
         )
@@ -81,6 +83,7 @@ record!(WebhookRow {
     paused_until: Option<i64>,
     succeeded_at: Option<i64>,
     slow_until: Option<i64>,
+    behind_from: Option<Vec<u8>>,
     disabled_at: Option<i64>,
     disabled_reason: Option<String>,
     created_at: i64,
@@ -110,6 +113,7 @@ impl WebhookRow {
                 slow_until: self.slow_until.map(Timestamp),
                 disabled: self.disabled_at.map(Timestamp).zip(self.disabled_reason),
             },
+            behind_from: self.behind_from.as_deref().map(rows::id).transpose()?,
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
         })
@@ -127,7 +131,16 @@ impl Store {
             return Ok(None);
         }
         let secrets = WebhookSecrets { current: secret, previous: None };
-        Ok(Some(Webhook { id, team, settings, secrets, health: WebhookHealth::default(), created_at: now, updated_at: now }))
+        Ok(Some(Webhook {
+            id,
+            team,
+            settings,
+            secrets,
+            health: WebhookHealth::default(),
+            behind_from: None,
+            created_at: now,
+            updated_at: now,
+        }))
     }
 
     /// Replaces what a team chose of an endpoint. None when the team has no such endpoint.

@@ -7,6 +7,7 @@ use crate::model::webhook::WebhookKind;
 use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Kind, Sql, Value, values};
 use crate::store::webhooks::noted::{Noted, NotedKey};
+use crate::store::webhooks::{behind, turns};
 use crate::store::{Store, StoreError};
 
 /// Notes what an endpoint wants to be told of, be it that it is switched off: then it may ask for it later. Of a team without such an endpoint it writes
@@ -22,15 +23,27 @@ pub(in crate::store) static TELL: Sql = Sql::rows(
      ON CONFLICT (id) DO NOTHING",
     &[("id", Kind::Bytes), ("team_id", Kind::Bytes), ("kind", Kind::Int), ("body", Kind::Text)],
 );
-/// One for each endpoint that wants to know, but for the one that is named.
-pub(in crate::store) static DELIVER: Sql = Sql::rows(
-    "INSERT INTO webhook_deliveries (event_id, webhook_id, state, attempts, next_attempt_at)
-     SELECT v.event, hook.id, 'pending', 0, CAST($1 AS BIGINT) FROM {rows}
-         JOIN webhooks hook ON hook.team_id = v.team AND hook.enabled = 1 AND (hook.kinds & v.kind) <> 0
-     WHERE hook.id <> $2 ORDER BY v.event, hook.id
-     ON CONFLICT (event_id, webhook_id) DO NOTHING",
-    &[("event", Kind::Bytes), ("team", Kind::Bytes), ("kind", Kind::Int)],
-);
+/// One for each endpoint that wants to know and is not behind from then on or before, but for the one that is named.
+macro_rules! deliver {
+    ($behind:literal) => {
+        Sql::rows(
+            concat!(
+                "INSERT INTO webhook_deliveries (event_id, webhook_id, state, attempts, next_attempt_at)
+                 SELECT v.event, hook.id, 'pending', 0, CAST($1 AS BIGINT) FROM {rows}
+                     JOIN webhooks hook ON hook.team_id = v.team AND hook.behind_from ",
+                $behind,
+                " AND hook.enabled = 1 AND (hook.kinds & v.kind) <> 0
+                 WHERE hook.id <> $2 ORDER BY v.event, hook.id
+                 ON CONFLICT (event_id, webhook_id) DO NOTHING"
+            ),
+            &[("event", Kind::Bytes), ("team", Kind::Bytes), ("kind", Kind::Int)],
+        )
+    };
+}
+/// To those that keep up.
+pub(in crate::store) static DELIVER: Sql = deliver!("IS NULL");
+/// Events are told in about the order of their ids: one may come behind others that an endpoint has been told of, be it by catching up.
+pub(in crate::store) static DELIVER_LATE: Sql = deliver!("> v.event");
 pub(in crate::store) static FORGET: Sql = Sql::rows(
     "DELETE FROM webhook_outbox WHERE (team_id, event_id) IN (SELECT v.team, v.event FROM {rows})",
     &[("team", Kind::Bytes), ("event", Kind::Bytes)],
@@ -63,16 +76,25 @@ impl Store {
     }
 
     /// Keeps what is told, makes a delivery of it for each endpoint that wants to know, and takes what was noted off the list of what waits:
-    /// one transaction. Returns how many deliveries that makes.
+    /// one transaction. Of an endpoint that has no room for them it writes down from which on it is behind. Returns how many deliveries that makes.
     pub async fn announce(&self, told: &[WebhookEvent], noted: Noted) -> Result<u64, StoreError> {
         let Noted { keys, tx, .. } = noted;
+        let crowded = self.crowded_by(told).await?;
         match tx {
-            Some(tx) => self.try_announce(tx, told, &keys).await,
-            None => repeated(|| async { self.try_announce(self.db().begin().await?, told, &keys).await }).await,
+            Some(tx) => self.try_announce(tx, told, &crowded, &keys).await,
+            None => repeated(|| async { self.try_announce(self.db().begin().await?, told, &crowded, &keys).await }).await,
         }
     }
 
-    async fn try_announce(&self, mut tx: Tx, told: &[WebhookEvent], keys: &[NotedKey]) -> Result<u64, StoreError> {
+    async fn try_announce(
+        &self,
+        mut tx: Tx,
+        told: &[WebhookEvent],
+        crowded: &[Vec<Value>],
+        keys: &[NotedKey],
+    ) -> Result<u64, StoreError> {
+        turns::among_others(&mut tx, told.iter().map(|event| event.team)).await?;
+        behind::mark(&mut tx, crowded).await?;
         let made = tell(&mut tx, told, NOBODY, self.desk().clock().now()).await?;
         let done: Vec<_> = keys.iter().map(|key| values![key.team, key.event]).collect();
         tx.run(&FORGET, &[], &done).await?;
@@ -82,7 +104,8 @@ impl Store {
     }
 }
 
-/// Keeps what is told, and makes a delivery of it for each endpoint that wants to know but `but`.
+/// Keeps what is told, and makes a delivery of it for each endpoint that wants to know but `but`, and those that are behind. The caller has
+/// the teams' turns ([`turns::among_others`]).
 pub(super) async fn tell(tx: &mut Tx, told: &[WebhookEvent], but: Id, now: Timestamp) -> Result<u64, StoreError> {
     if told.is_empty() {
         return Ok(0);
@@ -90,5 +113,7 @@ pub(super) async fn tell(tx: &mut Tx, told: &[WebhookEvent], but: Id, now: Times
     let bodies: Vec<_> = told.iter().map(|e| values![e.id, e.team, e.kind.bit(), e.body.as_str()]).collect();
     let deliveries: Vec<_> = told.iter().map(|e| values![e.id, e.team, e.kind.bit()]).collect();
     tx.run(&TELL, &[], &bodies).await?;
-    tx.run(&DELIVER, &values![now, but], &deliveries).await
+    // In this order: whoever keeps up at the first may be found behind by another process at the second, and not the other way round.
+    let made = tx.run(&DELIVER, &values![now, but], &deliveries).await?;
+    Ok(made + tx.run(&DELIVER_LATE, &values![now, but], &deliveries).await?)
 }

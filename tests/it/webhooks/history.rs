@@ -158,6 +158,11 @@ fn what_a_removed_endpoint_was_told_goes_little_by_little() {
         let (gone, stays) = (house.endpoint("gone").await, house.endpoint("stays").await);
         let news: Vec<_> = (0..1200).map(|_| house.news()).collect();
         house.store.announce(&news, Noted::default()).await.unwrap();
+        // They have no room for so many at once; who asks for them has them.
+        let all = Which::Between(house.clock.now(), house.clock.now().plus(Duration::from_secs(1)));
+        for webhook in [&gone, &stays] {
+            assert_eq!(house.store.replay_webhook(webhook, all).await, Ok(Some(1200)));
+        }
         let told = |(event, webhook): (&WebhookEvent, &Webhook)| Attempted {
             attempt: house.attempt_at(webhook, event.id),
             next: Next::Done,

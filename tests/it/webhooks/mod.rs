@@ -2,6 +2,7 @@
 
 mod address;
 mod ahead;
+mod behind;
 mod changed;
 mod crowded;
 mod failing;

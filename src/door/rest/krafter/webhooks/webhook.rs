@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::door::rest::checks::{self, BLANK};
 use crate::door::rest::json::Few;
 use crate::door::rest::problem::Details;
+use crate::id::Id;
 use crate::model::webhook::{self, Kinds, WebhookKind, WebhookSettings};
 
 /// Words of a list of events: each once.
@@ -37,6 +38,9 @@ pub struct Webhook {
     /// The last request that it took, to a few seconds.
     #[schema(required, format = DateTime)]
     pub succeeded_at: Option<String>,
+    /// While it does not keep up: when the oldest event happened that does not wait in its own queue yet.
+    #[schema(required, format = DateTime)]
+    pub behind_since: Option<String>,
     /// When it was switched off because it had failed for so long, and why.
     #[schema(required, format = DateTime)]
     pub disabled_at: Option<String>,
@@ -163,7 +167,7 @@ impl State {
 impl From<webhook::Webhook> for Webhook {
     fn from(webhook: webhook::Webhook) -> Self {
         let state = State::of(&webhook);
-        let webhook::Webhook { id, settings, secrets, health, created_at, updated_at, .. } = webhook;
+        let webhook::Webhook { id, settings, secrets, health, behind_from, created_at, updated_at, .. } = webhook;
         let time = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
         let (disabled_at, disabled_reason) = health.disabled.unzip();
         Self {
@@ -177,6 +181,7 @@ impl From<webhook::Webhook> for Webhook {
             failing_since: time(health.failing_since),
             paused_until: time(health.paused_until),
             succeeded_at: time(health.succeeded_at),
+            behind_since: time(behind_from.map(Id::made_at)),
             disabled_at: time(disabled_at),
             disabled_reason,
             previous_secret_until: time(secrets.previous.map(|(_, until)| until)),
