@@ -1,7 +1,7 @@
 //! The resolver against a name server that answers, refuses, forges and keeps silent.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hickory_server::proto::rr::RecordType;
 use posthouse::config::units::Span;
@@ -67,12 +67,12 @@ async fn only_the_name_itself_is_asked_for() {
     assert!(dns.names().iter().all(|name| name == "localname."), "{:?}", dns.names());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn silence_ends_with_the_deadline() {
     let dns = Dns::start(Records::default().fault("slow.example", Fault::Silence)).await;
     let mut config = dns.config();
     config.timeout = Span(Duration::from_millis(500));
-    let begun = Instant::now();
+    let begun = tokio::time::Instant::now();
     let answer = Resolver::new(&config).unwrap().mx("slow.example").await;
     assert!(matches!(answer, Err(DnsError::Temporary(_))), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
@@ -82,6 +82,13 @@ async fn silence_ends_with_the_deadline() {
 fn silence(names: usize) -> (Records, Vec<String>) {
     let names: Vec<String> = (0..names).map(|n| format!("n{n}.silent.example")).collect();
     (names.iter().fold(Records::default(), |records, name| records.fault(name, Fault::Silence)), names)
+}
+
+/// Waits until so many names were asked for.
+async fn asked(dns: &Dns, names: usize) {
+    while dns.names().len() < names {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -97,9 +104,7 @@ async fn what_is_urgent_does_not_wait_behind_silence() {
         asking.spawn(async move { resolver.mx(&name).await });
     }
     tokio::time::timeout(IN_TIME, async {
-        while dns.names().len() < 200 {
-            tokio::task::yield_now().await;
-        }
+        asked(&dns, 200).await;
         assert_eq!(resolver.urgent().addresses("mx.example").await.unwrap().records, [IpAddr::from(HOST)]);
     })
     .await
@@ -119,9 +124,7 @@ async fn the_wait_for_a_turn_is_not_the_servers_fault() {
         let resolver = resolver.clone();
         asking.spawn(async move { resolver.mx(&name).await.map(|answer| answer.records) });
     }
-    while dns.names().len() < 200 {
-        tokio::task::yield_now().await;
-    }
+    tokio::time::timeout(IN_TIME, asked(&dns, 200)).await.expect("so many are asked for at once");
     assert_eq!(resolver.mx("example.org").await.unwrap().records, [mx(1, "mx.example.org")]);
 }
 

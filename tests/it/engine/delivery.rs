@@ -7,6 +7,7 @@ use std::time::Duration;
 use posthouse::clock::{Clock, Timestamp};
 use posthouse::config::Route;
 use posthouse::config::units::Span;
+use posthouse::delivery::pace::Pace;
 use posthouse::model::event::EventKind;
 use posthouse::model::outcome::RecipientState;
 use posthouse::store::Store;
@@ -14,14 +15,19 @@ use posthouse::store::Store;
 use crate::support::sink::{Act, Script, Sink};
 use crate::support::stores::on_every_engine;
 
-use super::{Running, accept, accept_many, arrivals, config, numbered, recipients, states, team, until, until_all};
+use super::{Running, accept, accept_many, arrivals, brisk, config, numbered, recipients, states, team, until, until_all};
+
+/// Keeps its connections, and dials no others once it was turned away, however long all of it takes.
+fn faithful() -> Pace {
+    Pace { idle: Duration::from_hours(1), outage: Duration::from_hours(1), ..brisk() }
+}
 
 #[test]
 fn accepted_mail_is_handed_over_and_arrives_once() {
     on_every_engine(|book| async move {
         let sink = Sink::willing().await;
         let team = team(&book.store).await;
-        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        let engine = Running::at_pace(faithful(), &book.store, &config(&sink), &book.clock);
         let ids = accept_many(&book.store, team, 0..300).await;
         until_all(&book.store, &ids, RecipientState::Sent).await;
         engine.stop().await;
@@ -165,7 +171,7 @@ fn a_next_hop_that_takes_few_connections_gets_everything_over_those() {
         });
         let sink = Sink::start(script).await;
         let team = team(&book.store).await;
-        let engine = Running::start(&book.store, &config(&sink), &book.clock);
+        let engine = Running::at_pace(faithful(), &book.store, &config(&sink), &book.clock);
         let ids = accept_many(&book.store, team, 0..200).await;
         until_all(&book.store, &ids, RecipientState::Sent).await;
         engine.stop().await;

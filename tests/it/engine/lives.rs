@@ -13,8 +13,9 @@ use posthouse::store::Location;
 use posthouse::store::claim::Lane;
 use posthouse::store::engines::START_WITHIN;
 use posthouse::store::settle::{Settled, Settlement};
+use tokio::sync::watch;
 
-use crate::support::sink::{Act, Script, Sink};
+use crate::support::sink::{Act, Script, Sink, Turn};
 use crate::support::stores::on_every_engine;
 
 use super::{Running, accept_many, arrivals, brisk, config, states, team, until, until_all};
@@ -108,9 +109,9 @@ fn the_silent_are_not_found_dead_before_an_engine_is_steady_but_the_dead_are_tak
 #[test]
 fn an_engine_whose_epoch_is_dead_begins_another_and_goes_on() {
     on_every_engine(|book| async move {
-        let sink =
-            Sink::start(Script::on(|turn| (turn.verb() == "." && turn.nth < 5).then(|| Act::Delay(Duration::from_millis(400)))))
-                .await;
+        let (answer, answers) = watch::channel(false);
+        let first_dots = move |turn: &Turn| (turn.verb() == "." && turn.nth < 5).then(|| Act::Once(answers.clone()));
+        let sink = Sink::start(Script::on(first_dots)).await;
         let team = team(&book.store).await;
         let mut config = config(&sink);
         config.delivery.relay.max_connections = 5;
@@ -122,6 +123,9 @@ fn an_engine_whose_epoch_is_dead_begins_another_and_goes_on() {
         for epoch in 1..=newest {
             book.store.close_epoch(epoch).await.expect("closed");
         }
+        until("another epoch", || async { book.store.live_epochs().await.is_ok_and(|live| live.iter().any(|&e| e > newest)) })
+            .await;
+        answer.send(true).expect("the sink waits for it");
         ids.extend(accept_many(&book.store, team, 50..60).await);
         until_all(&book.store, &ids, RecipientState::Sent).await;
         engine.stop().await;

@@ -7,6 +7,8 @@ use posthouse::delivery::pace::Pace;
 use posthouse::model::outcome::RecipientState;
 use posthouse::store::{Location, Store};
 
+use tokio::sync::watch;
+
 use crate::support::postgres::Cluster;
 use crate::support::sink::{Act, Script, Sink};
 
@@ -17,7 +19,7 @@ const AWAY: Duration = Duration::from_secs(23);
 
 /// The first to be back looks for dead engines at once; the second comes long after it.
 fn paces() -> [Pace; 2] {
-    let (ms, sluggish) = (Duration::from_millis, Duration::from_secs(12));
+    let (ms, sluggish) = (Duration::from_millis, Duration::from_secs(8));
     let hasty = Pace { poll: ms(100), takeover: ms(100), ..Pace::default() };
     [hasty, Pace { poll: sluggish, renew: sluggish, ..Pace::default() }]
 }
@@ -28,8 +30,10 @@ fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
     let location = Location::Postgres(cluster.database());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let slow = Script::on(|turn| (turn.verb() == ".").then(|| Act::Delay(Duration::from_millis(300))));
-        let sink = Sink::start(slow).await;
+        let (go, gone) = watch::channel(false);
+        // Nothing goes out before all is accepted, and from then on little by little.
+        let held = move || if *gone.borrow() { Act::Delay(Duration::from_millis(300)) } else { Act::Once(gone.clone()) };
+        let sink = Sink::start(Script::on(move |turn| (turn.verb() == ".").then(&held))).await;
         let one = Store::open(&location, Clock::System).await.expect("the book opens");
         let other = Store::open(&location, Clock::System).await.expect("the book opens");
         let team = team(&one).await;
@@ -38,6 +42,8 @@ fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
         let engines = [(hasty, &one), (sluggish, &other)].map(|(p, store)| Running::at_pace(p, store, &config, &Clock::System));
         let (mut ids, more) = tokio::join!(accept_many(&one, team, 0..300), accept_many(&other, team, 300..600));
         ids.extend(more);
+        go.send(true).expect("the sink waits for it");
+        sink.wait_received(1).await;
         // First it does not answer, then it is gone.
         cluster.signal_all("-STOP");
         let before = sink.received().len();
@@ -48,7 +54,7 @@ fn engines_that_lost_their_database_for_long_do_not_bury_each_other() {
         tokio::time::sleep(AWAY).await;
         let meanwhile = sink.received().len() - before;
         cluster.restart();
-        // The sluggish one asks for its epoch every 12 s, in vain while the database recovers: only then its part of the mail goes out.
+        // The sluggish one asks for its epoch every 8 s, in vain while the database recovers: only then its part of the mail goes out.
         until_all(&one, &ids, RecipientState::Sent).await;
         // Both live on, under the epochs that they had.
         assert_eq!((one.renew_epoch(1).await, other.renew_epoch(2).await), (Ok(true), Ok(true)));

@@ -15,7 +15,7 @@ use posthouse::store::settle::{Settled, Settlement};
 use posthouse::store::{Location, Store};
 
 use crate::support::sink::{Act, Script, Sink};
-use crate::support::stores::on_every_engine;
+use crate::support::stores::{beside, on_every_engine};
 
 use super::{Running, accept, accept_many, arrivals, brisk, config, numbered, team, until, until_all};
 
@@ -70,10 +70,9 @@ fn outcomes_that_had_to_wait_are_written_when_the_store_is_back() {
 
 /// Another program holds the database until told to let go.
 fn lock_file(file: &std::path::Path, go: Arc<tokio::sync::Notify>) -> tokio::task::JoinHandle<()> {
-    use sqlx::Connection as _;
-    let url = format!("sqlite:{}", file.display());
+    let file = file.to_owned();
     tokio::spawn(async move {
-        let mut other = sqlx::SqliteConnection::connect(&url).await.expect("another connection");
+        let mut other = beside(&file).await;
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.expect("the lock");
         go.notified().await;
         sqlx::query("ROLLBACK").execute(&mut other).await.expect("let go");

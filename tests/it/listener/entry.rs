@@ -14,13 +14,13 @@ fn proxy_header(source: [u8; 4]) -> Vec<u8> {
 }
 
 /// A connection that a balancer on this machine passes on from `source`.
-async fn proxied(address: SocketAddr, source: [u8; 4]) -> Client<TcpStream> {
+pub(super) async fn proxied(address: SocketAddr, source: [u8; 4]) -> Client<TcpStream> {
     let mut client = Client::connect(address).await;
     client.send(proxy_header(source)).await;
     client
 }
 
-fn behind_a_balancer(config: &mut Config) {
+pub(super) fn behind_a_balancer(config: &mut Config) {
     config.smtp.proxy_protocol = vec!["127.0.0.0/8".parse().expect("a network")];
 }
 

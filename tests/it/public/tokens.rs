@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{House, TARGET, page};
 use crate::support::IN_TIME;
-use crate::support::stores::on_every_engine;
+use crate::support::stores::{on_every_engine, on_sqlite};
 
 #[test]
 fn a_link_of_the_house_leads_on_by_any_name_but_those_of_domains() {
@@ -127,7 +127,7 @@ fn changed(text: &str) -> Vec<String> {
 
 #[test]
 fn a_token_of_which_one_bit_was_turned_is_none() {
-    on_every_engine(async |book| {
+    on_sqlite(async |book| {
         let house = House::over(&book).await;
         let (listener, shutdown) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Shutdown::default());
         let address = listener.local_addr().unwrap();

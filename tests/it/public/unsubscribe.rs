@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use super::House;
 use crate::support::api::Answer;
 use crate::support::nouns;
-use crate::support::stores::on_every_engine;
+use crate::support::stores::{on_every_engine, on_sqlite};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
@@ -179,7 +179,7 @@ fn one_click_is_a_post_of_the_one_field_in_either_coding() {
 
 #[test]
 fn a_link_with_any_bit_changed_is_nobodys() {
-    on_every_engine(async |book| {
+    on_sqlite(async |book| {
         let (house, store) = (House::over(&book).await, book.store.clone());
         let (team, id, link) = broadcast(&house, &store).await;
         let bytes = URL_SAFE_NO_PAD.decode(link.strip_prefix("/u/").unwrap()).unwrap();

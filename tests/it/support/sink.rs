@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::IN_TIME;
@@ -28,6 +28,8 @@ pub enum Act {
     Silence,
     /// Says the ordinary, after a while.
     Delay(Duration),
+    /// Says the ordinary, once this is so.
+    Once(watch::Receiver<bool>),
 }
 
 impl Act {
@@ -354,6 +356,10 @@ impl Session {
             Some(Act::Say(text)) => text,
             Some(Act::Delay(span)) => {
                 tokio::time::sleep(span).await;
+                ordinary.to_owned()
+            }
+            Some(Act::Once(mut so)) => {
+                let _ = so.wait_for(|so| *so).await;
                 ordinary.to_owned()
             }
             Some(Act::SayAndClose(text)) => {

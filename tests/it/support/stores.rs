@@ -2,10 +2,14 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
 use posthouse::clock::Clock;
 use posthouse::store::{Location, Store};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
+use super::IN_TIME;
 use super::postgres::Cluster;
 
 /// An empty book and what keeps it alive.
@@ -31,9 +35,8 @@ impl Book {
 
     /// Another program that writes, and takes its time: SQLite's one writer is busy until this is dropped.
     pub async fn occupied(&self) -> Option<sqlx::SqliteConnection> {
-        use sqlx::Connection as _;
         let Location::Sqlite(file) = &self.location else { return None };
-        let mut other = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.expect("a connection");
+        let mut other = beside(file).await;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
         Some(other)
     }
@@ -43,11 +46,7 @@ impl Book {
         use sqlx::Connection as _;
         let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
         match &self.location {
-            Location::Sqlite(file) => {
-                let url = format!("sqlite:{}", file.display());
-                let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("counted")
-            }
+            Location::Sqlite(file) => sqlx::query_scalar(sql).fetch_one(&mut beside(file).await).await.expect("counted"),
             Location::Postgres(url) => {
                 let mut connection = sqlx::PgConnection::connect(url).await.expect("a connection");
                 sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("counted")
@@ -60,9 +59,7 @@ impl Book {
         use sqlx::Connection as _;
         match &self.location {
             Location::Sqlite(file) => {
-                let url = format!("sqlite:{}", file.display());
-                let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
-                sqlx::query(sql).execute(&mut connection).await.expect("tampered with");
+                sqlx::query(sql).execute(&mut beside(file).await).await.expect("tampered with");
             }
             Location::Postgres(url) => {
                 let mut connection = sqlx::PgConnection::connect(url).await.expect("a connection");
@@ -72,10 +69,20 @@ impl Book {
     }
 }
 
-/// Runs `test` on an empty SQLite book and on an empty PostgreSQL one.
-pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Book) -> F) {
+/// Another program's connection to a SQLite book. It waits for its turn: an engine that writes without a pause leaves few.
+pub async fn beside(file: &Path) -> sqlx::SqliteConnection {
+    SqliteConnectOptions::new().filename(file).busy_timeout(IN_TIME).connect().await.expect("a connection")
+}
+
+/// Runs `test` on an empty SQLite book alone: what it is about never comes to the store.
+pub fn on_sqlite<F: Future<Output = ()>>(test: impl Fn(Book) -> F) {
     let folder = tempfile::tempdir().expect("a folder");
     run("SQLite", Location::Sqlite(folder.path().join("book.db")), &test);
+}
+
+/// Runs `test` on an empty SQLite book and on an empty PostgreSQL one.
+pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Book) -> F) {
+    on_sqlite(&test);
     if let Some(cluster) = Cluster::start() {
         run("PostgreSQL", Location::Postgres(cluster.database()), &test);
     }

@@ -1,7 +1,6 @@
 //! What a client may ask for in its first words.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use posthouse::config::ListenerTls;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::support::IN_TIME;
 use crate::support::door::{House, rules};
 use crate::support::smtp::Client;
 use crate::support::tls::shown;
@@ -120,7 +120,7 @@ async fn nothing_older_than_tls_1_2_is_spoken() {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
         stream.write_all(&hello(minor)).await.expect("the server takes octets");
         let mut answer = [0; 7];
-        let read = tokio::time::timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await;
+        let read = tokio::time::timeout(IN_TIME, stream.read_exact(&mut answer)).await;
         read.expect("an answer").expect("seven octets of it");
         // A handshake record (22), or an alert (21) that is fatal (2): protocol_version (70), RFC 8446 section 6.
         let expected: &[u8] = if minor == 3 { &[22, 3, 3] } else { &[21, 3, 3, 0, 2, 2, 70] };

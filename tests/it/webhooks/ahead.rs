@@ -7,6 +7,7 @@ use posthouse::clock::Clock;
 use posthouse::model::webhook::WebhookHealth;
 
 use super::{House, until};
+use crate::support::IN_TIME;
 use crate::support::receiver::Manner;
 use crate::support::stores::on_every_engine;
 
@@ -54,7 +55,7 @@ fn what_was_written_down_before_the_last_start_is_mended_at_this_one() {
         house.attempts(&webhook, 1).await;
         let House { store, clock, team, receiver, shutdown } = house;
         shutdown.begin();
-        shutdown.finished(Duration::from_secs(60)).await;
+        shutdown.finished(IN_TIME).await;
         set_back(&clock, DAY);
         let house = House { store, clock, team, receiver, shutdown: posthouse::shutdown::Shutdown::default() };
         house.run();

@@ -26,6 +26,7 @@ use posthouse::store::webhooks::attempts::Attempt;
 use posthouse::store::webhooks::deliveries::{Attempted, Next};
 use posthouse::store::webhooks::outbox::WebhookEvent;
 
+use crate::support::IN_TIME;
 use crate::support::nouns::acceptance;
 use crate::support::receiver::Receiver;
 use crate::support::stores::Book;
@@ -134,7 +135,7 @@ impl House {
 
     async fn close(self) {
         self.shutdown.begin();
-        self.shutdown.finished(Duration::from_secs(60)).await;
+        self.shutdown.finished(IN_TIME).await;
         self.store.close().await;
     }
 }
@@ -154,5 +155,5 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "waited in vain for {what}");
+    assert!(tokio::time::timeout(IN_TIME, waiting).await.is_ok(), "waited in vain for {what}");
 }
