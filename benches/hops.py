@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 
-from blackbox.machine import ROOT, free_port, listens, wait_for
+from blackbox.machine import PATIENCE, ROOT, free_port, listens, wait_for
 from blackbox.nameserver import Nameserver
 from blackbox.smtp import Smtp
 
@@ -29,7 +29,7 @@ def sink():
     port = free_port()
     process = subprocess.Popen([str(LOAD), "sink", str(port), str(len(DOMAINS))], stdin=subprocess.DEVNULL)
     try:
-        wait_for(lambda: listens(port), 10, "the sink to listen")
+        wait_for(lambda: listens(port), PATIENCE, "the sink to listen")
         yield port
     finally:
         process.kill()
@@ -44,7 +44,7 @@ def nameserver():
         made.mx(domain, f"mx.{domain}")
         made.address(f"mx.{domain}", address)
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    asyncio.run_coroutine_threadsafe(made.serve(port), loop).result(20)
+    asyncio.run_coroutine_threadsafe(made.serve(port), loop).result(PATIENCE)
     try:
         yield port
     finally:
@@ -57,4 +57,4 @@ def arrived(hops, count):
         def tally():
             found = json.loads(control.command("XSTAT").lines[0])
             return found if found["unique"] >= count else None
-        return wait_for(tally, 120, f"{count} mails to come out")
+        return wait_for(tally, PATIENCE, f"{count} mails to come out")

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .machine import ROOT, Failure, Skip, free_port, tail, wait_for
+from .machine import PATIENCE, ROOT, Failure, Skip, free_port, tail, wait_for
 
 KEY = "kr_live_" + "A" * 42 + "E"  # 43 url-safe base64 characters: 32 octets
 
@@ -21,6 +21,7 @@ BASE = {
     "delivery.relay.tls": "none",
     "delivery.retry.schedule": ["1s", "2s"],
     "log.level": "info",
+    "limits.min_free": "1MiB",  # a disk that is nearly full is no reason to fail
 }
 
 
@@ -72,9 +73,9 @@ class Gateway:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
-    def start(self, seconds=60):
+    def start(self):
         self.launch()
-        wait_for(self.ready, seconds, f"the gateway to be ready (its log: {self.log})")
+        wait_for(self.ready, PATIENCE, f"the gateway to be ready (its log: {self.log})")
         return self
 
     def ready(self):
@@ -91,7 +92,7 @@ class Gateway:
         self.process.kill()
         self.process.wait()
 
-    def term(self, seconds=30):
+    def term(self, seconds=PATIENCE):
         """SIGTERM; the exit status, or Failure when it does not end in time."""
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -120,7 +121,7 @@ class Gateway:
     def cli(self, *arguments):
         """Runs another command of the binary on the same store; its standard output."""
         run = subprocess.run([binary(), *arguments], cwd=self.folder, env={**os.environ, **self.environment},
-                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         if run.returncode:
             raise Failure(f"posthouse {' '.join(arguments)}: status {run.returncode}: {run.stderr.strip()[-400:]}")
         return run.stdout

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 300  # seconds that a test waits for what has to happen; one that passes never waits for so long, on however busy a machine
 SKIPPED = 77  # the exit status of a test that could not run here
 
 
@@ -30,16 +31,24 @@ def program(*names):
     raise Skip(f"{names[0]} is not installed")
 
 
+CLAIMS = []  # sockets in the abstract namespace, one for each port that this process was given: the kernel forgets them with the process
+
+
 def free_port():
-    """One that nobody listens on, below those the kernel gives to clients: it stays free while the program that has it is not up."""
+    """One that nobody listens on and no other test was given, below those the kernel gives to clients: it stays free while the program that
+    has it is not up."""
     while True:
         port = random.SystemRandom().randrange(12_000, 32_000)
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as s:
             try:
+                claim.bind(f"\0posthouse-test-port-{port}")
                 s.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                claim.close()
                 continue
+        CLAIMS.append(claim)
+        return port
 
 
 def listens(port):

@@ -5,7 +5,7 @@ import contextlib
 import threading
 
 from .gateway import Gateway
-from .machine import free_port, scratch, wait_for
+from .machine import PATIENCE, free_port, scratch, wait_for
 from .mailhost import Book, MailHost, Manner
 from .nameserver import Nameserver
 from .postgres import Postgres
@@ -32,7 +32,7 @@ class Scene(Stage):
         self.run(self.nameserver.serve(self.dns_port))
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
 
     def provider(self, name, domains, hosts=2, manner=None, certificate=None):
         """`hosts` mail hosts mx1.NAME, ... that all these domains name as theirs."""
@@ -62,10 +62,10 @@ class Scene(Stage):
         """How often each recipient got each mail, anywhere."""
         return sum((provider.book.copies() for provider in self.providers), collections.Counter())
 
-    def drain(self, gateway, expected, seconds):
+    def drain(self, gateway, expected):
         """Until all that is expected has come, and nothing is left open, so that no late repeat is missed."""
-        wait_for(lambda: not expected - set(self.copies()), seconds, "each recipient to have got its mail")
-        wait_for(lambda: not self.open_messages(gateway), max(seconds, 10), "the queue to be empty")
+        wait_for(lambda: not expected - set(self.copies()), PATIENCE, "each recipient to have got its mail")
+        wait_for(lambda: not self.open_messages(gateway), PATIENCE, "the queue to be empty")
 
     def close(self):
         super().close()

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from .gateway import KEY
-from .machine import Failure
+from .machine import PATIENCE, Failure
 from .smtp import Smtp
 
 SENDER = "news@sender.test"
@@ -55,7 +55,7 @@ class Post:
         for thread in self.threads:
             thread.join(60)
 
-    def finish(self, seconds=120):
+    def finish(self, seconds=PATIENCE):
         """Until all have been acknowledged."""
         deadline = time.monotonic() + seconds
         for thread in self.threads:

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .machine import Failure, Skip, free_port, listens, program, wait_for
+from .machine import PATIENCE, Failure, Skip, free_port, listens, program, wait_for
 
 MAIN = {
     "compatibility_level": "3.6",
@@ -52,7 +52,7 @@ class Postfix:
         started = subprocess.run(["postfix", "-c", self.etc, "start"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if started.returncode:
             raise Failure(f"postfix start: {started.stderr.strip()[-400:]}")
-        wait_for(lambda: listens(self.port), 20, "Postfix to listen")
+        wait_for(lambda: listens(self.port), PATIENCE, "Postfix to listen")
         return self
 
     def __exit__(self, *_):

@@ -1,4 +1,5 @@
 """A throwaway PostgreSQL cluster: its own folder and port, fsync on, gone when the test is over."""
+import contextlib
 import glob
 import os
 import shutil
@@ -6,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .machine import Failure, Skip, free_port, program, wait_for
+from .machine import PATIENCE, Failure, free_port, program, wait_for
 
 CONFIG = """
 listen_addresses = '127.0.0.1'
@@ -74,10 +75,10 @@ class Postgres:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self):
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.log, "start")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", str(PATIENCE), "-l", self.log, "start")
 
     def stop(self, mode="fast"):
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", str(PATIENCE), "-m", mode, "stop")
 
     def processes(self):
         """The server's first process, and those it has made."""
@@ -87,19 +88,22 @@ class Postgres:
         """SIGKILL to the first process, as a kernel without memory does it. Its children notice, and end."""
         processes = self.processes()
         os.kill(processes[0], signal.SIGKILL)
-        wait_for(lambda: not any(map(runs, processes)), 60, "what is left of PostgreSQL to end")
+        wait_for(lambda: not any(map(runs, processes)), PATIENCE, "what is left of PostgreSQL to end")
         # Where nobody buries the dead, the next start would take the number in these files for a server that runs.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         (self.folder / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
     def pause(self):
         """SIGSTOP: it stands still, its connections open, until `resume`."""
-        for process in self.processes():
-            os.kill(process, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self):
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
         for process in self.processes():
-            os.kill(process, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # one that has ended since
+                os.kill(process, number)
 
     def has_given_up(self):
         """Whether the server ended by itself, as it does when it can't write its log ahead."""

@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from .machine import Failure
+from .machine import PATIENCE, Failure
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ IDLE = 5  # seconds; the gateway ends a connection on which nothing is asked for
 class Api:
     """One connection, kept open while it is used. `base` goes before every path."""
 
-    def __init__(self, port, key, base="/api/v1", timeout=30):
+    def __init__(self, port, key, base="/api/v1", timeout=PATIENCE):
         self.key, self.base, self.used = key, base, time.monotonic()
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 

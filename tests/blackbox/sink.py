@@ -136,9 +136,9 @@ class Running:
     """The sink as a process of its own, for the tests."""
 
     def __init__(self, port, *arguments):
-        from .machine import listens, wait_for
+        from .machine import PATIENCE, listens, wait_for
         self.process = subprocess.Popen([sys.executable, __file__, "--port", str(port), *map(str, arguments)], stdin=subprocess.DEVNULL)
-        wait_for(lambda: listens(port), 20, "the sink to listen")
+        wait_for(lambda: listens(port), PATIENCE, "the sink to listen")
 
     def __enter__(self):
         return self

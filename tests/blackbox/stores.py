@@ -1,5 +1,4 @@
 """Cases that are played on each store, and what of them may be played beside one another."""
-import concurrent.futures
 import sys
 from dataclasses import dataclass
 from typing import Callable
@@ -8,7 +7,6 @@ from . import cases
 from .machine import Skip
 
 STORES = ["sqlite", "postgres"]
-BESIDE = 3  # of those that wait, at a time
 
 
 @dataclass
@@ -33,8 +31,10 @@ class Plays:
         parser.add_argument("--store", default=",".join(STORES))
         asked = cases.chosen(parser, self.cases)
         stores = asked.store.split(",")
-        bad = self.play_all([(name, store) for name in asked.case for store in self.cases[name].stores if store in stores], asked)
-        sys.exit(1 if any(bad) or not bad else 0)
+        pairs = [(name, store) for name in asked.case for store in self.cases[name].stores if store in stores]
+        plays = [cases.Play([name, *self.options(asked, store)], self.cases[name].waits, lambda pair=(name, store): self.play(*pair, asked))
+                 for name, store in pairs]
+        sys.exit(1 if not plays or any(cases.play_all(plays, asked)) else 0)
 
     def options(self, asked, store):
         return ["--store", store, *cases.options(asked, self.doses)]
@@ -48,10 +48,3 @@ class Plays:
         except Skip as missing:
             return cases.skip(label, asked, missing)
         return cases.play(label, asked, lambda: case.play(store, getattr(asked, case.dose) if case.dose else 1, asked.seed))
-
-    def play_all(self, pairs, asked):
-        """Those that work come one after another, then those that wait, some at a time. Whether each was bad."""
-        waiting = [pair for pair in pairs if self.cases[pair[0]].waits and len(pairs) > 1]
-        bad = [self.play(*pair, asked) for pair in pairs if pair not in waiting]
-        with concurrent.futures.ThreadPoolExecutor(BESIDE) as pool:
-            return bad + list(pool.map(lambda pair: cases.play_beside(pair[0], *self.options(asked, pair[1])), waiting))

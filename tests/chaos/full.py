@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from blackbox.gateway import KEY
-from blackbox.machine import Failure, Skip, wait_for
+from blackbox.machine import PATIENCE, Failure, Skip, wait_for
 from blackbox.namespace import inside
 from blackbox.smtp import Refused, Smtp
 from ledger import FAIL, OK, SENDER, judge, mail
@@ -15,7 +15,7 @@ from scene import require, scene
 
 # What the store has when it is new leaves room for the like of these.
 SMALL, ROOM = {"sqlite": 64 << 20, "postgres": 192 << 20}, 64 << 20
-RECOVERS_WITHIN = 5  # seconds
+RECOVERS_WITHIN = 30  # seconds
 CLIENTS = 4
 FULL = ("452 4.3.1 ",)
 # PostgreSQL that can't write its log ahead ends, and then the store is away.
@@ -92,7 +92,7 @@ class Client:
     def until_taken(self):
         """The seconds until a mail is taken."""
         began = time.monotonic()
-        wait_for(lambda: self.send().code == 250, 2 * RECOVERS_WITHIN, "mail to be taken again once there is room")
+        wait_for(lambda: self.send().code == 250, PATIENCE, "mail to be taken again once there is room")
         if (took := time.monotonic() - began) > RECOVERS_WITHIN:
             raise Failure(f"mail was taken again {took:.1f} s after there was room")
         return took
@@ -117,7 +117,7 @@ def reserve(store, _times, seed):
             for _ in pool.map(lambda client: client.until_refused(SMALL[store]), clients):
                 pass
         with at.sink(delay=0):
-            at.drain([mark for client in clients for mark in client.accepted()], 60)
+            at.drain([mark for client in clients for mark in client.accepted()])
             at.disk.leave(ROOM)
             clients[0].until_taken()
             return f"mails of {size >> 10} KiB: {finish(at, clients)}"
@@ -147,6 +147,6 @@ def enospc(store, times, _seed):
 
 
 def finish(at, clients):
-    at.drain([mark for client in clients for mark in client.accepted()], 60)
+    at.drain([mark for client in clients for mark in client.accepted()])
     at.end()
     return require(judge({mark: fate for client in clients for mark, fate in client.fates.items()}, *at.copies()))

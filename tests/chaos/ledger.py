@@ -107,7 +107,7 @@ class Session:
         except Refused as refused:
             self.load.refusals[f"{refused.stage} {refused.reply.code} {refused.reply.lines[-1][:60]}"] += 1
             self.drop()
-            time.sleep(0.05)
+            time.sleep(0.2)  # so that who refuses can be seen to do nothing else
             return FAIL
         except OSError:
             self.drop()

@@ -1,11 +1,10 @@
 """One of two gateways stands still until the other has taken its work over, and comes back."""
 import time
 
-from blackbox.machine import Failure, wait_for
+from blackbox.machine import PATIENCE, Failure, wait_for
 from ledger import Load, judge
 from scene import IN_FLIGHT, require, scene
 
-DEAD_WITHIN = 60  # seconds until the other finds it dead, and has taken over
 SILENT, DEAD, LATE = "engines fell silent", "epoch was found dead", "outcomes came too late"
 
 
@@ -20,7 +19,7 @@ def paused(store, times, _seed):
             for turn in range(times):
                 pause(*(at.gateways if turn % 2 else reversed(at.gateways)), load)
             load.stop(see_through=60)
-        at.drain(load.accepted(), 60)
+        at.drain(load.accepted())
         at.end()
         late = sum(gateway.said(LATE) for gateway in at.gateways)
         verdict = judge(load.fates, *at.copies(), duplicates=times * IN_FLIGHT, over_twice=times - 1)
@@ -32,10 +31,10 @@ def paused(store, times, _seed):
 
 def pause(victim, other, load):
     taken = len(load.fates)
-    wait_for(lambda: len(load.fates) > taken + 50, 30, "traffic")
+    wait_for(lambda: len(load.fates) > taken + 50, PATIENCE, "traffic")
     silent, dead = other.said(SILENT), victim.said(DEAD)
     victim.pause()
-    wait_for(lambda: other.said(SILENT) > silent, DEAD_WITHIN, "the other gateway to take over")
+    wait_for(lambda: other.said(SILENT) > silent, PATIENCE, "the other gateway to take over")
     time.sleep(2)  # in which it does the work it took over
     victim.resume()
-    wait_for(lambda: victim.said(DEAD) > dead, 30, "the gateway that stood still to find its epoch dead")
+    wait_for(lambda: victim.said(DEAD) > dead, PATIENCE, "the gateway that stood still to find its epoch dead")

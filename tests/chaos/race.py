@@ -3,7 +3,7 @@ import concurrent.futures
 import threading
 
 from blackbox.gateway import KEY, Gateway
-from blackbox.machine import Failure, wait_for
+from blackbox.machine import PATIENCE, Failure, wait_for
 from blackbox.smtp import Refused, Smtp
 from ledger import SENDER, mail
 from scene import scene
@@ -17,10 +17,10 @@ def at_once(store, times, _seed):
     with scene("race", store) as at, at.sink(delay=0):
         with Gateway(at.folder / "two", at.sink_port, at.postgres.url()) as other:
             at.gateway.launch()
-            wait_for(at.gateway.ready, 60, "the first gateway to be ready")
+            wait_for(at.gateway.ready, PATIENCE, "the first gateway to be ready")
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
                 ids = [one_round(n, (at.gateway.port, other.port), pool) for n in range(times)]
-            at.drain([f"race-{n}" for n in range(times)], 60)
+            at.drain([f"race-{n}" for n in range(times)])
             copies, _ = at.copies()
     twice = [mark for mark, n in copies.items() if n > 1]
     if twice:
@@ -39,7 +39,7 @@ def one_round(number, ports, pool):
     def hand_in(port, message):
         with Smtp(port, KEY) as client:
             client.envelope(SENDER, TO)
-            barrier.wait(30)
+            barrier.wait(PATIENCE)
             return client.data(message)
     replies = list(pool.map(hand_in, ports, messages))
     if not replies[0].id or replies[0].id != replies[1].id:
@@ -55,7 +55,7 @@ def rebuilt(store, _times, _seed):
             first = client.send(SENDER, TO, multipart("once", "b1", "Mon, 16 Nov 2026 10:00:00 +0000"))
             again = client.send(SENDER, TO, multipart("twice", "another", "Tue, 17 Nov 2026 11:11:11 +0100"))
             refusal = refused(client, multipart("thrice", "b3", "Tue, 17 Nov 2026 11:11:12 +0100", subject="another order"))
-        at.drain(["rebuilt"], 30)
+        at.drain(["rebuilt"])
         copies, _ = at.copies()
     if not first.id or first.id != again.id:
         raise Failure(f"built again: {first} and {again}")

@@ -3,7 +3,7 @@ import contextlib
 import sqlite3
 
 from blackbox.gateway import Gateway
-from blackbox.machine import Failure, free_port, scratch, wait_for
+from blackbox.machine import PATIENCE, Failure, free_port, scratch, wait_for
 from blackbox.postgres import Postgres
 from blackbox.sink import Running
 from blackbox.stage import Stage, played_on
@@ -34,14 +34,10 @@ class Scene(Stage):
         copies, _ = self.copies()
         return [mark for mark in accepted if not copies[mark]]
 
-    def waiting(self):
-        """How many messages the store still holds open."""
-        return len(self.open_messages(self.gateway))
-
-    def drain(self, accepted, seconds):
-        """Until every acknowledged mail has come to the sink and nothing is left open, so that no late repeat is missed."""
-        wait_for(lambda: not self.missing(accepted), seconds, "every acknowledged mail to come out")
-        wait_for(lambda: self.waiting() == 0, max(seconds, 10), "the queue to be empty")
+    def drain(self, accepted):
+        """Until nothing is left open, so that no late repeat is missed, and every acknowledged mail has come to the sink."""
+        wait_for(lambda: self.emptied(self.gateway), PATIENCE, "the queue to be empty")
+        wait_for(lambda: not self.missing(accepted), PATIENCE, "every acknowledged mail to come out")
 
     def end(self):
         """A polite end of every gateway; the book they leave behind must be sound."""

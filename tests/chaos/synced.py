@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from blackbox.gateway import KEY
-from blackbox.machine import Failure, end, program, wait_for
+from blackbox.machine import PATIENCE, Failure, end, program, wait_for
 from blackbox.smtp import Smtp
 from ledger import SENDER, mail
 from scene import scene
@@ -57,7 +57,7 @@ def watch(at, strace, files):
         watcher = subprocess.Popen([*strace, "-o", str(files[1]), *(f"--attach={pid}" for pid in processes)],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     # Of each it says that it is attached, or that it has ended meanwhile.
-    wait_for(lambda: len(said.read_text().splitlines()) >= len(processes), 20, "strace to attach to PostgreSQL")
+    wait_for(lambda: len(said.read_text().splitlines()) >= len(processes), PATIENCE, "strace to attach to PostgreSQL")
     return watcher
 
 
@@ -66,7 +66,7 @@ def end_traced(gateway):
     children = f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children"
     for pid in open(children).read().split():
         os.kill(int(pid), signal.SIGTERM)
-    gateway.process.wait(30)
+    gateway.process.wait(PATIENCE)
 
 
 def events(files):

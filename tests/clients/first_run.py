@@ -6,7 +6,7 @@ import subprocess
 import urllib.request
 
 from blackbox.gateway import binary, environment
-from blackbox.machine import Failure, end, free_port, program, wait_for
+from blackbox.machine import PATIENCE, Failure, end, free_port, program, wait_for
 
 QUEUED = re.compile(r"^<.{1,2} +250 2\.0\.0 Ok: queued as ([0-9A-Z]{26})$", re.MULTILINE)
 SUBJECT = re.compile(r"^ ?-> Subject: (.+)$", re.MULTILINE)
@@ -36,15 +36,15 @@ def show(folder):
     server = serve(folder)
     try:
         printed = wait_for(lambda: server.poll() is not None or (said := (folder / "said").read_text()).count("\nswaks ") and said,
-                           60, f"the line to paste ({folder / 'said'})")
+                           PATIENCE, f"the line to paste ({folder / 'said'})")
         if server.poll() is not None:
             raise Failure(f"it ended with status {server.returncode}: {(folder / 'log').read_text()[-600:]}")
         line = found(re.compile(r"^(swaks .+)$", re.MULTILINE), printed, "line to paste")
-        pasted = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        pasted = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         message = found(QUEUED, pasted.stdout, "250 that says queued")
         subject = found(SUBJECT, pasted.stdout, "subject")
         page = found(re.compile(r"(http://\S+/)"), printed, "address of the console")
-        with urllib.request.urlopen(page, timeout=60) as answer:
+        with urllib.request.urlopen(page, timeout=PATIENCE) as answer:
             text = html.unescape(answer.read().decode())
         if subject not in text or message not in text:
             raise Failure(f"{subject!r} and {message} are not both on {page}")

@@ -5,14 +5,13 @@ import subprocess
 
 from blackbox.cases import require
 from blackbox.gateway import KEY
-from blackbox.machine import program, wait_for
+from blackbox.machine import PATIENCE, program, wait_for
 from blackbox.mailhost import Manner
 from blackbox.network import scene
 from blackbox.post import SENDER, Mail, copies, hand_in
 from blackbox.smtp import Refused, Smtp
 
 BROKEN = ["garbage", "closes", "refused"]
-ENDED_WITHIN = 30
 
 
 def show(gateway, message):
@@ -24,7 +23,7 @@ def ended(gateway, message):
     def done():
         record = show(gateway, message)
         return record if all(r["next_attempt_at"] is None for r in record["recipients"]) else None
-    return wait_for(done, ENDED_WITHIN, f"{message} to have ended")
+    return wait_for(done, PATIENCE, f"{message} to have ended")
 
 
 def tls(_chosen):
@@ -35,7 +34,7 @@ def tls(_chosen):
         mails = {how: Mail(f"tls-{how}", (f"someone@to.{how}.test",)) for how in providers}
         gateway = at.gateway().start()
         ids = dict(zip(mails, hand_in(gateway.port, *mails.values())))
-        at.drain(gateway, copies(mails.values()), ENDED_WITHIN)
+        at.drain(gateway, copies(mails.values()))
         wrong = [judged(how, provider, show(gateway, ids[how])) for how, provider in providers.items()]
         return require(wrong, f"STARTTLS {', '.join(BROKEN)}: delivered in clear; good: under TLS; none: in clear; each recorded so")
 
@@ -82,12 +81,12 @@ def names(_chosen):
         at.nameserver.null_mx("mute.test")
         at.nameserver.servfail("failing.test")
         at.nameserver.says_nothing_about("silent.test")
-        gateway = at.gateway(**{"delivery.dns.timeout": "2s", "delivery.retry.schedule": ["1h"]}).start()
+        gateway = at.gateway(**{"delivery.dns.timeout": "10s", "delivery.retry.schedule": ["1h"]}).start()
         ids = hand_in(gateway.port, *(Mail(f"names-{domain}", (f"someone@{domain}",)) for domain in NAMES))
 
         def told():
             return [f"{r['status']} {r['last_reply']}" for message in ids for r in show(gateway, message)["recipients"]]
-        wait_for(lambda: all(len(words.split()) > 1 for words in told()), ENDED_WITHIN, "the first attempt at each")
+        wait_for(lambda: all(len(words.split()) > 1 for words in told()), PATIENCE, "the first attempt at each")
         wrong = [f"{domain}: {words}" for domain, words in zip(NAMES, told()) if not words.startswith(NAMES[domain])]
         if not at.nameserver.asked_by_stream:
             wrong.append("nothing was asked by TCP")
@@ -112,7 +111,7 @@ def suppress(_chosen):
         wrong = [fate(gateway, f"{name}@to.strict.test", *expected) for name, expected in REPLIES.items()]
         mixed = Mail("mixed", ("gone@to.strict.test", "someone@to.strict.test"))
         hand_in(gateway.port, mixed)
-        wait_for(lambda: ("mixed", "someone@to.strict.test") in strict.book.copies(), ENDED_WITHIN, "the other recipient's copy")
+        wait_for(lambda: ("mixed", "someone@to.strict.test") in strict.book.copies(), PATIENCE, "the other recipient's copy")
         return require(wrong, "550 5.1.1 at RCPT: suppressed, and then 550 5.7.1 at the dot; blocked using, mailbox full: not suppressed")
 
 

@@ -3,13 +3,13 @@ import random
 from dataclasses import dataclass
 
 from blackbox.cases import require
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 from blackbox.mailhost import Manner
 from blackbox.network import scene
 from blackbox.post import Mail, Post, copies
 from shapes import most_within, shape
 
-DOMAINS, OUT_WITHIN = 50, 90
+DOMAINS = 50
 RATE_SPAN = 2  # seconds over which messages are counted
 LATE = 0.1  # by so much may the moments that a host sees lie apart from those at which mail was let go
 
@@ -34,7 +34,7 @@ def spread(chosen):
         mails = made(chosen, "spread")
         with Post(gateway.start().port, mails) as post:
             post.finish()
-            at.drain(gateway, copies(mails), OUT_WITHIN)
+            at.drain(gateway, copies(mails))
         return require([*kept(providers), *counted(at, mails, duplicates=0)], told(at, mails))
 
 
@@ -46,11 +46,11 @@ def spread_killed(chosen):
         mails = made(chosen, "killed")
         with Post(gateway.start().port, mails) as post:
             some = chance.randrange(chosen.recipients // 5, chosen.recipients * 3 // 5)
-            wait_for(lambda: sum(at.copies().values()) > some, OUT_WITHIN, f"the first {some} copies")
+            wait_for(lambda: sum(at.copies().values()) > some, PATIENCE, f"the first {some} copies")
             gateway.kill()
             gateway.start()
             post.finish()
-            at.drain(gateway, copies(mails), OUT_WITHIN)
+            at.drain(gateway, copies(mails))
         # One transaction on each connection that was open.
         in_flight = sum(limits.connections * limits.recipients_per_message for limits in SHAPES)
         return require([*kept(providers), *counted(at, mails, in_flight)], f"killed after {some} copies: {told(at, mails)}")
@@ -90,7 +90,8 @@ def kept(providers):
             (book.open_at_most, limits.connections, "connections at once"),
             (book.messages_at_most(), limits.messages_per_connection, "messages over a connection"),
             (book.recipients_at_most, limits.recipients_per_message, "recipients of a message"),
-            (most, int(limits.rate * (RATE_SPAN + LATE)) + 1, f"messages within {RATE_SPAN} s"),
+            # Each connection may hold one that this host was slow to read.
+            (most, int(limits.rate * (RATE_SPAN + LATE)) + 1 + limits.connections, f"messages within {RATE_SPAN} s"),
         ]:
             if seen > allowed:
                 yield f"{provider.name} saw {seen} {what}, {allowed} are allowed"

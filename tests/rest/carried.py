@@ -7,7 +7,7 @@ import time
 from email import message_from_bytes, policy
 
 from blackbox.cases import require
-from blackbox.machine import free_port, scratch, wait_for
+from blackbox.machine import PATIENCE, free_port, scratch, wait_for
 from blackbox.rest import email
 from blackbox.sink import Running
 from house import house
@@ -16,7 +16,7 @@ SMUGGLED = "A dot:\r\n.\r\nMAIL FROM:<eve@example.test>\r\nRCPT TO:<victim@canar
 ATTACKS = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</title><svg/onload=alert(1)>", "'-alert(1)-'", "<base href=//canary.test>",
            "<svg><a><set attributeName=href to=javascript:alert(1)>", "{{constructor.constructor('alert(1)')()}}", "<meta http-equiv=refresh content=0;url=//canary.test>"]
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1)", "＝1", "a,\"b,=1"]
-SECONDS, GROWS = 1.0, 64 << 20  # of one template
+SECONDS, GROWS = 10.0, 64 << 20  # of one template, which would swell to 100 GB
 
 
 def carried(_asked):
@@ -33,7 +33,7 @@ def dots(rest, folder):
     """A body that would end the message, and begin another, where it is not stuffed."""
     rest.send(email(text=SMUGGLED, html=f"<pre>{SMUGGLED}</pre>")).expect(201)
     rest.send(email(subject="the last")).expect(201)
-    wait_for(lambda: len(list(folder.glob("*.json"))) >= 2, 20, "two mails to arrive")
+    wait_for(lambda: len(list(folder.glob("*.json"))) >= 2, PATIENCE, "two mails to arrive")
     mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in folder.glob("*.eml")]
     texts = sorted(str(mail["Subject"]) for mail in mails)
     if texts != ["Hello", "the last"]:

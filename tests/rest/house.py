@@ -2,6 +2,7 @@
 import contextlib
 import json
 import re
+import time
 from pathlib import Path
 
 from blackbox.gateway import KEY, Gateway
@@ -37,6 +38,7 @@ class House:
     def watched(self):
         """Yields what tells, in the end, by how many octets the process's memory grew at most meanwhile."""
         process = Path(f"/proc/{self.gateway.process.pid}")
+        stand_still(process)  # what came before may not be given back yet
         (process / "clear_refs").write_text("5")  # from here on the peak is counted anew
         began = peak(process)
         yield lambda: peak(process) - began
@@ -44,7 +46,20 @@ class House:
 
 def peak(process):
     """Octets of memory that it has had at most."""
-    return int(re.search(r"^VmHWM:\s+(\d+) kB$", (process / "status").read_text(), re.M).group(1)) << 10
+    return figure(process, "VmHWM")
+
+
+def figure(process, name):
+    """One of those in `status`, in octets."""
+    return int(re.search(rf"^{name}:\s+(\d+) kB$", (process / "status").read_text(), re.M).group(1)) << 10
+
+
+def stand_still(process):
+    """Waits until its memory is the same for a moment; ten seconds at most."""
+    seen, end = [], time.monotonic() + 10
+    while time.monotonic() < end and (len(seen) < 5 or len(set(seen[-5:])) > 1):
+        seen.append(figure(process, "VmRSS"))
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

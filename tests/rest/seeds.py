@@ -6,7 +6,7 @@ from pathlib import Path
 
 from blackbox.cases import require
 from blackbox.gateway import KEY
-from blackbox.machine import ROOT, Failure, Skip, program, wait_for
+from blackbox.machine import PATIENCE, ROOT, Failure, Skip, program, wait_for
 from blackbox.rest import email
 from house import house
 
@@ -27,7 +27,7 @@ def seeds(_asked):
         template = api.post("/mail/templates", TEMPLATE).expect(201).data["id"]
         one_delivered(api)
         run = subprocess.run([node, PLAY, str(here.gateway.http), KEY, template, str(limited.gateway.http)], stdin=subprocess.DEVNULL,
-                             capture_output=True, text=True, timeout=60, env={**os.environ, "NODE_PATH": str(TOOLS)})
+                             capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "NODE_PATH": str(TOOLS)})
         if run.returncode:
             raise Failure(f"node: {run.stderr.strip()[-1500:]}")
         played = json.loads(run.stdout)
@@ -36,7 +36,7 @@ def seeds(_asked):
 
 def one_delivered(api):
     message = api.send(email(from_="hello@yourdomain.com")).expect(201).data["id"]
-    wait_for(lambda: api.get(f"/emails/{message}").expect(200).data["status"] == "delivered", 20, "a message to be delivered")
+    wait_for(lambda: api.get(f"/emails/{message}").expect(200).data["status"] == "delivered", PATIENCE, "a message to be delivered")
 
 
 def judged(played, api):

@@ -5,15 +5,14 @@ import threading
 import time
 
 from blackbox.cases import require
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 from blackbox.post import Mail, Post
 import told
 from letter import Letter, Visitor
-from scene import HTML, PEOPLE, WITHIN, house
+from scene import HTML, PEOPLE, house
 
 PER_SECOND, CLIENTS = 60, 4
 GONE = "gone"  # the local part of an address that is not there
-OUT_WITHIN = 180  # seconds from the last start; what was being told when it died waits until that attempt's lease is over
 
 
 class Page(Mail):
@@ -34,28 +33,19 @@ def fanout(store, kills, seed):
         with Post(here.gateway.port, mails, CLIENTS, PER_SECOND, here.key), Reader(here):
             for _ in range(kills):
                 arrived = len(here.host.book.deliveries)
-                wait_for(lambda: len(here.host.book.deliveries) > arrived, WITHIN, "mail to arrive")
+                wait_for(lambda: len(here.host.book.deliveries) > arrived, PATIENCE, "mail to arrive")
                 time.sleep(chance.uniform(0.05, 0.6))
                 here.gateway.kill()
                 here.gateway.start()
         here.rest.connection.close()  # it was of the last life
-        wait_for(lambda: emptied(here), WITHIN, "the queue to be empty")
+        wait_for(lambda: here.at.emptied(here.gateway), PATIENCE, "the queue to be empty")
         ids = [email["id"] for page in pages(here.rest) for email in page]
-        api = wait_for(lambda: complete(here, ids), OUT_WITHIN, Missing(here, ids))
+        api = wait_for(lambda: complete(here, ids), PATIENCE, Missing(here, ids))
         wrong = [*told.alike(here.receiver.receipts), *told.headers(here.receiver.receipts), *recounted(here)]
         again = len(here.receiver.receipts) - 2 * sum(api.values())
         kinds = collections.Counter(kind for _, kind, _ in api.elements())
         return require(wrong, f"{kills} times: {len(ids)} mails, {dict(kinds)}: each came to both endpoints, {again} webhooks again; "
                               f"the statistics are what a recount gives")
-
-
-def emptied(here):
-    """Whether all mail is out. What three deaths are charged to is held; it is released, as an operator would."""
-    left = here.at.open_messages(here.gateway)
-    for message in left:
-        if any(recipient["status"] == "held" for recipient in message["recipients"]):
-            here.gateway.cli("queue", "release", message["id"])
-    return not left
 
 
 def made(seed, number):

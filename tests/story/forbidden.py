@@ -4,11 +4,11 @@ import contextlib
 
 from blackbox.cases import require
 from blackbox.gateway import environment
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 from blackbox.namespace import inside
 from packets import Packets, own_every_address, strangers
 from receiver import Receiver, certified
-from scene import EVENTS, PEOPLE, WITHIN, house
+from scene import EVENTS, PEOPLE, house
 from spellings import CHANGING, NAMES, PUBLIC, urls
 
 PORTS = [22, 25, 80, 443, 5432, 6379, 8443]  # where somebody listens, at every address
@@ -115,12 +115,12 @@ def attempted(here, webhooks):
             tested = here.rest.post(f"/webhooks/{webhook}/test")
             if tested.status != 422 and (tested.status != 200 or tested.data["success"]):
                 yield f"test: {tested}"
-        wait_for(lambda: tried(here, webhook, 1), WITHIN, "the event to be tried")
+        wait_for(lambda: tried(here, webhook, 1), PATIENCE, "the event to be tried")
         replayed[webhook] = here.rest.post(f"/webhooks/{webhook}/replay", {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"})
         if replayed[webhook].status not in (202, 422):
             yield f"replay: {replayed[webhook]}"
     for webhook in (each for each, answer in replayed.items() if answer.status == 202):
-        wait_for(lambda: tried(here, webhook, 2), WITHIN, "its replay to be tried")
+        wait_for(lambda: tried(here, webhook, 2), PATIENCE, "its replay to be tried")
 
 
 def tried(here, webhook, times):

@@ -3,7 +3,7 @@ import contextlib
 import json
 
 from blackbox import network
-from blackbox.machine import free_port, wait_for
+from blackbox.machine import PATIENCE, free_port, wait_for
 from blackbox.mailhost import Manner
 from blackbox.rest import Api, email
 from letter import Letter
@@ -14,7 +14,6 @@ PEOPLE = "people.test"
 # Of a message; there are others of endpoints.
 EVENTS = [f"email.{kind}" for kind in ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed", "deferred", "unsubscribed",
                                        "resubscribed", "cancelled", "rejected")]
-WITHIN = 60  # seconds, for what comes at once on a machine that has nothing else to do
 TARGET = "https://shop.test/order/1042?a=1&b=two%20words&c=%C3%BC#part-3"
 HTML = ('<html><body><p>Hello. <a href="{}">Your order</a>, <a href="tel:+4912345">call us</a>, <a href="#top">up</a>.</p>'
         '<p><a data-no-track href="https://shop.test/plain">plain</a></p></body></html>').format(TARGET.replace("&", "&amp;"))
@@ -51,7 +50,7 @@ class House:
 
     def arrived(self, mark):
         """The delivery of the mail with this mark, once it is there."""
-        return wait_for(lambda: next((d for d in self.host.book.deliveries if d.mark == mark), None), WITHIN, f"{mark} to arrive")
+        return wait_for(lambda: next((d for d in self.host.book.deliveries if d.mark == mark), None), PATIENCE, f"{mark} to arrive")
 
     def letter(self, mark):
         return Letter(self.arrived(mark).octets)

@@ -3,18 +3,17 @@ import random
 import re
 
 from blackbox.cases import require
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 import told
 import verifiers
 from receiver import Manner
-from scene import WITHIN, house
+from scene import house
 
 OLD, NEW = "x-krafter-signature", "x-krafter-signature-next"
 SUBJECTS = ["Hello", "Grüße, 你好 😀", '"quoted" \\ and <b>', "\u202ereversed", "0" * 500]
 # By name: what it does instead of taking the first webhook.
 ILL = {"fails": {"status": 500}, "moved": {"status": 302}, "refuses": {"status": 410}, "hangs-up": {"breaks": "closes"},
        "babbles": {"breaks": "garbage"}, "floods": {"status": 500, "breaks": "endless"}}
-AGAIN_WITHIN = 120  # seconds until a second attempt: (2^1)+15, with jitter
 OVERLAP = 3  # seconds
 READ_AT_MOST = 8 << 20  # octets of an endless answer, with what lies in the buffers of two sockets
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -51,7 +50,7 @@ class Run:
         """Endpoints that do not take their first webhook, and do better from then on: their records, by name."""
         ill = {name: self.here.webhook(self.here.receiver.endpoint(name, **manner)) for name, manner in ILL.items()}
         self.sent(["not taken by all"])
-        wait_for(lambda: all(self.here.receiver.of(name) for name in ill), WITHIN, "a webhook at each endpoint")
+        wait_for(lambda: all(self.here.receiver.of(name) for name in ill), PATIENCE, "a webhook at each endpoint")
         for name in ill:
             self.here.receiver.manners[name] = Manner()
         return ill
@@ -59,7 +58,7 @@ class Run:
     def sent(self, subjects):
         """One webhook for each message at least, at the endpoint that is well."""
         messages = {self.here.send(subject=subject) for subject in subjects}
-        wait_for(lambda: messages <= {r.event["data"].get("id") for r in self.here.receiver.of("well")}, WITHIN, "a webhook for each message")
+        wait_for(lambda: messages <= {r.event["data"].get("id") for r in self.here.receiver.of("well")}, PATIENCE, "a webhook for each message")
 
     def judge(self, keys, stale):
         """Makes trials of what came to that endpoint since the last time."""
@@ -99,7 +98,7 @@ class Run:
     def asked_again(self, ill):
         """An event that an endpoint did not take comes again, under its name, until it is taken."""
         for name, webhook in ill.items():
-            attempts = wait_for(lambda: self.attempts(name), AGAIN_WITHIN, f"a second attempt at the endpoint that {name}")
+            attempts = wait_for(lambda: self.attempts(name), PATIENCE, f"a second attempt at the endpoint that {name}")
             for receipt in attempts:
                 self.trials += verifiers.trials(receipt, {webhook["secret"]: OLD}, [self.stranger], self.chance.randrange(1 << 20))
         if self.here.receiver.read_at_most > READ_AT_MOST:

@@ -4,13 +4,13 @@ import collections
 import uuid
 
 from blackbox.cases import require
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 from blackbox.rest import email
 from blackbox.smtp import Refused, Smtp
 import complaint
 import told
 from letter import Visitor
-from scene import DOMAIN, HTML, PEOPLE, SENDER, TARGET, WITHIN, house
+from scene import DOMAIN, HTML, PEOPLE, SENDER, TARGET, house
 
 # What happens to the first message.
 KINDS = ["delivered", "opened", "clicked", "unsubscribed", "resubscribed", "complained"]
@@ -81,7 +81,7 @@ def told_of(here, door):
 def happened(here, message, kind):
     """Waits until the endpoint has heard of it."""
     wait_for(lambda: any((r.event["data"]["id"], r.event["type"]) == (message, f"email.{kind}") for r in here.receiver.of("all")),
-             WITHIN, f"email.{kind} at the endpoint")
+             PATIENCE, f"email.{kind} at the endpoint")
 
 
 def lived_through(here, message, mark):
@@ -135,7 +135,7 @@ def complained_of(here, message, mark):
 
 def same_everywhere(here, message, receipt):
     """The API's events, the webhooks, and the page."""
-    api = wait_for(lambda: all_came(here, [message, receipt]), WITHIN, "each event at the endpoint")
+    api = wait_for(lambda: all_came(here, [message, receipt]), PATIENCE, "each event at the endpoint")
     kinds = collections.Counter(kind for its, kind, _ in api.elements() if its == message)
     if kinds != collections.Counter(KINDS):
         yield f"the API tells of {sorted(kinds.elements())}"

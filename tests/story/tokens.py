@@ -3,10 +3,10 @@ import base64
 import urllib.parse
 
 from blackbox.cases import require
-from blackbox.machine import wait_for
+from blackbox.machine import PATIENCE, wait_for
 import told
 from letter import BROWSER, Visitor, token
-from scene import HTML, PEOPLE, TARGET, WITHIN, house
+from scene import HTML, PEOPLE, TARGET, house
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 # How machines come along, beside a browser's way.
@@ -27,7 +27,7 @@ def tokens(store, _times, _seed):
         here.webhook(here.receiver.endpoint("all"))
         message = here.send(subject="tokens", html=HTML, stream="broadcast", headers={"X-Mark": "tokens"})
         letter = here.letter("tokens")
-        wait_for(lambda: here.receiver.of("all"), WITHIN, "email.delivered at the endpoint")
+        wait_for(lambda: here.receiver.of("all"), PATIENCE, "email.delivered at the endpoint")
         links = [letter.pixels[0], letter.clicks[0], letter.unsubscribe]
         before, asked, wrong = state(here, message), 0, []
         for url in links:
@@ -82,7 +82,7 @@ def machines(here, visitor, message, letter):
             yield f"{method} {headers}: the pixel is {opened.status}"
         if (clicked := visitor.visit(letter.clicks[0], method, **headers)).header("location") != TARGET:
             yield f"{method} {headers}: the link leads to {clicked.header('location')}"
-    wait_for(lambda: len(events(here, message, True)) >= 2 * len(MACHINES), WITHIN, "what the machines did to be told")
+    wait_for(lambda: len(events(here, message, True)) >= 2 * len(MACHINES), PATIENCE, "what the machines did to be told")
     after = state(here, message)
     path = f"/emails/{message}/events"
     if people_ := events(here, message, False):
@@ -101,9 +101,9 @@ def people(here, visitor, message, letter):
     for agent in [BROWSER, *PROXIES]:
         visitor.visit(letter.pixels[0], **{"User-Agent": agent})
     visitor.visit(letter.clicks[0])
-    wait_for(lambda: len(events(here, message, False)) == len(PROXIES) + 2, WITHIN, "what people did to be told")
+    wait_for(lambda: len(events(here, message, False)) == len(PROXIES) + 2, PATIENCE, "what people did to be told")
     shown, stats = here.shown(message), here.rest.get("/mail/stats").expect(200).data["engagement"]
     if not shown["opened_at"] or not shown["clicked_at"] or (stats["opened"], stats["clicked"]) != (1, 1):
         yield f"people: {shown['opened_at']}, {shown['clicked_at']}, {stats}"
     api = told.of_api(here.rest, [message])
-    wait_for(lambda: api == told.of_receipts(here.receiver.of("all")), WITHIN, "the endpoint to be told of people, and of nobody else")
+    wait_for(lambda: api == told.of_receipts(here.receiver.of("all")), PATIENCE, "the endpoint to be told of people, and of nobody else")

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from blackbox.machine import ROOT, Failure, Skip, program
+from blackbox.machine import PATIENCE, ROOT, Failure, Skip, program
 
 TOOLS = ROOT / "target/test-tools"
 VERIFY = Path(__file__).resolve().with_name("verify")
@@ -47,7 +47,7 @@ def faults(trials):
 
 def by_node(trials):
     asked = [{"signature": t.signature, "headers": t.headers, "body": base64.b64encode(t.body).decode(), "secret": t.secret} for t in trials]
-    run = subprocess.run([program("node"), VERIFY], input=json.dumps(asked), capture_output=True, text=True, timeout=60,
+    run = subprocess.run([program("node"), VERIFY], input=json.dumps(asked), capture_output=True, text=True, timeout=PATIENCE,
                          env={**os.environ, "NODE_PATH": str(TOOLS / "node_modules")})
     if run.returncode:
         raise Failure(f"node: {run.stderr.strip()[-1500:]}")
