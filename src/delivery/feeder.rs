@@ -16,7 +16,7 @@ use crate::delivery::places::Places;
 use crate::delivery::queue::{order, stream_of};
 use crate::id::Id;
 use crate::model::stream::Stream;
-use crate::store::claim::Lane;
+use crate::store::claim::{Lane, Limit};
 use crate::store::handover::{Claim, Epoch};
 use crate::store::{Store, StoreError};
 
@@ -143,10 +143,12 @@ impl Feeder {
     /// Claims from one lane, of what is ready or of what a dead engine left. True: it may hold more than there was room for.
     async fn drain_lane(&self, epoch: Epoch, lane: Lane, dead: Option<Epoch>) -> Result<bool, StoreError> {
         while self.gate.open() == Some(epoch) {
-            let limit = self.places.claimable(stream_of(lane)).min(CLAIM_MAX);
-            if limit == 0 {
+            let stream = stream_of(lane);
+            let recipients = self.places.claimable(stream).min(CLAIM_MAX);
+            if recipients == 0 {
                 return Ok(true);
             }
+            let limit = Limit { recipients, octets: self.places.octets_left(stream) };
             let claims = match dead {
                 Some(dead) => self.store.claim_from_dead(epoch, dead, lane, limit).await?,
                 None => self.store.claim(epoch, lane, limit).await?,

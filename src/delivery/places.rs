@@ -12,8 +12,13 @@ use tokio::time::timeout;
 use crate::id::Id;
 use crate::model::stream::Stream;
 
-/// Octets of messages held at once, and as many again of those that last. One larger message is held alone.
+/// Octets of transactional messages held at once; of broadcast three quarters as many; and as many again of those that last. Each stream has its
+/// own: none of either waits for the other's.
 const OCTETS_MAX: usize = 64 << 20;
+/// A message counts as no more than this, so that the largest finds room beside others.
+const COUNTED_MAX: usize = OCTETS_MAX / 2;
+/// So many octets are to be free for each recipient that is claimed: few of those that go back, since they don't fit, are claimed in vain.
+const OCTETS_EACH: usize = 64 << 10;
 
 /// The engine's places.
 #[derive(Debug)]
@@ -28,13 +33,14 @@ pub struct Places {
 struct State {
     /// By stream.
     used: [usize; 2],
-    octets: usize,
+    /// By stream.
+    octets: [usize; 2],
     /// Those that have been under way for long, which leave their places to others.
     lasting: usize,
     lasting_octets: usize,
     held: HashMap<Id, usize>,
-    /// Somebody waits for room.
-    hungry: bool,
+    /// By stream: somebody waits for room.
+    hungry: [bool; 2],
 }
 
 /// A message's place, given back when it is dropped: then the message is no longer held.
@@ -43,6 +49,7 @@ pub struct Place {
     places: Arc<Places>,
     message: Id,
     stream: Stream,
+    /// At most [`COUNTED_MAX`].
     octets: usize,
     /// Changed under the lock of all places.
     lasts: AtomicBool,
@@ -75,20 +82,25 @@ impl Places {
     /// A place for a message that is about to be written, if there is one. An eighth is left to what waits in the store.
     pub fn reserve(self: &Arc<Self>, message: Id, stream: Stream, octets: usize) -> Option<Place> {
         self.with(|state| {
-            let fits = state.octets == 0 || state.octets + octets <= OCTETS_MAX;
+            let fits = counted(octets) + OCTETS_MAX / 8 <= state.octets_left(stream);
             let room = self.room(state, stream) > self.count_max / 8;
             (fits && room).then(|| self.enter(state, message, stream, octets))
         })
     }
 
-    /// Places free for messages read back from the store; none while the octets are spent. Finding none is remembered: see
+    /// Places free for messages read back from the store, as far as there are octets for them. Finding none is remembered: see
     /// [`Places::freed`].
     pub fn claimable(&self, stream: Stream) -> usize {
         self.with(|state| {
-            let room = if state.octets < OCTETS_MAX { self.room(state, stream) } else { 0 };
-            state.hungry |= room == 0;
+            let room = self.room(state, stream).min(state.octets_left(stream) / OCTETS_EACH);
+            state.hungry[stream as usize] |= room == 0;
             room
         })
+    }
+
+    /// Octets free for messages of this stream.
+    pub fn octets_left(&self, stream: Stream) -> usize {
+        self.with(|state| state.octets_left(stream))
     }
 
     /// A place for a message that was claimed by leave of [`Places::claimable`].
@@ -97,8 +109,9 @@ impl Places {
     }
 
     fn enter(self: &Arc<Self>, state: &mut State, message: Id, stream: Stream, octets: usize) -> Place {
+        let octets = counted(octets);
         state.used[stream as usize] += 1;
-        state.octets += octets;
+        state.octets[stream as usize] += octets;
         *state.held.entry(message).or_default() += 1;
         Place { places: self.clone(), message, stream, octets, lasts: AtomicBool::new(false) }
     }
@@ -161,21 +174,58 @@ impl State {
 
     fn give_back(&mut self, place: &Place) {
         self.used[place.stream as usize] -= 1;
-        self.octets -= place.octets;
+        self.octets[place.stream as usize] -= place.octets;
+    }
+
+    fn octets_left(&self, stream: Stream) -> usize {
+        octets_of(stream).saturating_sub(self.octets[stream as usize])
     }
 
     /// Whether who waits for room is to be told of it. Not at the first free place: claims are worth their commit when several share it.
     fn is_roomy(&mut self, count_max: usize) -> bool {
-        let roomy = self.hungry && self.used.iter().sum::<usize>() <= count_max / 2;
-        self.hungry &= !roomy;
-        roomy
+        let few = self.used.iter().sum::<usize>() <= count_max / 2;
+        let mut told = false;
+        for stream in Stream::ALL {
+            let roomy = self.hungry[stream as usize] && few && self.octets_left(stream) >= OCTETS_MAX / 8;
+            self.hungry[stream as usize] &= !roomy;
+            told |= roomy;
+        }
+        told
     }
+}
+
+/// Octets of messages of this stream that are held at once.
+fn octets_of(stream: Stream) -> usize {
+    match stream {
+        Stream::Transactional => OCTETS_MAX,
+        Stream::Broadcast => OCTETS_MAX - OCTETS_MAX / 4,
+    }
+}
+
+/// As how many a message of so many octets counts.
+fn counted(octets: usize) -> usize {
+    octets.min(COUNTED_MAX)
 }
 
 impl Place {
     /// Places that are free for messages of this stream.
     pub fn left_to(&self, stream: Stream) -> usize {
         self.places.with(|state| self.places.room(state, stream))
+    }
+
+    /// The stream of its message.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// Octets that it takes.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Octets that are free for other messages of its stream.
+    pub fn octets_left(&self) -> usize {
+        self.places.octets_left(self.stream)
     }
 
     /// Whether fewer than an eighth of all places are left to messages of this stream.
@@ -235,13 +285,26 @@ mod tests {
     }
 
     #[test]
-    fn octets_are_bounded_and_one_large_message_goes_alone() {
+    fn octets_are_bounded_and_the_largest_messages_find_room() {
         let (places, ids) = (Arc::new(Places::new(64)), Ids::counting(Clock::System));
-        let large = places.reserve(ids.next(), Stream::Transactional, 2 * OCTETS_MAX);
-        assert!(large.is_some() && places.reserve(ids.next(), Stream::Transactional, 1).is_none());
-        assert_eq!(places.claimable(Stream::Transactional), 0);
-        drop(large);
+        let one = places.reserve(ids.next(), Stream::Transactional, 9 * OCTETS_MAX);
+        assert!(one.is_some() && places.reserve(ids.next(), Stream::Transactional, OCTETS_MAX / 2).is_none());
+        let another = places.admit(ids.next(), Stream::Transactional, 9 * OCTETS_MAX);
+        assert_eq!((places.octets_left(Stream::Transactional), places.claimable(Stream::Transactional)), (0, 0));
+        drop((one, another));
         assert!(places.reserve(ids.next(), Stream::Transactional, 1).is_some());
+    }
+
+    #[test]
+    fn octets_of_broadcast_leave_transactional_mail_all_of_its_own() {
+        let (places, ids) = (Arc::new(Places::new(512)), Ids::counting(Clock::System));
+        let mut large = Vec::new();
+        while places.claimable(Stream::Broadcast) > 0 {
+            large.push(places.admit(ids.next(), Stream::Broadcast, 10 << 20));
+        }
+        assert_eq!(large.len(), 5);
+        assert!(places.reserve(ids.next(), Stream::Transactional, 1 << 20).is_some());
+        assert_eq!(places.claimable(Stream::Transactional), 512 - 5);
     }
 
     #[test]
@@ -277,11 +340,11 @@ mod tests {
     async fn octets_of_what_lasts_are_bounded_too() {
         let (places, ids) = (Arc::new(Places::new(8)), Ids::counting(Clock::System));
         let soon = || tokio::time::sleep(Duration::from_secs(1));
-        let large: Vec<_> = (0..2).map(|_| places.admit(ids.next(), Stream::Transactional, OCTETS_MAX)).collect();
+        let large: Vec<_> = (0..4).map(|_| places.admit(ids.next(), Stream::Transactional, OCTETS_MAX)).collect();
         for place in &large {
             place.through(Duration::ZERO, soon()).await;
         }
-        assert_eq!(places.claimable(Stream::Transactional), 0, "one of them lasts, and the other fills the rest");
+        assert_eq!(places.claimable(Stream::Transactional), 0, "two of them last, and the others fill the rest");
         drop(large);
         assert_eq!(places.claimable(Stream::Transactional), 8);
     }

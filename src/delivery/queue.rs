@@ -1,5 +1,8 @@
 //! What waits for one destination, and who works there.
 
+mod burden;
+#[cfg(test)]
+mod burden_tests;
 mod room;
 mod state;
 #[cfg(test)]

@@ -72,13 +72,13 @@ impl Turns {
         self.teams.iter().find(|(id, _)| *id == team).map_or(0, |(_, parcels)| parcels.len())
     }
 
-    /// Takes out the last parcel of the team that has most waiting, where these are at least `least`.
-    pub fn give_up(&mut self, least: usize) -> Option<Parcel> {
+    /// Takes out the last parcel of the team that has most waiting, where these are at least `least` and it `goes`.
+    pub fn give_up(&mut self, least: usize, goes: impl Fn(&Parcel) -> bool) -> Option<Parcel> {
         let (place, (_, parcels)) = self.teams.iter_mut().enumerate().max_by_key(|(_, (_, parcels))| parcels.len())?;
         if parcels.len() < least {
             return None;
         }
-        let last = parcels.pop_back()?;
+        let last = parcels.pop_back_if(|last| goes(last))?;
         self.waiting -= 1;
         if parcels.is_empty() {
             self.teams.remove(place);
@@ -137,10 +137,10 @@ mod tests {
         for (team, attempts) in [(small, 9), (large, 0), (large, 1)] {
             turns.push(fixture::parcel_of(team, Stream::Broadcast, attempts, 7));
         }
-        assert!(turns.give_up(3).is_none());
-        let given_up = turns.give_up(2).expect("the larger team's last");
+        assert!(turns.give_up(3, |_| true).is_none());
+        let given_up = turns.give_up(2, |_| true).expect("the larger team's last");
         assert_eq!((given_up.claim.recipients[0].attempts, turns.waiting_of(large), turns.waiting_of(small)), (1, 1, 1));
-        while turns.give_up(1).is_some() {}
+        while turns.give_up(1, |_| true).is_some() {}
         assert!(turns.is_empty() && turns.pop().is_none());
     }
 }

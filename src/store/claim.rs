@@ -35,14 +35,29 @@ impl Lane {
     }
 }
 
+/// What a claim brings at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub recipients: usize,
+    /// Of all messages together; one comes in any case.
+    pub octets: usize,
+}
+
+impl From<usize> for Limit {
+    /// So many recipients, however large their messages are.
+    fn from(recipients: usize) -> Self {
+        Self { recipients, octets: usize::MAX }
+    }
+}
+
 /// What a committer is asked to claim.
 pub(super) struct Request {
     epoch: Epoch,
-    from: From,
-    limit: usize,
+    from: Source,
+    recipients: usize,
 }
 
-enum From {
+enum Source {
     Ready(Lane),
     Dead(Epoch, Lane),
 }
@@ -54,22 +69,28 @@ const LANES_MAX: usize = 8;
 pub(super) type ClaimedRows = Vec<ClaimedRow>;
 
 impl Store {
-    /// Claims at most `limit` recipients of `lane` that are due, of several teams where several wait, each one's oldest first, and reads
+    /// Claims recipients of `lane` that are due, within `limit`, of several teams where several wait, each one's oldest first, and reads
     /// their messages and bytes.
     /// Recipients of one message come in one claim. The caller has places for all of them.
-    pub async fn claim(&self, epoch: Epoch, lane: Lane, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        self.claim_and_read(Request { epoch, from: From::Ready(lane), limit }).await
+    pub async fn claim(&self, epoch: Epoch, lane: Lane, limit: impl Into<Limit>) -> Result<Vec<Claim>, StoreError> {
+        self.claim_and_read(epoch, Source::Ready(lane), limit.into()).await
     }
 
-    /// Claims at most `limit` recipients of `lane` that a dead epoch left behind (see `dead_epochs`), due or not.
-    pub async fn claim_from_dead(&self, epoch: Epoch, dead: Epoch, lane: Lane, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        self.claim_and_read(Request { epoch, from: From::Dead(dead, lane), limit }).await
+    /// Claims recipients of `lane` that a dead epoch left behind (see `dead_epochs`), due or not, within `limit`.
+    pub async fn claim_from_dead(
+        &self,
+        epoch: Epoch,
+        dead: Epoch,
+        lane: Lane,
+        limit: impl Into<Limit>,
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.claim_and_read(epoch, Source::Dead(dead, lane), limit.into()).await
     }
 
-    async fn claim_and_read(&self, request: Request) -> Result<Vec<Claim>, StoreError> {
-        let epoch = request.epoch;
+    async fn claim_and_read(&self, epoch: Epoch, from: Source, limit: Limit) -> Result<Vec<Claim>, StoreError> {
+        let request = Request { epoch, from, recipients: limit.recipients };
         let claimed = self.submit(0, |reply| Work::Claim { request, reply }).await?;
-        self.read_back(epoch, claimed).await
+        self.read_back(epoch, claimed, limit.octets).await
     }
 
     /// When the next ready recipient of any lane is due, if one waits.
@@ -105,16 +126,16 @@ record!(Due { due: Option<i64> });
 /// Claims inside `tx`.
 pub(super) async fn update(tx: &mut Tx, request: &Request, desk: &Desk) -> Result<ClaimedRows, StoreError> {
     match request.from {
-        From::Ready(kind) => ready(tx, kind, request, desk.clock().now()).await,
-        From::Dead(dead, lane) => {
-            tx.fetch(&LEFT_BEHIND, &values![dead, lane as i64, whole(request.limit), request.epoch], &[]).await
+        Source::Ready(kind) => ready(tx, kind, request, desk.clock().now()).await,
+        Source::Dead(dead, lane) => {
+            tx.fetch(&LEFT_BEHIND, &values![dead, lane as i64, whole(request.recipients), request.epoch], &[]).await
         }
     }
 }
 
 /// Claims what is due, from lane after lane: each has its part of what is left, so that what one does not fill is for those behind it.
 async fn ready(tx: &mut Tx, kind: Lane, request: &Request, now: Timestamp) -> Result<ClaimedRows, StoreError> {
-    let (mut claimed, mut left) = (ClaimedRows::new(), request.limit);
+    let (mut claimed, mut left) = (ClaimedRows::new(), request.recipients);
     let found = values![kind as i64, now, lanes::any(), whole(left.min(LANES_MAX))];
     let mut lanes = tx.fetch::<LaneRow>(&lanes::DUE, &found, &[]).await?;
     while let Some(LaneRow { lane }) = lanes.pop() {

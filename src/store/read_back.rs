@@ -14,9 +14,6 @@ use crate::store::sql::{Kind, Sql, values};
 use crate::store::sweep::Stray;
 use crate::store::{Store, StoreError, rows};
 
-/// Bytes read back at a time: more stays for the next claim.
-const READ_BACK_OCTETS: u64 = 64 << 20;
-
 static MESSAGES: Sql =
     Sql::rows(select_messages!("{rows} JOIN outbound_messages m ON m.id = v.message"), &[("message", Kind::Bytes)]);
 
@@ -46,8 +43,9 @@ impl Group {
 }
 
 impl Store {
-    /// Reads what was claimed. What can't be had now, for its size, goes back into the queue; what can't be read at all is given up.
-    pub(super) async fn read_back(&self, epoch: Epoch, claimed: ClaimedRows) -> Result<Vec<Claim>, StoreError> {
+    /// Reads what was claimed, one message and what else `room` octets hold; the rest goes back into the queue. What can't be read at all is
+    /// given up.
+    pub(super) async fn read_back(&self, epoch: Epoch, claimed: ClaimedRows, room: usize) -> Result<Vec<Claim>, StoreError> {
         let (mut by_message, mut nameless) = (BTreeMap::<Id, Group>::new(), Vec::new());
         for row in claimed {
             match rows::id(&row.message) {
@@ -60,11 +58,14 @@ impl Store {
             return Ok(Vec::new());
         }
         let read = self.with_messages(epoch, by_message).await?;
-        let (mut octets, mut now, mut later) = (0, Vec::new(), Vec::new());
+        let (mut left, mut now, mut later) = (room as u64, Vec::new(), Vec::new());
         for (message, recipients) in read {
-            octets += message.size;
-            let group = if now.is_empty() || octets <= READ_BACK_OCTETS { &mut now } else { &mut later };
-            group.push((message, recipients));
+            if now.is_empty() || message.size <= left {
+                left = left.saturating_sub(message.size);
+                now.push((message, recipients));
+            } else {
+                later.push((message, recipients));
+            }
         }
         self.let_go(epoch, later.iter().flat_map(|(message, recipients)| strays(message.id, recipients))).await?;
         self.with_bodies(epoch, now).await

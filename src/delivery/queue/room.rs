@@ -20,6 +20,10 @@ const ROOM_PER_CONNECTION: usize = 4;
 const PACED_AHEAD: f64 = 10.0;
 /// What leaves within so many seconds, as fast as the destination takes mail, waits here in any case: to put it off would take longer.
 const SOON: f64 = 0.5;
+/// While so many octets are left to others, nobody asks which destination holds the rest.
+const LEFT_ENOUGH: usize = 32 << 20;
+/// A message that has no more than this part of the octets that are left to others takes nothing from them.
+const SMALL: usize = 64;
 /// How long what belongs to another engine is left to that one.
 const ELSEWHERE: Duration = Duration::from_secs(1);
 
@@ -52,27 +56,40 @@ impl State {
         let crowded = || {
             let each = if parcel.place.is_scarce(stream) { 1 } else { ROOM_PER_CONNECTION };
             let full = in_lane >= each * self.connections() && self.waiting_of(stream) >= 2 * parcel.place.left_to(stream);
-            let lasts = || self.manner.takes(now).is_none_or(|takes| in_lane as f64 >= takes * SOON);
-            (full && lasts()).then_some(Obstacle::Crowd)
+            let lasts = |count: usize| self.manner.takes(now).is_none_or(|takes| count as f64 >= takes * SOON);
+            let in_hand = self.runners.saturating_sub(self.idle);
+            let crowd = (full && lasts(in_lane)) || (self.is_burdened(parcel) && lasts(in_lane + in_hand));
+            crowd.then_some(Obstacle::Crowd)
         };
         closed(&self.manner, parcel.demand(), now).or_else(paced).or_else(crowded)
     }
 
+    /// Whether the messages that are held here, this one among them, have more than twice the octets that they leave to others of its
+    /// stream, and this one matters. One message has no more octets for being in several parts.
+    fn is_burdened(&self, parcel: &Parcel) -> bool {
+        let (place, left) = (&parcel.place, parcel.place.octets_left());
+        let matters = left < LEFT_ENOUGH && place.octets() > left / SMALL;
+        matters && !self.burden.has(place) && self.burden.octets(parcel.stream()) + place.octets() > 2 * left
+    }
+
     /// Takes out the parcel that makes way for this one: where there is a crowd one that is retried for one that is fresh, down to one a
-    /// connection; else the last of a team that has at least two more waiting in the lane than this one's.
+    /// connection; else the last of a team that has at least two more waiting in the lane than this one's. Where octets are scarce, none
+    /// that has fewer.
     pub fn make_way(&mut self, parcel: &Parcel, obstacle: Obstacle) -> Option<Parcel> {
         if parcel.suspect || !matches!(obstacle, Obstacle::Pace(_) | Obstacle::Crowd) {
             return None;
         }
+        let least = if self.is_burdened(parcel) { parcel.place.octets() } else { 0 };
+        let is_worth_it = |other: &Parcel| other.place.octets() >= least;
         let connections = self.connections();
         if let Some(retried) = retried_beside(parcel.lane()).filter(|_| obstacle == Obstacle::Crowd)
             && self.lanes[retried as usize].len() > connections
         {
-            return self.lanes[retried as usize].give_up(1);
+            return self.lanes[retried as usize].give_up(1, is_worth_it);
         }
         let lane = &mut self.lanes[parcel.lane() as usize];
         let own = lane.waiting_of(parcel.claim.message.team);
-        lane.give_up(own + 2)
+        lane.give_up(own + 2, is_worth_it)
     }
 
     /// When to bring again what has no room. `wall` is the time by the clock, for words.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::burden::Burden;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::security::Demand;
 use crate::delivery::shape::horizon::Horizon;
@@ -39,6 +40,7 @@ pub fn stream_of(lane: Lane) -> Stream {
 #[derive(Debug)]
 pub(super) struct State {
     pub lanes: [Turns; 4],
+    pub burden: Burden,
     /// Suspects, of which one at a time is let out.
     pub file: VecDeque<Parcel>,
     /// The one that is out.
@@ -62,6 +64,7 @@ impl State {
     pub fn new(manner: Manner) -> Self {
         Self {
             lanes: Default::default(),
+            burden: Burden::default(),
             file: VecDeque::new(),
             out_of_file: None,
             turn: 0,
@@ -83,6 +86,7 @@ impl State {
 
     /// A parcel waits, whether or not there is room.
     pub fn add(&mut self, parcel: Parcel) {
+        self.burden.add(&parcel.place);
         match parcel.suspect {
             true => self.file.push_back(parcel),
             false => self.lanes[parcel.lane() as usize].push(parcel),

@@ -1,9 +1,11 @@
 //! Claims are exclusive, and settling them is fenced.
 
+use std::sync::Arc;
+
 use posthouse::clock::Timestamp;
 use posthouse::id::Id;
 use posthouse::model::outcome::{Outcome, Reply};
-use posthouse::store::claim::Lane;
+use posthouse::store::claim::{Lane, Limit};
 use posthouse::store::operate::QueueAction;
 
 use crate::support::nouns::acceptance;
@@ -84,6 +86,27 @@ fn a_team_with_thousands_of_messages_keeps_no_other_waiting() {
         }
         assert_eq!(claims.len(), 5001);
         assert_eq!(book.store.next_due().await, Ok(None));
+    });
+}
+
+#[test]
+fn a_claim_brings_no_more_octets_than_there_is_room_for_and_one_message_in_any_case() {
+    on_every_engine(|book| async move {
+        let team = book.store.create_team("t").await.unwrap().id;
+        for size in [1000, 100, 100, 100] {
+            let mut offered = acceptance(team, &["b@example.test"]);
+            Arc::get_mut(&mut offered.message).unwrap().size = size;
+            book.store.accept(offered).await.unwrap();
+        }
+        let epoch = book.store.open_epoch("test").await.unwrap();
+        let sizes = async |octets| {
+            let limit = Limit { recipients: 10, octets };
+            let claims = book.store.claim(epoch, Lane::FreshTransactional, limit).await.unwrap();
+            claims.iter().map(|claim| claim.message.size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(10).await, [1000], "the first, whatever its size");
+        assert_eq!(sizes(250).await, [100, 100]);
+        assert_eq!(sizes(250).await, [100], "what there was no room for is claimed again");
     });
 }
 
