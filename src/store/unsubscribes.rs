@@ -14,19 +14,30 @@ use crate::store::sheet::Sheet;
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::{Store, StoreError, engagement, rows};
 
+/// The columns of a wish, by which each text that writes one is made.
+const COLUMNS: &[(&str, Kind)] = &[
+    ("team_id", Kind::Bytes),
+    ("scope", Kind::Text),
+    ("address", Kind::Text),
+    ("how", Kind::Text),
+    ("message_id", Kind::Bytes),
+    ("evidence", Kind::Text),
+    ("created_at", Kind::Int),
+];
 pub(super) static INSERT: Sql = Sql::rows(
     "INSERT INTO unsubscribes (team_id, scope, address, how, message_id, evidence, created_at)
      SELECT team_id, scope, address, how, message_id, evidence, created_at FROM {rows} WHERE TRUE ORDER BY team_id, scope, address
      ON CONFLICT (team_id, scope, address) DO NOTHING",
-    &[
-        ("team_id", Kind::Bytes),
-        ("scope", Kind::Text),
-        ("address", Kind::Text),
-        ("how", Kind::Text),
-        ("message_id", Kind::Bytes),
-        ("evidence", Kind::Text),
-        ("created_at", Kind::Int),
-    ],
+    COLUMNS,
+);
+/// What a reader says goes before what somebody noted for them.
+static INSERT_TOLD: Sql = Sql::rows(
+    "INSERT INTO unsubscribes (team_id, scope, address, how, message_id, evidence, created_at)
+     SELECT team_id, scope, address, how, message_id, evidence, created_at FROM {rows} WHERE TRUE
+     ON CONFLICT (team_id, scope, address) DO UPDATE SET
+         how = excluded.how, message_id = excluded.message_id, evidence = excluded.evidence, created_at = excluded.created_at
+         WHERE unsubscribes.how NOT IN ('one_click', 'page')",
+    COLUMNS,
 );
 static DELETE: Sql = Sql::new("DELETE FROM unsubscribes WHERE team_id = $1 AND scope = $2 AND address = $3 RETURNING message_id");
 /// What was told by a link.
@@ -89,11 +100,12 @@ impl Store {
         Ok(Some(Reader { team, message, place, address: address.key(), sender: row.sender, day }))
     }
 
-    /// Notes what a reader told by the link of a message, with an event of that message, which is counted once. False: it is known, and
-    /// nothing is written.
+    /// Notes what a reader told by the link of a message, in the place of what was noted for them, with an event of that message, which is
+    /// counted once. False: they told it by a link before, and nothing is written.
     pub async fn unsubscribe_reader(&self, reader: &Reader, how: How, evidence: Evidence) -> Result<bool, StoreError> {
         // Whoever says it again and again takes no turn of those who write.
-        if self.unsubscribed(reader.team, &reader.address).await?.is_some() {
+        let known = self.unsubscribed(reader.team, &reader.address).await?;
+        if known.is_some_and(|wish| wish.how.is_by_link()) {
             return Ok(false);
         }
         let (address, created_at) = (reader.address.clone(), self.desk().clock().now());
@@ -104,7 +116,7 @@ impl Store {
     async fn try_unsubscribe(&self, wish: &Unsubscribe, reader: &Reader) -> Result<bool, StoreError> {
         let Reader { team, message, place, day, .. } = *reader;
         let mut tx = self.db().begin().await?;
-        if tx.run(&INSERT, &[], &[row(wish)]).await? == 0 {
+        if tx.run(&INSERT_TOLD, &[], &[row(wish)]).await? == 0 {
             return Ok(false);
         }
         let Evidence { ip, user_agent, .. } = &wish.evidence;

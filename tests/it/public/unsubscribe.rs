@@ -151,6 +151,34 @@ fn what_was_not_told_by_a_link_is_not_taken_back_by_one() {
 }
 
 #[test]
+fn what_a_reader_says_goes_before_what_was_noted_for_them() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (team, id, link) = broadcast(&house, &book.store).await;
+        let (address, created_at) = (book.store.reader(id, 0).await.unwrap().unwrap().address, book.clock.now());
+        for (round, how) in [How::Api, How::Cli].into_iter().enumerate() {
+            let evidence = Evidence::of_reason(Some("by phone".to_owned())).unwrap();
+            let noted = Unsubscribe { team, address: address.clone(), how, message: None, evidence, created_at };
+            assert!(book.store.unsubscribe(&noted).await.unwrap());
+            for _ in 0..3 {
+                assert_eq!(house.post(&link, FORM, ONE_CLICK).await.status, 200);
+            }
+            assert!(!book.store.unsubscribe(&noted).await.unwrap(), "what was noted comes after it");
+            let kept = book.store.unsubscribes(team, "", 0, 10).await.unwrap();
+            assert_eq!((kept.len(), kept[0].how, kept[0].message), (1, How::OneClick, Some(id)));
+            assert_eq!((kept[0].evidence.ip.as_deref(), &kept[0].evidence.reason), (Some("192.0.2.7"), &None));
+            assert!(kept[0].created_at > created_at, "when they said it");
+            let events = book.store.events(id).await.unwrap();
+            let told = events.iter().filter(|event| event.kind == EventKind::Unsubscribed);
+            assert_eq!(told.count(), round + 1, "told once");
+            house.post(&link, FORM, "action=resubscribe").await;
+            assert!(!unsubscribed(&book.store, team).await);
+        }
+        assert_eq!(book.store.statistics(team, Day(1)).await.unwrap().engagement.unsubscribed, 1, "the message");
+    });
+}
+
+#[test]
 fn one_click_is_a_post_of_the_one_field_in_either_coding() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
