@@ -54,9 +54,10 @@ static UPDATE: Sql = Sql::new(
          disabled_reason = CASE WHEN enabled < $6 THEN NULL ELSE disabled_reason END
      WHERE team_id = $1 AND id = $2",
 );
-/// The secret before the last does not come back: at most two sign.
+/// At most two sign. While an overlap lasts the older one is in use: whoever asks again may never have heard of the other.
 static ROTATE: Sql = Sql::new(
-    "UPDATE webhooks SET previous_secret = secret, secret = $3, previous_until = $4,
+    "UPDATE webhooks SET previous_secret = CASE WHEN previous_until > $5 THEN previous_secret ELSE secret END,
+         secret = $3, previous_until = $4,
          updated_at = CASE WHEN updated_at < $5 THEN $5 ELSE updated_at + 1 END
      WHERE team_id = $1 AND id = $2",
 );
@@ -156,7 +157,8 @@ impl Store {
         self.webhook(team, id).await
     }
 
-    /// Gives an endpoint a new secret; the one before signs, too, until `overlap_until`. None when the team has no such endpoint.
+    /// Gives an endpoint a new secret; the one in use signs, too, until `overlap_until`: that is the one before, or of the last rotation
+    /// the older one, while its overlap lasts. None when the team has no such endpoint.
     pub async fn rotate_webhook(&self, team: Id, id: Id, overlap_until: Timestamp) -> Result<Option<Webhook>, StoreError> {
         let secret = WebhookSecret::generate();
         let row = values![team, id, secret.reveal(), overlap_until, self.desk().clock().now()];

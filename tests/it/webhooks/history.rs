@@ -131,6 +131,31 @@ fn a_secret_that_signs_no_more_is_not_kept() {
 }
 
 #[test]
+fn the_secret_in_use_stays_when_one_is_asked_for_again_within_the_overlap() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let in_use = house.endpoint("first").await;
+        let rotate = async |seconds: u64| {
+            let until = house.clock.now().plus(Duration::from_secs(seconds));
+            house.store.rotate_webhook(house.team, in_use.id, until).await.unwrap().unwrap().secrets
+        };
+        let lost = rotate(100).await;
+        house.clock.advance(Duration::from_secs(99));
+        let again = rotate(100).await;
+        assert!(again.current != lost.current && again.current != in_use.secrets.current);
+        let until = house.clock.now().plus(Duration::from_secs(100));
+        assert_eq!(again.previous, Some((in_use.secrets.current.clone(), until)), "nobody has what a lost answer said");
+        house.clock.advance(Duration::from_secs(100));
+        let later = rotate(100).await;
+        assert_eq!(later.previous.map(|(secret, _)| secret), Some(again.current), "its time was over");
+        house.clock.advance(Duration::from_secs(1));
+        let (_, until) = rotate(0).await.previous.unwrap();
+        assert_eq!(until, house.clock.now(), "without an overlap the older one ends at once");
+        house.close().await;
+    });
+}
+
+#[test]
 fn more_than_ten_thousand_events_are_not_told_again_at_once() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
