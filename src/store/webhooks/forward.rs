@@ -1,7 +1,8 @@
 //! What waits for an endpoint is attempted sooner.
 
+use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::store::db::repeated;
+use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Sql, values};
 use crate::store::{Store, StoreError};
 
@@ -27,17 +28,27 @@ pub(in crate::store) static BRING_FORWARD: Sql = Sql::new(
          ORDER BY next_attempt_at LIMIT $4)",
 );
 
+/// Has some of what waits for an endpoint attempted now. Returns how many deliveries that were; fewer than 500 were all.
+pub(super) async fn step(tx: &mut Tx, webhook: Id, waited: Waited, now: Timestamp) -> Result<u64, StoreError> {
+    tx.run(&BRING_FORWARD, &values![webhook, now, i64::from(waited == Waited::Begins), AT_ONCE], &[]).await
+}
+
 impl Store {
     /// Has what waits for an endpoint attempted now, in transactions of at most 500 deliveries.
     pub(super) async fn bring_forward(&self, webhook: Id, waited: Waited) -> Result<(), StoreError> {
         let now = self.desk().clock().now();
         for _ in 0..STEPS_MAX {
-            let scalars = || values![webhook, now, i64::from(waited == Waited::Begins), AT_ONCE];
-            let changed = repeated(|| self.db().write(&BRING_FORWARD, scalars())).await?;
-            if changed < AT_ONCE as u64 {
+            if repeated(|| self.try_step(webhook, waited, now)).await? < AT_ONCE as u64 {
                 break;
             }
         }
         Ok(())
+    }
+
+    async fn try_step(&self, webhook: Id, waited: Waited, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let changed = step(&mut tx, webhook, waited, now).await?;
+        tx.commit().await?;
+        Ok(changed)
     }
 }

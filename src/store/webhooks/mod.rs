@@ -17,6 +17,7 @@ pub(super) mod turns;
 use crate::clock::Timestamp;
 use crate::id::Id;
 use crate::model::webhook::{Kinds, Webhook, WebhookHealth, WebhookSecret, WebhookSecrets, WebhookSettings};
+use crate::store::db::repeated;
 use crate::store::emails::LAST;
 use crate::store::search::FOUND_MAX;
 use crate::store::sql::{Sql, record, values};
@@ -41,7 +42,8 @@ static INSERT: Sql = Sql::new(
     "INSERT INTO webhooks (id, team_id, url, description, kinds, enabled, secret, created_at, updated_at)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8 WHERE (SELECT COUNT(*) FROM webhooks WHERE team_id = $2) < $9",
 );
-/// Who is switched on again, or is elsewhere now, begins anew. `updated_at` never stands still: by it, whoever works at the endpoint knows.
+/// Only as it was when it was read: what somebody changed meanwhile stays, and so does it when the house gave it up. Who is switched on again, or is elsewhere now, begins anew.
+/// `updated_at` never stands still: by it, whoever works at the endpoint knows.
 static UPDATE: Sql = Sql::new(
     "UPDATE webhooks SET url = $3, description = $4, kinds = $5, enabled = $6,
          updated_at = CASE WHEN updated_at < $7 THEN $7 ELSE updated_at + 1 END,
@@ -52,7 +54,7 @@ static UPDATE: Sql = Sql::new(
          slow_until = CASE WHEN url <> $3 THEN NULL ELSE slow_until END,
          disabled_at = CASE WHEN enabled < $6 THEN NULL ELSE disabled_at END,
          disabled_reason = CASE WHEN enabled < $6 THEN NULL ELSE disabled_reason END
-     WHERE team_id = $1 AND id = $2",
+     WHERE team_id = $1 AND id = $2 AND updated_at = $8 AND enabled = $9",
 );
 /// At most two sign. While an overlap lasts the older one is in use: whoever asks again may never have heard of the other.
 static ROTATE: Sql = Sql::new(
@@ -144,17 +146,34 @@ impl Store {
         }))
     }
 
-    /// Replaces what a team chose of an endpoint. None when the team has no such endpoint.
-    pub async fn update_webhook(&self, team: Id, id: Id, settings: WebhookSettings) -> Result<Option<Webhook>, StoreError> {
-        let Some(before) = self.webhook(team, id).await? else { return Ok(None) };
-        let is_new = settings.enabled && (!before.settings.enabled || before.settings.url != settings.url);
-        let WebhookSettings { url, kinds, enabled, description } = settings;
-        let row = values![team, id, url, description, kinds.0, i64::from(enabled), self.desk().clock().now()];
-        self.db().write(&UPDATE, row).await?;
-        if is_new {
-            self.bring_forward(id, Waited::Begins).await?;
+    /// Replaces what a team chose of an endpoint, as `known` was read. What waits is attempted now where it is switched on again, or lies
+    /// elsewhere. None: it was changed meanwhile, or is gone, and nothing is written.
+    pub async fn update_webhook(&self, known: &Webhook, settings: WebhookSettings) -> Result<Option<Webhook>, StoreError> {
+        let begins = settings.enabled && (!known.settings.enabled || known.settings.url != settings.url);
+        if !repeated(|| self.try_update(known, &settings, begins)).await? {
+            return Ok(None);
         }
-        self.webhook(team, id).await
+        if begins {
+            self.bring_forward(known.id, Waited::Begins).await?;
+        }
+        self.webhook(known.team, known.id).await
+    }
+
+    /// The first of what waits is brought forward in the transaction of the change: one without the other would never be made up for.
+    async fn try_update(&self, known: &Webhook, settings: &WebhookSettings, begins: bool) -> Result<bool, StoreError> {
+        let WebhookSettings { url, kinds, enabled, description } = settings;
+        let (enabled, now) = (i64::from(*enabled), self.desk().clock().now());
+        let (as_of, was_enabled) = (known.updated_at, i64::from(known.settings.enabled));
+        let row = values![known.team, known.id, url.as_str(), description.as_str(), kinds.0, enabled, now, as_of, was_enabled];
+        let mut tx = self.db().begin().await?;
+        if tx.run(&UPDATE, &row, &[]).await? == 0 {
+            return Ok(false);
+        }
+        if begins {
+            forward::step(&mut tx, known.id, Waited::Begins, now).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Gives an endpoint a new secret; the one in use signs, too, until `overlap_until`: that is the one before, or of the last rotation

@@ -201,7 +201,8 @@ async fn an_endpoint_that_was_given_up_is_told_of_until_it_is_switched_on() {
     let told = WebhookEvent { id: webhook.id, team: house.ours, kind: WebhookKind::Disabled, body: "{}".to_owned() };
     assert!(house.store.give_up_webhook(&webhook, "it has taken nothing", &told).await.unwrap());
     assert!(notice().await);
-    house.store.update_webhook(house.ours, webhook.id, settings).await.unwrap();
+    let given_up = house.store.webhook(house.ours, webhook.id).await.unwrap().unwrap();
+    house.store.update_webhook(&given_up, settings).await.unwrap().unwrap();
     assert!(!notice().await);
 }
 

@@ -1,6 +1,7 @@
 //! `/api/v1/webhooks`.
 
 use axum::http::Method;
+use futures_util::future::join_all;
 use posthouse::clock::Clock;
 use posthouse::id::Ids;
 use serde_json::{Value, json};
@@ -119,6 +120,30 @@ fn a_team_has_so_many_endpoints_at_most_and_they_are_paged() {
         let (first, cursor) = page("per_page=3").await;
         let (rest, end) = page(&format!("per_page=3&cursor={}", cursor.as_str().unwrap())).await;
         assert_eq!((all.len(), [first, rest].concat(), end), (5, all, Value::Null));
+    });
+}
+
+#[test]
+fn two_changes_at_once_are_both_made() {
+    on_every_engine(async |book| {
+        let api = Api::over(&book).await;
+        let path = path(&made(&api, &hook("https://93.184.216.34/")).await);
+        for round in 0..20 {
+            let description = format!("round {round}");
+            let event = ["email.opened", "email.clicked"][round % 2];
+            let changes = [
+                json!({"description": description}),
+                json!({"events": [event]}),
+                json!({"enabled": round % 2 == 1}),
+                json!({"url": format!("https://93.184.216.34/{round}")}),
+            ];
+            let change = async |change: Value| api.send(Method::PATCH, &api.key, &path, &[], &change).await.status.as_u16();
+            assert_eq!(join_all(changes.clone().map(change)).await, [200; 4]);
+            let shown = api.get(&api.key, &path).await.json()["data"].clone();
+            for (field, value) in changes.iter().flat_map(|change| change.as_object().unwrap()) {
+                assert_eq!(&shown[field], value, "{round}");
+            }
+        }
     });
 }
 

@@ -271,10 +271,10 @@ fn who_is_behind_and_has_nothing_due_is_found_and_stays_behind_while_it_is_off()
         let found = async || house.store.webhooks_with_due(Id([9; 16]), Standing::Unproven, 10).await.unwrap().len();
         assert_eq!(found().await, 1);
         let off = WebhookSettings { enabled: false, ..webhook.settings.clone() };
-        house.store.update_webhook(house.team, webhook.id, off).await.unwrap();
+        house.change(&webhook, off).await;
         news.happen(1).await;
         assert_eq!((found().await, house.is_behind(&webhook).await), (0, true));
-        house.store.update_webhook(house.team, webhook.id, webhook.settings.clone()).await.unwrap();
+        house.change(&webhook, webhook.settings.clone()).await;
         assert_eq!(found().await, 1);
         house.run();
         until("all to be told", async || house.log(&webhook).await.len() == ROOM_UNPROVEN + 2).await;

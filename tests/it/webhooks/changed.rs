@@ -28,13 +28,31 @@ fn what_a_session_knows_from_before_a_change_changes_nothing() {
         house.fares(&before, health(&house, 12, None)).await;
         assert_eq!(house.shown(&before).await.health.failures, 12);
         let settings = WebhookSettings { url: house.receiver.url("second"), ..before.settings.clone() };
-        let moved = house.store.update_webhook(house.team, before.id, settings).await.unwrap().unwrap();
+        let moved = house.change(&before, settings).await;
         assert_eq!(moved.health, WebhookHealth::default(), "another address begins anew");
         house.fares(&before, health(&house, 13, None)).await;
         assert_eq!(house.shown(&before).await.health, WebhookHealth::default());
         assert_eq!(house.store.give_up_webhook(&before, "it failed", &house.news()).await, Ok(false));
         assert!(house.shown(&before).await.settings.enabled);
         assert_eq!(house.store.give_up_webhook(&moved, "it failed", &house.news()).await, Ok(true));
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_a_team_decided_upon_before_a_change_is_not_written_over_it() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let before = house.endpoint("first").await;
+        assert_eq!(house.store.give_up_webhook(&before, "it failed", &house.news()).await, Ok(true));
+        let settings = WebhookSettings { description: "the shop's".to_owned(), ..before.settings.clone() };
+        assert_eq!(house.store.update_webhook(&before, settings.clone()).await, Ok(None));
+        let given_up = house.shown(&before).await;
+        assert!(!given_up.settings.enabled && given_up.health.disabled.is_some(), "it is not switched on again unseen");
+        let on = house.store.update_webhook(&given_up, settings.clone()).await.unwrap().unwrap();
+        assert_eq!((on.settings, on.health), (settings.clone(), WebhookHealth::default()));
+        house.store.delete_webhook(house.team, before.id).await.unwrap();
+        assert_eq!(house.store.update_webhook(&given_up, settings).await, Ok(None), "it is gone");
         house.close().await;
     });
 }
@@ -84,7 +102,7 @@ fn who_takes_long_is_beside_its_own_kind_for_a_while() {
         house.clock.advance(HOUR);
         stands(&house, Standing::Proven, "later").await;
         let settings = WebhookSettings { url: house.receiver.url("elsewhere"), ..webhook.settings.clone() };
-        let moved = house.store.update_webhook(house.team, webhook.id, settings).await.unwrap().unwrap();
+        let moved = house.change(&webhook, settings).await;
         assert_eq!(moved.health.slow_until, None, "of another address nothing is known");
         house.close().await;
     });
@@ -130,7 +148,7 @@ fn what_waits_begins_anew_with_another_address_and_when_it_is_switched_on() {
         }
         // The next would be tomorrow.
         let settings = WebhookSettings { url: house.receiver.url("well"), ..webhook.settings.clone() };
-        house.store.update_webhook(house.team, webhook.id, settings.clone()).await.unwrap();
+        house.change(&webhook, settings.clone()).await;
         until("it to be told", async || house.receiver.of("well").len() == 1).await;
         until("it on record", async || house.log(&webhook).await.iter().any(|a| a.number == 1 && a.error.is_none())).await;
 
@@ -138,9 +156,9 @@ fn what_waits_begins_anew_with_another_address_and_when_it_is_switched_on() {
         house.happens().await;
         until("a failure", async || house.shown(&webhook).await.health.failures == 1).await;
         let off = WebhookSettings { enabled: false, ..settings.clone() };
-        house.store.update_webhook(house.team, webhook.id, off).await.unwrap();
+        house.change(&webhook, off).await;
         house.receiver.behave("well", Manner::Status(204, String::new()));
-        house.store.update_webhook(house.team, webhook.id, settings).await.unwrap();
+        house.change(&webhook, settings).await;
         until("the rest", async || house.shown(&webhook).await.health.failures == 0 && house.receiver.of("well").len() == 3)
             .await;
         house.close().await;

@@ -111,7 +111,7 @@ fn an_endpoint_that_takes_nothing_for_a_week_is_given_up_and_the_others_hear_of_
         assert!(house.receiver.of("ill").iter().all(|receipt| receipt.header("x-krafter-event") == "email.rejected"));
         // Switched on again it begins anew.
         let settings = posthouse::model::webhook::WebhookSettings { enabled: true, ..shown.settings };
-        let on = house.store.update_webhook(house.team, ill.id, settings).await.unwrap().unwrap();
+        let on = house.change(&ill, settings).await;
         assert_eq!(WebhookHealth { succeeded_at: None, ..on.health }, WebhookHealth::default());
         house.close().await;
     });

@@ -54,12 +54,12 @@ fn what_happened_while_an_endpoint_was_off_is_told_when_it_is_asked_for() {
         let house = House::over(&book).await;
         let (webhook, began) = (house.endpoint("first").await, house.clock.now());
         let off = WebhookSettings { enabled: false, ..webhook.settings.clone() };
-        house.store.update_webhook(house.team, webhook.id, off).await.unwrap();
+        house.change(&webhook, off).await;
         house.happens().await;
         let witness = house.endpoint("witness").await;
         house.run();
         house.attempts(&witness, 1).await;
-        let on = house.store.update_webhook(house.team, webhook.id, webhook.settings.clone()).await.unwrap().unwrap();
+        let on = house.change(&webhook, webhook.settings.clone()).await;
         assert!(house.log(&webhook).await.is_empty(), "nothing is sent by itself");
         let later = began.plus(Duration::from_secs(1));
         assert_eq!(house.store.replay_webhook(&on, Which::Between(began, later)).await, Ok(Some(1)));

@@ -62,7 +62,7 @@ fn an_endpoint_that_moves_is_not_called_where_it_was() {
         house.run();
         until("it to be called", async || !house.receiver.of("before").is_empty()).await;
         let settings = WebhookSettings { url: house.receiver.url("after"), ..webhook.settings.clone() };
-        house.store.update_webhook(house.team, webhook.id, settings).await.unwrap();
+        house.change(&webhook, settings).await;
         until("it to be called there", async || !house.receiver.of("after").is_empty()).await;
         let connections = |name| house.receiver.of(name).iter().map(|receipt| receipt.connection).collect::<BTreeSet<_>>();
         assert!(connections("before").is_disjoint(&connections("after")));

@@ -69,6 +69,11 @@ impl House {
         self.store.create_webhook(team, settings, 1000).await.unwrap().unwrap()
     }
 
+    /// Changes an endpoint, however it stands now.
+    async fn change(&self, webhook: &Webhook, settings: WebhookSettings) -> Webhook {
+        self.store.update_webhook(&self.shown(webhook).await, settings).await.unwrap().expect("nobody else changes it")
+    }
+
     /// Something happens: a message whose only recipient is turned away. Its id.
     async fn happens(&self) -> Id {
         let mut offered = acceptance(self.team, &["gone@example.test"]);

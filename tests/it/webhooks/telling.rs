@@ -23,7 +23,7 @@ fn each_endpoint_that_wants_to_know_is_told_the_same_and_nobody_else() {
         house.endpoint_for(stranger, "theirs", &[WebhookKind::Rejected]).await;
         let off = house.endpoint("off").await;
         let settings = posthouse::model::webhook::WebhookSettings { enabled: false, ..off.settings.clone() };
-        house.store.update_webhook(house.team, off.id, settings).await.unwrap();
+        house.change(&off, settings).await;
         house.run();
         let message = house.happens().await;
         let told = (house.attempts(&first, 1).await, house.attempts(&second, 1).await);

@@ -28,6 +28,9 @@ use crate::door::rest::query::Parameters;
 use crate::door::rest::reference::Reference;
 use webhook::{NewWebhook, Webhook, WebhookChange};
 
+/// How often a change is made anew over what somebody else changed meanwhile.
+const CHANGES_MAX: usize = 10;
+
 pub fn routes() -> Resources {
     Resources::new()
         .routes(routes!(create_webhook, list_webhooks))
@@ -145,14 +148,17 @@ async fn change_webhook(
     payload: Payload,
 ) -> Result<Data<Webhook>, Problem> {
     let (change, _room) = payload.json::<WebhookChange>()?;
-    let known = door.store.webhook(caller.team(), id).await?.ok_or(Problem::NotFound)?;
-    let is_moved = change.url.as_ref().is_some_and(|url| *url != known.settings.url);
-    let settings = change.over(known.settings).checked()?;
-    if is_moved {
-        callable(&door, &settings.url).await?;
+    for _ in 0..CHANGES_MAX {
+        let known = door.store.webhook(caller.team(), id).await?.ok_or(Problem::NotFound)?;
+        let settings = change.clone().over(known.settings.clone()).checked()?;
+        if settings.url != known.settings.url {
+            callable(&door, &settings.url).await?;
+        }
+        if let Some(changed) = door.store.update_webhook(&known, settings).await? {
+            return Ok(Data { data: changed.into() });
+        }
     }
-    let changed = door.store.update_webhook(caller.team(), id, settings).await?.ok_or(Problem::NotFound)?;
-    Ok(Data { data: changed.into() })
+    Err(Problem::Away)
 }
 
 /// Removes an endpoint
