@@ -156,6 +156,36 @@ fn the_secret_in_use_stays_when_one_is_asked_for_again_within_the_overlap() {
 }
 
 #[test]
+fn what_is_still_to_be_told_is_kept_for_an_endpoint_that_is_on() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let (ill, off) = (house.endpoint("ill").await, house.endpoint("off").await);
+        let (waits, told) = (house.news(), house.news());
+        house.store.announce(&[waits.clone(), told.clone()], Noted::default()).await.unwrap();
+        let ended = [&ill, &off].map(|webhook| Attempted {
+            attempt: house.attempt_at(webhook, told.id),
+            next: Next::Done,
+            health: None,
+            as_of: webhook.updated_at,
+            is_back: false,
+        });
+        house.store.record_attempts(&ended).await.unwrap();
+        let settings = WebhookSettings { enabled: false, ..off.settings.clone() };
+        house.change(&off, settings).await;
+        let retention = || Retention::new(house.store.clone(), &Config::defaults().retention, house.clock.clone());
+        // Asked for again on the last day of the two weeks.
+        for (days, deliveries, events) in [(13, 4, 2), (2, 1, 1), (6, 1, 1), (2, 0, 0)] {
+            house.clock.advance(Duration::from_secs(days * 86_400));
+            retention().without_rest().pass().await.unwrap();
+            let kept = (book.rows("webhook_deliveries").await, book.rows("webhook_events").await);
+            assert_eq!(kept, (deliveries, events), "after {days} days more");
+            assert_eq!(house.store.replay_webhook(&ill, Which::One(waits.id)).await, Ok(Some(u64::from(events > 0))));
+        }
+        house.close().await;
+    });
+}
+
+#[test]
 fn more_than_ten_thousand_events_are_not_told_again_at_once() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
