@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::shutdown::Shutdown;
 use crate::store::retention::Place;
@@ -55,25 +55,52 @@ impl Retention {
         }
     }
 
-    /// Deletes all that is old enough now, and gives its space back.
+    /// Deletes all that is old enough now, and gives its space back. What can't be deleted of one kind keeps nothing of another; the first
+    /// failure is told.
     pub async fn pass(&self) -> Result<(), StoreError> {
-        let before = |span| self.clock.now().minus(span);
-        let (store, mut place) = (&self.store, Some(Place::default()));
-        while let (Some(after), Some(before)) = (place, self.bodies.map(before)) {
-            place = self.step(store.forget_bodies(after, before)).await?;
-        }
+        let store = &self.store;
+        let outcomes = [
+            self.bodies().await,
+            self.events().await,
+            store.forget_secrets().await,
+            self.webhook_history().await,
+            self.all(|| store.forget_removed_webhooks()).await,
+            self.all(|| store.give_back_space()).await,
+        ];
+        outcomes.into_iter().collect()
+    }
+
+    async fn bodies(&self) -> Result<(), StoreError> {
+        let Some(before) = self.before(self.bodies) else { return Ok(()) };
         let mut place = Some(Place::default());
-        while let (Some(after), Some(before)) = (place, self.events.map(before)) {
-            place = self.step(store.forget_events(after, before)).await?;
+        while let Some(after) = place {
+            place = self.step(self.store.forget_bodies(after, before)).await?;
         }
-        store.forget_secrets().await?;
-        while let Some(before) = self.webhooks.map(before) {
-            if !self.step(store.forget_webhook_history(before)).await? {
-                break;
-            }
+        Ok(())
+    }
+
+    async fn events(&self) -> Result<(), StoreError> {
+        let Some(before) = self.before(self.events) else { return Ok(()) };
+        let mut place = Some(Place::default());
+        while let Some(after) = place {
+            place = self.step(self.store.forget_events(after, before)).await?;
         }
-        while self.step(store.forget_removed_webhooks()).await? {}
-        while self.step(store.give_back_space()).await? {}
+        Ok(())
+    }
+
+    async fn webhook_history(&self) -> Result<(), StoreError> {
+        let Some(before) = self.before(self.webhooks) else { return Ok(()) };
+        self.all(|| self.store.forget_webhook_history(before)).await
+    }
+
+    /// When that began which is kept for so long.
+    fn before(&self, span: Option<Duration>) -> Option<Timestamp> {
+        span.map(|span| self.clock.now().minus(span))
+    }
+
+    /// Takes steps for as long as there is more.
+    async fn all<S: Future<Output = Result<bool, StoreError>>>(&self, step: impl Fn() -> S) -> Result<(), StoreError> {
+        while self.step(step()).await? {}
         Ok(())
     }
 

@@ -104,6 +104,19 @@ fn times_are_the_first_of_their_kind_also_when_later_events_are_kept() {
 }
 
 #[test]
+fn what_cannot_be_deleted_keeps_nothing_else() {
+    on_every_engine(|book| async move {
+        let (store, team) = (&book.store, book.store.create_team("t").await.unwrap().id);
+        let (finished, _) = finished_and_open(&book, team).await;
+        book.tamper("ALTER TABLE message_bodies RENAME TO lost").await;
+        let clock = Clock::manual(Clock::System.now().plus(Duration::from_secs(91 * 86_400)));
+        let retention = Retention::new(store.clone(), &Config::defaults().retention, clock).without_rest();
+        assert!(retention.pass().await.is_err(), "it is told");
+        assert!(store.events(finished.id).await.unwrap().is_empty());
+    });
+}
+
+#[test]
 fn what_was_to_leave_later_is_kept_from_then_on() {
     on_every_engine(|book| async move {
         let (store, team) = (&book.store, book.store.create_team("t").await.unwrap().id);
