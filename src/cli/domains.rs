@@ -38,7 +38,7 @@ pub enum Verb {
     Rotate(One),
     /// Switch a domain off: mail from it, and from what lies below it, is refused (domain_disabled).
     Disable(One),
-    /// Switch a domain on again. Its records are looked for anew, unless it is trusted.
+    /// Switch a domain on again: one that is trusted is verified at once, another when its records are seen anew.
     Enable(One),
     /// List a team's domains.
     List {

@@ -37,6 +37,7 @@ pub fn judge(domain: &Domain, findings: &[Finding], now: Timestamp) -> Look {
     let needed = || findings.iter().filter(|finding| finding.record.required).map(|finding| &finding.seen);
     let lacks = needed().any(|seen| matches!(seen, Seen::Missing | Seen::Differs(_)));
     let unanswered = needed().any(|seen| matches!(seen, Seen::Unknown(_)));
+    let half_way = findings.iter().any(|finding| matches!(finding.seen, Seen::Unanswered(_)));
     let mut look = Look {
         status: domain.status,
         misses: domain.misses,
@@ -53,11 +54,13 @@ pub fn judge(domain: &Domain, findings: &[Finding], now: Timestamp) -> Look {
         look.next_look_at = now.plus(pause(look.status, look.misses));
     } else if !unanswered {
         (look.misses, look.missing_since) = (0, None);
-        let half_way = findings.iter().any(|finding| matches!(finding.seen, Seen::Unanswered(_)));
-        look.next_look_at = now.plus(if half_way { HALF_WAY } else { STEADY });
+        look.next_look_at = now.plus(STEADY);
         if domain.status != DomainStatus::Disabled {
             look.status = DomainStatus::Verified;
         }
+    }
+    if half_way {
+        look.next_look_at = look.next_look_at.min(now.plus(HALF_WAY));
     }
     look
 }
@@ -150,6 +153,9 @@ mod tests {
         let got = look(&verified, NOW, |place| if place == 5 { Seen::Unanswered("no TLS".into()) } else { Seen::Right });
         assert_eq!((got.status, got.next_look_at), (DomainStatus::Verified, NOW.plus(HOUR)));
         assert_eq!(look(&verified, NOW, |_| Seen::Right).next_look_at, NOW.plus(STEADY));
+        let trusted = Domain { trusted: true, ..verified };
+        let got = look(&trusted, NOW, |place| if place == 5 { Seen::Unanswered("no TLS".into()) } else { Seen::Missing });
+        assert_eq!((got.status, got.next_look_at), (DomainStatus::Verified, NOW.plus(HOUR)));
     }
 
     #[test]

@@ -227,6 +227,30 @@ fn the_watch_finds_what_is_due_and_gives_a_domain_up_only_after_days() {
 }
 
 #[test]
+fn the_name_for_links_of_a_trusted_domain_is_watched_too() {
+    on_every_engine(async |book| {
+        let clock = Clock::manual(Timestamp(1_795_222_861_000));
+        let store = &Store::open(&book.location, clock.clone()).await.unwrap();
+        let team = store.create_team("us").await.unwrap().id;
+        let domain = keys::trust(store, team, "ours.test", clock.now()).await.unwrap();
+        let seen = async |zone: Records| {
+            let dns = Dns::start(zone).await;
+            let gateway = Gateway { web: Some("gate.test".to_owned()), ..gateway() };
+            Watch { gateway, ..watch(store, &dns, &clock) }.round().await.unwrap();
+            assert_eq!(now(store, &domain).await.status, DomainStatus::Verified, "whatever its records say");
+            store.tracking_host(team, "ours.test").await.unwrap()
+        };
+        let named = || Records::default().cname("track.ours.test", "gate.test");
+        assert_eq!(seen(named()).await.as_deref(), Some("track.ours.test"));
+        for (zone, used) in [(Records::default(), None), (named(), Some("track.ours.test"))] {
+            clock.advance(Duration::from_secs(7 * 3600));
+            assert_eq!(seen(zone).await.as_deref(), used);
+        }
+        store.close().await;
+    });
+}
+
+#[test]
 fn the_command_says_of_each_record_what_is_wrong() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let (program, dns) = (Program::new(), runtime.block_on(Dns::start(Records::default())));
