@@ -24,6 +24,7 @@ pub mod handover;
 mod idempotency;
 pub mod keys;
 mod lanes;
+mod link_hosts;
 mod listen;
 mod listing;
 mod migrate;

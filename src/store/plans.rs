@@ -7,8 +7,8 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::sql::Sql;
 use super::{
-    Location, Store, barriers, cancel, claim, counters, email, emails, engagement, events, lanes, listing, operate, retention,
-    search, statistics, status, templates, unsubscribes, webhooks,
+    Location, Store, barriers, cancel, claim, counters, email, emails, engagement, events, lanes, link_hosts, listing, operate,
+    retention, search, statistics, status, templates, unsubscribes, webhooks,
 };
 use crate::clock::Clock;
 
@@ -55,6 +55,7 @@ static STATEMENTS: &[&Sql] = &[
     &status::RECOUNT,
     &status::UPDATE,
     &claim::READY,
+    &link_hosts::ANOTHERS,
     &lanes::DUE,
     &lanes::NEXT_DUE,
     &webhooks::outbox::INSERT,

@@ -26,6 +26,8 @@ const HOPS_MAX: usize = 50;
 /// A visit by a link of ours; without one there is none.
 pub(super) struct Visit {
     pub token: Token,
+    /// By which the link was asked for: lower case, no port.
+    pub host: String,
     pub by: Visitor,
 }
 
@@ -45,8 +47,9 @@ impl FromRequestParts<Public> for Visit {
         let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, public).await;
         // What is no text is no token either.
         let Path(text) = path.map_err(|_| Problem::NotFound)?;
-        let token = public.read(&text, &host(parts)).await?;
-        Ok(Self { token, by: public.networks.visitor(parts) })
+        let host = host(parts);
+        let token = public.read(&text, &host).await?;
+        Ok(Self { token, host, by: public.networks.visitor(parts) })
     }
 }
 

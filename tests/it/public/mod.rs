@@ -35,6 +35,7 @@ struct House {
     /// Over this context: made once, as that takes long.
     router: Router,
     seal: Seal,
+    team: Id,
     message: Id,
 }
 
@@ -49,12 +50,12 @@ impl House {
         let store = book.store.clone();
         let seal = Seal::new(&store.secret(LINKS).await.unwrap()).at(&links::host(&config.public_url));
         let context = Context::new(&config, api(&config, &store), Readiness::default());
-        let acceptance =
-            acceptance(store.create_team(&Ids::random(book.clock.clone()).next().uuid()).await.unwrap().id, &["b@example.test"]);
+        let team = store.create_team(&Ids::random(book.clock.clone()).next().uuid()).await.unwrap().id;
+        let acceptance = acceptance(team, &["b@example.test"]);
         let message = acceptance.message.id;
         store.accept(acceptance).await.unwrap();
         let router = router(context.clone());
-        Self { store, context, router, seal, message }
+        Self { store, context, router, seal, team, message }
     }
 
     /// The path of the link that says this.

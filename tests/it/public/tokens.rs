@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use posthouse::door::http::run;
+use posthouse::id::Id;
 use posthouse::shutdown::Shutdown;
 use posthouse::store::secrets::LINKS;
 use posthouse::tracking::links::CLICK;
@@ -12,8 +13,9 @@ use posthouse::tracking::token::{Purpose, Seal, Token};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{House, TARGET, page};
+use super::{FIREFOX, House, TARGET, page};
 use crate::support::IN_TIME;
+use crate::support::nouns::acceptance;
 use crate::support::stores::{on_every_engine, on_sqlite};
 
 #[test]
@@ -62,6 +64,36 @@ fn a_link_of_a_domain_leads_on_by_its_own_name_alone() {
         let own = [("host", "track.shop.example")];
         assert_eq!(house.get(&absolute("track.victim.example"), &own).await.status.as_u16(), 404);
         assert_eq!(house.get(&absolute("track.shop.example:8025"), &[]).await.status.as_u16(), 302);
+    });
+}
+
+#[test]
+fn a_link_leads_nobody_on_in_the_name_of_who_has_the_domain_now() {
+    on_every_engine(async |book| {
+        let (house, store) = (House::over(&book).await, &book.store);
+        let own = ("host", "track.shop.example");
+        let seal = Seal::new(&store.secret(LINKS).await.unwrap()).at(own.1);
+        let path = |purpose: Purpose, message: Id| {
+            let page = page(&purpose);
+            format!("{page}/{}", seal.text(&Token::new(purpose, message, 0)))
+        };
+        let click = |message: Id| path(Purpose::Click(TARGET.to_owned()), message);
+        let asked = async |path: String| house.get(&path, &[own, FIREFOX]).await.status.as_u16();
+        let theirs = acceptance(store.create_team("theirs").await.unwrap().id, &["b@example.test"]);
+        let (them, new) = (theirs.message.team, theirs.message.id);
+        store.accept(theirs).await.unwrap();
+
+        store.trust_domain(house.team, "shop.example").await.unwrap();
+        assert_eq!((asked(click(house.message)).await, asked(click(new)).await), (302, 404));
+        store.remove_domain(house.team, "shop.example").await.unwrap();
+        assert_eq!(asked(click(house.message)).await, 302, "the domain is nobody's, and the mail is out");
+        store.trust_domain(them, "shop.example").await.unwrap();
+        let before = house.events().await.len();
+        assert_eq!((asked(click(house.message)).await, asked(click(new)).await), (404, 302));
+        assert_eq!(house.events().await.len(), before, "nothing is written");
+        assert_eq!(asked(click(Id([0; 16]))).await, 302, "of no message");
+        assert_eq!(asked(path(Purpose::Unsubscribe, house.message)).await, 200, "whoever leaves is led nowhere");
+        assert_eq!(house.get(&house.click(), &[FIREFOX]).await.status, 302, "those of the house are everybody's");
     });
 }
 
