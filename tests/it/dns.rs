@@ -61,6 +61,19 @@ async fn what_is_not_there_is_told_apart() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_asked_for_anew() {
+    let (before, after) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+    let dns = Dns::start(Records::default().address("moves.example", before)).await;
+    let resolver = resolver(&dns);
+    let found = async || resolver.addresses("moves.example").await.unwrap().records;
+    assert_eq!(found().await, [IpAddr::from(before)]);
+    dns.replace(Records::default().address("moves.example", after));
+    assert_eq!(found().await, [IpAddr::from(before)], "it is remembered");
+    resolver.forget("moves.example");
+    assert_eq!(found().await, [IpAddr::from(after)]);
+}
+
+#[tokio::test]
 async fn only_the_name_itself_is_asked_for() {
     let dns = Dns::start(Records::default().address("other.example", HOST)).await;
     assert!(resolver(&dns).mx("localname").await.is_err());

@@ -137,10 +137,10 @@ impl Resolver {
         self.ask(name, RecordType::CNAME, read).await
     }
 
-    /// Drops what is remembered of a name but its addresses, so that it is asked for anew.
+    /// Drops what is remembered of a name, so that it is asked for anew.
     pub fn forget(&self, name: &str) {
         let Some(name) = absolute(name) else { return };
-        for kind in [RecordType::TXT, RecordType::MX, RecordType::CNAME] {
+        for kind in [RecordType::TXT, RecordType::MX, RecordType::CNAME, RecordType::A, RecordType::AAAA] {
             self.inner.hickory.clear_lookup_cache(name.clone(), kind);
         }
     }
