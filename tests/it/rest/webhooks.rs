@@ -4,6 +4,7 @@ use axum::http::Method;
 use futures_util::future::join_all;
 use posthouse::clock::Clock;
 use posthouse::id::Ids;
+use posthouse::model::webhook::WebhookKind;
 use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, scoped};
@@ -252,4 +253,18 @@ fn what_is_switched_off_is_not_told_again_and_no_list_of_events_is_longer_than_t
         let never = json!({"event_id": Ids::random(Clock::System).next().uuid()});
         assert_eq!(api.post(&api.key, &format!("{path}/replay"), &never).await.status, 404, "there is no such event");
     });
+}
+
+#[test]
+fn the_description_bounds_a_list_of_events_by_the_kinds_there_are() {
+    let document = serde_json::to_value(posthouse::door::rest::document()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    for (schema, kinds, is_required) in [("NewWebhook", json!("array"), true), ("WebhookChange", json!(["array", "null"]), false)]
+    {
+        let events = &schemas[schema]["properties"]["events"];
+        assert_eq!((&events["type"], &events["items"]["type"]), (&kinds, &json!("string")), "{events}");
+        assert_eq!((&events["minItems"], &events["maxItems"]), (&json!(1), &json!(WebhookKind::ALL.len())), "{events}");
+        let required = schemas[schema]["required"].as_array().is_some_and(|names| names.contains(&json!("events")));
+        assert_eq!(required, is_required, "{schema}");
+    }
 }

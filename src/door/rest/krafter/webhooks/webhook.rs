@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use crate::clock::Timestamp;
 use crate::door::rest::checks::{self, BLANK};
@@ -14,6 +15,21 @@ use crate::model::webhook::{self, Kinds, WebhookKind, WebhookSettings};
 const EVENTS_MAX: usize = WebhookKind::ALL.len();
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 255;
+
+fn events() -> Array {
+    listed(SchemaType::Type(Type::Array))
+}
+
+fn events_or_null() -> Array {
+    listed(SchemaType::from_iter([Type::Array, Type::Null]))
+}
+
+/// What an endpoint is to be told of, as the description has it: at most each kind once.
+fn listed(schema_type: SchemaType) -> Array {
+    let word = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    let list = ArrayBuilder::new().schema_type(schema_type).items(word).min_items(Some(1)).max_items(Some(EVENTS_MAX));
+    list.description(Some("What it is to be told of.")).build()
+}
 
 /// An endpoint, and how it fares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -80,8 +96,7 @@ pub struct NewWebhook {
     /// `https://`, on the Internet.
     #[schema(value_type = String, required, max_length = 2048)]
     pub url: Option<String>,
-    /// What it is to be told of.
-    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 12)]
+    #[schema(schema_with = events, required)]
     pub events: Option<Few<String, EVENTS_MAX>>,
     /// Yes, where nothing is said.
     pub enabled: Option<bool>,
@@ -95,7 +110,7 @@ pub struct NewWebhook {
 pub struct WebhookChange {
     #[schema(max_length = 2048)]
     pub url: Option<String>,
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 12)]
+    #[schema(schema_with = events_or_null, required = false)]
     pub events: Option<Few<String, EVENTS_MAX>>,
     pub enabled: Option<bool>,
     #[schema(max_length = 255)]
