@@ -26,6 +26,8 @@ pub(in crate::store) static FORGET_ENDED: Sql = Sql::new(
 pub(in crate::store) static FORGET_ATTEMPTS: Sql = Sql::new(
     "DELETE FROM webhook_attempts WHERE id IN (SELECT id FROM webhook_attempts WHERE webhook_id = $1 ORDER BY id LIMIT $2)",
 );
+/// None takes it anew: who asks for leases has found the endpoint on record.
+static FORGET_LEASE: Sql = Sql::new("DELETE FROM webhook_leases WHERE webhook_id = $1");
 static DONE: Sql = Sql::new("DELETE FROM webhooks_removed WHERE webhook_id = $1");
 
 record!(RemovedRow { webhook_id: Vec<u8> });
@@ -47,6 +49,7 @@ impl Store {
             gone += tx.run(forget, &values![webhook, AT_ONCE], &[]).await?;
         }
         if gone == 0 {
+            tx.run(&FORGET_LEASE, &values![webhook], &[]).await?;
             tx.run(&DONE, &values![webhook], &[]).await?;
         }
         tx.commit().await

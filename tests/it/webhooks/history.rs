@@ -229,6 +229,7 @@ fn what_a_removed_endpoint_was_told_goes_little_by_little() {
             let ended: Vec<_> = news[..600].iter().map(|event| told((event, webhook))).collect();
             house.store.record_attempts(&ended).await.unwrap();
         }
+        house.store.lease_webhooks(Id([9; 16]), vec![gone.id, stays.id]).await.unwrap();
         assert_eq!(house.store.delete_webhook(house.team, gone.id).await, Ok(true));
         assert_eq!(house.store.delete_webhook(house.team, gone.id).await, Ok(false), "once");
         assert_eq!(house.store.forget_removed_webhooks().await, Ok(false), "somebody may be at work at it");
@@ -239,6 +240,7 @@ fn what_a_removed_endpoint_was_told_goes_little_by_little() {
         retention.without_rest().pass().await.unwrap();
         assert_eq!((left().await, house.log(&gone).await.len(), house.log(&stays).await.len()), (1200, 0, 600));
         assert_eq!(book.rows("webhooks_removed").await, 0);
+        assert_eq!(book.rows("webhook_leases").await, i64::from(house.store.is_shared()), "who stays may be worked at");
         house.close().await;
     });
 }
