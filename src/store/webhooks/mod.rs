@@ -130,9 +130,13 @@ impl Store {
         let (id, now, secret) = (self.desk().next_id(), self.desk().clock().now(), WebhookSecret::generate());
         let WebhookSettings { url, kinds, enabled, description } = &settings;
         let row = values![id, team, url.as_str(), description.as_str(), kinds.0, i64::from(*enabled), secret.reveal(), now, most];
-        if self.db().write(&INSERT, row).await? == 0 {
+        let mut tx = self.db().begin().await?;
+        // Two that count at once would both find room.
+        turns::alone(&mut tx, team).await?;
+        if tx.run(&INSERT, &row, &[]).await? == 0 {
             return Ok(None);
         }
+        tx.commit().await?;
         let secrets = WebhookSecrets { current: secret, previous: None };
         Ok(Some(Webhook {
             id,

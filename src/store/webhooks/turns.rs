@@ -1,5 +1,5 @@
-//! Whoever makes deliveries of a team's events, and whoever has one of its endpoints catch up, wait for each other. On SQLite there is one
-//! writer, and nothing to wait for.
+//! Whoever makes deliveries of a team's events, and whoever has one of its endpoints catch up, wait for each other, and so
+//! does who counts its endpoints to make another. On SQLite there is one writer, and nothing to wait for.
 
 use crate::id::Id;
 use crate::store::StoreError;

@@ -125,6 +125,19 @@ fn a_team_has_so_many_endpoints_at_most_and_they_are_paged() {
 }
 
 #[test]
+fn a_team_has_no_more_endpoints_though_many_are_made_at_once() {
+    on_every_engine(async |book| {
+        let api = Api::with(&book, |config| config.webhooks.endpoints_per_team = 5).await;
+        let new = async |number: usize| {
+            api.post(&api.key, PATH, &hook(&format!("https://93.184.216.34/{number}"))).await.status.as_u16()
+        };
+        let answers = join_all((0..20).map(new)).await;
+        assert_eq!(answers.iter().filter(|status| **status == 201).count(), 5, "{answers:?}");
+        assert_eq!(api.get(&api.key, PATH).await.json()["meta"]["total"], 5);
+    });
+}
+
+#[test]
 fn two_changes_at_once_are_both_made() {
     on_every_engine(async |book| {
         let api = Api::over(&book).await;
