@@ -1,5 +1,5 @@
-//! Which addresses mail may be sent to. Whoever owns a domain chooses what its MX resolves to: without this check, a recipient's
-//! domain could make us talk to machines that only we can reach.
+//! Which addresses may be called: to hand mail over, to tell an endpoint, to follow a link. Whoever owns a name chooses what it resolves to:
+//! without this check, it could make us talk to machines that only we can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -11,7 +11,7 @@ pub(in crate::store) static GIVEN_UP: Sql = Sql::new(select_webhooks!(
 ));
 
 impl Store {
-    /// Endpoints of a team, or of all, that were given up and not changed since, the latest first.
+    /// Endpoints of a team, or of all, that were given up and not switched on since, the latest first.
     pub async fn webhooks_given_up(&self, team: Option<Id>, most: usize) -> Result<Vec<Webhook>, StoreError> {
         self.db().fetch::<WebhookRow>(&GIVEN_UP, values![team, most]).await?.into_iter().map(WebhookRow::webhook).collect()
     }
