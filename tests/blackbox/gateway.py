@@ -119,9 +119,13 @@ class Gateway:
                 self.kill()
 
     def cli(self, *arguments):
-        """Runs another command of the binary on the same store; its standard output."""
-        run = subprocess.run([binary(), *arguments], cwd=self.folder, env={**os.environ, **self.environment},
-                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        """Runs another command of the binary on the same store; its standard output. SQLite's lock is not fair: on a slow disk, beside a
+        gateway that commits without a pause, who opens the store may not get it in time. Nothing was done then, and it is asked again."""
+        def ran():
+            run = subprocess.run([binary(), *arguments], cwd=self.folder, env={**os.environ, **self.environment},
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+            return None if "the store can't be opened" in run.stderr and "database is locked" in run.stderr else run
+        run = wait_for(ran, PATIENCE, f"the store to be open to posthouse {' '.join(arguments)}")
         if run.returncode:
             raise Failure(f"posthouse {' '.join(arguments)}: status {run.returncode}: {run.stderr.strip()[-400:]}")
         return run.stdout

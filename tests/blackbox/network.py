@@ -28,7 +28,8 @@ class Scene(Stage):
         self.nameserver, self.dns_port, self.mail_port = Nameserver(), free_port(), free_port()
         self.addresses, self.providers = iter(range(1, 255)), []
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
         self.run(self.nameserver.serve(self.dns_port))
 
     def run(self, coroutine):
@@ -69,12 +70,23 @@ class Scene(Stage):
 
     def close(self):
         super().close()
+        self.run(everything_cancelled())
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
 
     def tell(self):
         super().tell()
         for provider in self.providers:
             print(f"   {provider.said()}")
+
+
+async def everything_cancelled():
+    """Ends the sessions that are still open."""
+    sessions = asyncio.all_tasks() - {asyncio.current_task()}
+    for session in sessions:
+        session.cancel()
+    await asyncio.gather(*sessions, return_exceptions=True)
 
 
 @contextlib.contextmanager

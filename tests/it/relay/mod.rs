@@ -38,12 +38,7 @@ fn config(sink: &Sink) -> Config {
 
 /// Whatever is waited for comes in time.
 fn patient() -> Deadlines {
-    within(IN_TIME)
-}
-
-/// No reply is waited for longer than this.
-fn within(patience: Duration) -> Deadlines {
-    Deadlines { command: patience, data: patience, dot: patience, ..Deadlines::default() }
+    Deadlines { command: IN_TIME, data: IN_TIME, dot: IN_TIME, ..Deadlines::default() }
 }
 
 fn courier_within(config: &Config, deadlines: Deadlines) -> Courier {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
 
-use crate::support::IN_TIME;
 use crate::support::sink::{Act, Script, Sink};
 
-use super::{carry, config, courier, courier_within, small, told, within};
+use super::{carry, config, courier, courier_within, patient, small, told};
+
+/// How long a reply is waited for in vain; those that come before it are quicker.
+const SOON: Duration = Duration::from_secs(3);
 
 /// Refusals and misbehaviour at each step, pipelined and not: what becomes of the recipient, and how many messages the sink took.
 #[tokio::test]
@@ -58,9 +61,13 @@ async fn each_step_fails_as_it_should() {
             continue;
         }
         let sink = Sink::start(Script::at(step, act.clone()).offering(offers)).await;
-        // Only who says nothing, or never comes to an end, is waited for in vain.
-        let patience = if wanted.contains("in time") { Duration::from_secs(1) } else { IN_TIME };
-        let mut courier = courier_within(&config(&sink), within(patience));
+        // Only who says nothing, or never comes to an end, is waited for in vain, and others at the same sink are not.
+        let deadlines = match *step {
+            "." if wanted.contains("in time") => Deadlines { dot: SOON, ..patient() },
+            _ if wanted.contains("in time") => Deadlines { command: SOON, ..patient() },
+            _ => patient(),
+        };
+        let mut courier = courier_within(&config(&sink), deadlines);
         let fates = told(&carry(&mut courier, &small(&["you@example.com"])).await);
         let what = format!("{step} {act:?} {offers:?}: {fates:?}");
         // A peer that hangs up may be found out while writing or while reading.
@@ -124,7 +131,7 @@ async fn who_is_lost_among_the_recipients_is_told_nothing_more() {
     for offers in [&["PIPELINING"][..], &[], &["PIPELINING", "CHUNKING"], &["CHUNKING"]] {
         let late = Script::on(|turn| turn.line.contains("late@").then_some(Act::Silence)).offering(offers);
         let sink = Sink::start(late).await;
-        let mut courier = courier_within(&config(&sink), within(Duration::from_secs(1)));
+        let mut courier = courier_within(&config(&sink), Deadlines { command: SOON, ..patient() });
         let fates = told(&carry(&mut courier, &small(&["one@x.example", "late@x.example"])).await);
         assert_eq!(fates, ["later: no answer in time at RCPT"; 2], "{offers:?}");
         assert_eq!(sink.said("BDAT"), 0);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::time::Duration;
 
 use posthouse::clock::Clock;
 use posthouse::store::{Location, Store};
@@ -88,7 +89,17 @@ pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Book) -> F) {
     }
 }
 
+/// What is counted by day is to be counted in one: waits where the day (UTC) is nearly over.
+fn wait_for_a_day() {
+    const DAY: u64 = 86_400;
+    let left = || DAY - std::time::UNIX_EPOCH.elapsed().expect("a clock that is right").as_secs() % DAY;
+    while left() < 30 {
+        std::thread::park_timeout(Duration::from_secs(1));
+    }
+}
+
 fn run<F: Future<Output = ()>>(engine: &str, location: Location, test: &impl Fn(Book) -> F) {
+    wait_for_a_day();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let body = async {
         let clock = Clock::System;
