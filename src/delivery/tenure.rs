@@ -58,8 +58,14 @@ impl Tenure {
             tracing::info!("this engine's earlier life ended without closing; what it held is taken over");
         }
         let epoch = self.store.open_epoch(&self.name).await?;
-        self.meet(epoch, Duration::ZERO).await?;
-        Ok(epoch)
+        let met = self.meet(epoch, Duration::ZERO).await;
+        if met.is_err()
+            && let Err(failure) = self.store.close_epoch(epoch).await
+        {
+            // Until it is found dead others leave connections to it that nobody uses.
+            tracing::warn!(epoch, %failure, "an epoch that never began can't be closed");
+        }
+        met.map(|()| epoch)
     }
 
     /// Renews until the epoch is dead.

@@ -191,3 +191,24 @@ fn an_engine_that_cannot_learn_who_else_lives_starts_nothing() {
         Running { shutdown, task }.stop().await;
     });
 }
+
+#[test]
+fn an_epoch_that_is_opened_in_vain_is_closed() {
+    on_every_engine(|book| async move {
+        if !matches!(book.location, Location::Sqlite(_)) {
+            // Only there a column holds what can't be read as a number.
+            return;
+        }
+        book.tamper(
+            "CREATE TRIGGER unreadable AFTER INSERT ON engines WHEN NEW.epoch > 0 BEGIN
+                 INSERT OR REPLACE INTO engines (epoch, name, state, renewed_at) VALUES (-0.5, 'unreadable', 'alive', 0);
+             END",
+        )
+        .await;
+        let (sink, once) = (Sink::willing().await, Pace { poll: Duration::from_secs(3600), ..brisk() });
+        let engine = Running::at_pace(once, &book.store, &config(&sink), &book.clock);
+        until("an epoch is opened", || async { book.rows("engines WHERE epoch > 0").await == 1 }).await;
+        until("it is closed", || async { book.rows("engines WHERE epoch > 0 AND state = 'alive'").await == 0 }).await;
+        engine.stop().await;
+    });
+}
