@@ -19,12 +19,13 @@ use crate::store::claim::Lane;
 pub(super) const READMIT_AFTER: Duration = Duration::from_secs(30);
 
 /// The order in which lanes are served at a turn: fresh before retried and transactional before broadcast, but nobody starves.
-/// Broadcast goes first at a tenth of the turns, and what is retried at another.
+/// Broadcast goes first at a tenth of the turns, half of them retried before fresh, and what is retried of transactional mail at another.
 pub fn order(turn: u64) -> [Lane; 4] {
     use Lane::{FreshBroadcast, FreshTransactional, RetriedBroadcast, RetriedTransactional};
-    match turn % 10 {
-        4 => [RetriedTransactional, FreshTransactional, RetriedBroadcast, FreshBroadcast],
+    match turn % 20 {
+        4 | 14 => [RetriedTransactional, FreshTransactional, RetriedBroadcast, FreshBroadcast],
         9 => [FreshBroadcast, RetriedBroadcast, FreshTransactional, RetriedTransactional],
+        19 => [RetriedBroadcast, FreshBroadcast, FreshTransactional, RetriedTransactional],
         _ => Lane::ALL,
     }
 }
