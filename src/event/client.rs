@@ -14,7 +14,7 @@ use super::sign::Header;
 use super::target::Target;
 use crate::config::Config;
 use crate::delivery::client::tls::{TlsClient, Uncertified};
-use crate::delivery::dns::Resolver;
+use crate::delivery::dns::{DnsError, Purpose, Resolver};
 use crate::net::exchange::{self, Answer, Beginning};
 
 /// For a call, all in all.
@@ -38,7 +38,9 @@ const AGENT: &str = concat!("Posthouse/", env!("CARGO_PKG_VERSION"));
 /// Who calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    resolver: Resolver,
+    /// For endpoints that answer, and for those of which that is not known.
+    proven: Resolver,
+    unproven: Resolver,
     tls: TlsClient,
     allow_insecure: bool,
 }
@@ -55,6 +57,19 @@ pub struct Called {
     pub error: Option<String>,
 }
 
+/// Why there is no answer.
+enum Uncalled {
+    /// Its host was not looked up, for no fault of its own.
+    Unasked,
+    Failed(String),
+}
+
+impl From<String> for Uncalled {
+    fn from(error: String) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl Client {
     /// From the configuration; reads the file of certificates that it names.
     pub fn new(config: &Config, resolver: Resolver) -> Result<Self, String> {
@@ -63,7 +78,8 @@ impl Client {
             file => std::fs::read(file).map_err(|e| format!("webhooks.ca = {file:?}: {e}"))?,
         };
         let tls = TlsClient::new(&ca).map_err(|e| format!("webhooks.ca: {e}"))?;
-        Ok(Self { resolver, tls, allow_insecure: config.webhooks.allow_insecure })
+        let [proven, unproven] = [true, false].map(|proven| resolver.asking_for(Purpose::Call { proven }));
+        Ok(Self { proven, unproven, tls, allow_insecure: config.webhooks.allow_insecure })
     }
 
     /// Whether the address may be called, as far as it can be told now: a host that is not found may be so another time.
@@ -72,23 +88,27 @@ impl Client {
         if target.literal().is_some() {
             return Ok(());
         }
-        match timeout(LOOK_UP_PATIENCE, self.resolver.addresses(&target.host())).await {
+        match timeout(LOOK_UP_PATIENCE, self.unproven.addresses(&target.host())).await {
             Ok(Ok(found)) => found.records.into_iter().try_for_each(|ip| target.check(ip)),
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
 
-    /// Calls `url` with these headers and this JSON, over a connection of `line` where there is one, and else over its own.
-    pub async fn post(&self, url: &str, headers: Vec<Header>, body: &str, line: Option<&Line>) -> Called {
+    /// Calls `url` with these headers and this JSON, over a connection of `line` where there is one, as for endpoints that answer, and else over
+    /// its own. `None`: it was not called, since too many names were looked up at once.
+    pub async fn post(&self, url: &str, headers: Vec<Header>, body: &str, line: Option<&Line>) -> Option<Called> {
         let begun = Instant::now();
         let until = begun + PATIENCE;
         let mut called = match timeout_at(until, self.call(url, &headers, body, line, until)).await {
             Ok(Ok(called)) => called,
-            Ok(Err(error)) => Called { error: Some(error.chars().take(ERROR_MAX).collect()), ..Called::default() },
+            Ok(Err(Uncalled::Unasked)) => return None,
+            Ok(Err(Uncalled::Failed(error))) => {
+                Called { error: Some(error.chars().take(ERROR_MAX).collect()), ..Called::default() }
+            }
             Err(_) => Called { error: Some("no answer in time".to_owned()), ..Called::default() },
         };
         called.latency = begun.elapsed();
-        called
+        Some(called)
     }
 
     async fn call(
@@ -98,12 +118,12 @@ impl Client {
         body: &str,
         line: Option<&Line>,
         until: Instant,
-    ) -> Result<Called, String> {
+    ) -> Result<Called, Uncalled> {
         let target = Target::parse(url, self.allow_insecure)?;
         let request = || request(&target, headers, body, line.is_some()).map_err(|e| e.to_string());
         let mut answer = match self.over_kept(url, request()?, line).await {
             Some(answer) => answer,
-            None => self.over_new(&target, request()?).await?,
+            None => self.over_new(&target, request()?, line.is_some()).await?,
         };
         // What was read until then of an answer that does not end is worth telling: its reading ends a little earlier than all else.
         let called = told(&mut answer, until - ANSWER_MARGIN).await;
@@ -119,8 +139,8 @@ impl Client {
         connection.ask(request).await.inspect_err(|error| tracing::debug!(%error, "a kept connection was of no use")).ok()
     }
 
-    async fn over_new(&self, target: &Target, request: Request<String>) -> Result<Answer, String> {
-        let addresses = self.addresses(target).await?;
+    async fn over_new(&self, target: &Target, request: Request<String>, proven: bool) -> Result<Answer, Uncalled> {
+        let addresses = self.addresses(target, proven).await?;
         let patience = CONNECT_PATIENCE / u32::try_from(addresses.len()).unwrap_or(1).max(1);
         let tcp = exchange::dial(&addresses, target.port(), patience).await?;
         let answer = if target.is_encrypted() {
@@ -132,15 +152,20 @@ impl Client {
         } else {
             exchange::ask(tcp, request).await
         };
-        answer.map_err(|e| format!("no answer: {e}"))
+        Ok(answer.map_err(|e| format!("no answer: {e}"))?)
     }
 
     /// The addresses of the host, each of which may be called: of one that leads anywhere else nothing is trusted.
-    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, String> {
+    async fn addresses(&self, target: &Target, proven: bool) -> Result<Vec<IpAddr>, Uncalled> {
         if let Some(ip) = target.literal() {
             return Ok(vec![ip]);
         }
-        let mut found = self.resolver.addresses(&target.host()).await.map_err(|e| format!("its host is not found: {e}"))?.records;
+        let resolver = if proven { &self.proven } else { &self.unproven };
+        let mut found = match resolver.addresses(&target.host()).await {
+            Ok(found) => found.records,
+            Err(DnsError::Unasked) => return Err(Uncalled::Unasked),
+            Err(failure) => return Err(Uncalled::Failed(format!("its host is not found: {failure}"))),
+        };
         found.iter().try_for_each(|&ip| target.check(ip))?;
         found.truncate(ADDRESSES_MAX);
         Ok(found)

@@ -77,7 +77,7 @@ impl Session {
     async fn one(&self, webhook: &Webhook) -> Result<Vec<Attempt>, StoreError> {
         let due = self.due(webhook, 1).await?;
         let Some(due) = due.first() else { return Ok(Vec::new()) };
-        Ok(vec![self.attempt(webhook, due, None).await])
+        Ok(self.attempt(webhook, due, None).await.into_iter().collect())
     }
 
     /// Requests one after another and several at once, as long as it goes well.
@@ -96,8 +96,8 @@ impl Session {
             due.by_ref().take(at_once).map(|due| self.attempt(webhook, due, Some(line))).collect();
         let (mut ended, mut goes_well) = (Vec::new(), true);
         while let Some(attempt) = under_way.next().await {
-            goes_well &= attempt.error.is_none();
-            ended.push(attempt);
+            goes_well &= attempt.as_ref().is_some_and(|attempt| attempt.error.is_none());
+            ended.extend(attempt);
             if !goes_well || shutdown.has_begun() || Instant::now() >= until {
                 continue;
             }
@@ -122,7 +122,8 @@ impl Session {
         Ok(due)
     }
 
-    async fn attempt(&self, webhook: &Webhook, due: &Due, line: Option<&Line>) -> Attempt {
+    /// `None`: it was not made, and comes again as it is.
+    async fn attempt(&self, webhook: &Webhook, due: &Due, line: Option<&Line>) -> Option<Attempt> {
         self.webhooks.call(webhook, (due.event, due.kind), due.attempts + 1, &due.body, line).await
     }
 

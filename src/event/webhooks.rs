@@ -82,7 +82,7 @@ impl Webhooks {
     }
 
     /// Sends `body` to an endpoint, whatever is due, over a connection of `line` where there is one. `number`: of the attempt, from 1; 0 for
-    /// a test, which says that it is one.
+    /// a test, which says that it is one. `None`: it was not sent, for no fault of the endpoint's.
     pub(super) async fn call(
         &self,
         webhook: &Webhook,
@@ -90,7 +90,7 @@ impl Webhooks {
         number: i64,
         body: &str,
         line: Option<&Line>,
-    ) -> Attempt {
+    ) -> Option<Attempt> {
         let (id, request) = (self.next_id(), request_id());
         let at = id.made_at();
         let signed = Request { event, kind, request: &request, at, body };
@@ -98,8 +98,9 @@ impl Webhooks {
         if number == 0 {
             headers.push(("x-krafter-test", "true".to_owned()));
         }
-        let Called { status, latency, answer, error } = self.inner.client.post(&webhook.settings.url, headers, body, line).await;
-        Attempt { id, webhook: webhook.id, event, kind, request, number, at, status, latency, answer, error }
+        let called = self.inner.client.post(&webhook.settings.url, headers, body, line).await;
+        let Called { status, latency, answer, error } = called?;
+        Some(Attempt { id, webhook: webhook.id, event, kind, request, number, at, status, latency, answer, error })
     }
 
     pub(super) fn holder(&self) -> Id {

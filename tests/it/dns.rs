@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use hickory_server::proto::rr::RecordType;
+use posthouse::config::Config;
 use posthouse::config::units::Span;
-use posthouse::delivery::dns::{DnsError, Mx, Resolver};
+use posthouse::delivery::dns::{DnsError, Mx, Purpose, Resolver};
+use posthouse::event::client::Client;
+use posthouse::model::stream::Stream::{Broadcast, Transactional};
 use tokio::task::JoinSet;
 
 use super::support::IN_TIME;
@@ -104,8 +107,8 @@ async fn asked(dns: &Dns, names: usize) {
     }
 }
 
-#[tokio::test]
-async fn what_is_urgent_does_not_wait_behind_silence() {
+/// While names whose servers are silent have all of the `turns` that are for `crowd`, another is found for `other`.
+async fn is_found_beside_silence(crowd: Purpose, turns: usize, other: Purpose) {
     let (records, names) = silence(600);
     let dns = Dns::start(records.address("mx.example", HOST)).await;
     let mut config = dns.config();
@@ -113,16 +116,47 @@ async fn what_is_urgent_does_not_wait_behind_silence() {
     let resolver = Resolver::new(&config).unwrap();
     let mut asking = JoinSet::new();
     for name in names {
-        let resolver = resolver.clone();
-        asking.spawn(async move { resolver.mx(&name).await });
+        let resolver = resolver.asking_for(crowd);
+        asking.spawn(async move { resolver.addresses(&name).await });
     }
     tokio::time::timeout(IN_TIME, async {
-        asked(&dns, 200).await;
-        assert_eq!(resolver.urgent().addresses("mx.example").await.unwrap().records, [IpAddr::from(HOST)]);
+        asked(&dns, turns).await;
+        let found = resolver.asking_for(other).addresses("mx.example").await;
+        assert_eq!(found.unwrap().records, [IpAddr::from(HOST)], "{other:?} beside {crowd:?}");
     })
     .await
     .expect("an answer while others are waited for");
-    assert!(asking.try_join_next().is_none(), "the silent ones are waited for still");
+}
+
+#[tokio::test]
+async fn silence_keeps_only_those_waiting_who_ask_for_the_same() {
+    for (crowd, turns, other) in [
+        (Purpose::Route(Broadcast), 288, Purpose::Route(Transactional)),
+        (Purpose::Dial(Broadcast), 96, Purpose::Dial(Transactional)),
+        (Purpose::Route(Transactional), 384, Purpose::Dial(Broadcast)),
+        (Purpose::Call { proven: false }, 192, Purpose::Call { proven: true }),
+        (Purpose::Call { proven: true }, 256, Purpose::Route(Broadcast)),
+        (Purpose::Look, 128, Purpose::Route(Broadcast)),
+    ] {
+        is_found_beside_silence(crowd, turns, other).await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_not_asked_for_has_not_failed() {
+    let (records, names) = silence(150);
+    let dns = Dns::start(records).await;
+    let mut config = dns.config();
+    config.timeout = Span(IN_TIME * 2);
+    let resolver = Resolver::new(&config).unwrap();
+    let client = Client::new(&Config::defaults(), resolver.clone()).unwrap();
+    let mut asking = JoinSet::new();
+    for name in names {
+        let resolver = resolver.asking_for(Purpose::Call { proven: false });
+        asking.spawn(async move { resolver.addresses(&name).await });
+    }
+    asked(&dns, 192).await;
+    assert_eq!(client.post("https://endpoint.example/", Vec::new(), "{}", None).await, None);
 }
 
 #[tokio::test]
@@ -131,7 +165,7 @@ async fn the_wait_for_a_turn_is_not_the_servers_fault() {
     let dns = Dns::start(records.mx("example.org", 1, "mx.example.org")).await;
     let mut config = dns.config();
     config.timeout = Span(Duration::from_secs(5));
-    let resolver = Resolver::new(&config).unwrap();
+    let resolver = Resolver::new(&config).unwrap().asking_for(Purpose::Route(Transactional));
     let mut asking = JoinSet::new();
     for name in names {
         let resolver = resolver.clone();

@@ -37,4 +37,7 @@ pub enum DnsError {
     /// SERVFAIL, no answer in time, no resolver within reach.
     #[error("no answer: {0}")]
     Temporary(String),
+    /// Nobody was asked, since too much else was: it says nothing of the name.
+    #[error("too much is asked at once")]
+    Unasked,
 }

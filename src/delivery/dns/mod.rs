@@ -5,8 +5,10 @@
 
 mod answer;
 mod resolver;
+mod turns;
 
 pub use answer::{Answer, DnsError, Mx};
 pub use resolver::Resolver;
+pub use turns::Purpose;
 
 pub use hickory_resolver::proto::rr::rdata::TLSA;

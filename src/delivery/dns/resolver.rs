@@ -13,10 +13,10 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType, rdata::TLSA};
 use hickory_resolver::{TokioResolver, system_conf};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{Answer, DnsError, Mx};
+use super::turns::{Purpose, Turns};
 use crate::config;
 use crate::model::address::ascii_domain;
 
@@ -26,13 +26,8 @@ const RECORDS_MAX: usize = 100;
 const ADDRESSES_MAX: usize = 20;
 /// Octets of text of one answer that are used.
 const TEXT_MAX: usize = 16 * 1024;
-/// Questions under way at once, and as many more of those that are urgent: a list full of names whose servers are silent must not keep mail
-/// back that has only to find its host. hickory answers "busy", and asks again without a pause, when a TCP connection carries more
-/// than [`ON_ONE_CONNECTION_MAX`]: validation asks several for one of ours.
-const QUESTIONS_MAX: usize = 384;
-const URGENT_MAX: usize = 128;
-/// The longest wait for a turn to ask.
-const TURN_MAX: Duration = Duration::from_mins(2);
+/// hickory answers "busy", and asks again without a pause, when a TCP connection carries more: validation asks several questions for one of
+/// ours, of which there are as many as there are turns.
 const ON_ONE_CONNECTION_MAX: usize = 4096;
 /// Answers that hickory keeps.
 const CACHED_MAX: u64 = 16_384;
@@ -43,14 +38,13 @@ const KEPT_MAX: Duration = Duration::from_hours(24);
 #[derive(Clone)]
 pub struct Resolver {
     inner: Arc<Inner>,
-    /// Whether its questions take the turns that are kept for urgent ones.
-    urgent: bool,
+    /// Whose turns its questions take.
+    purpose: Purpose,
 }
 
 struct Inner {
     hickory: TokioResolver,
-    turns: Semaphore,
-    urgent_turns: Semaphore,
+    turns: Turns,
     dnssec: bool,
     patience: Duration,
 }
@@ -65,14 +59,13 @@ impl Resolver {
             builder = builder.with_trust_anchor(Arc::new(trust_anchor(&config.trust_anchor)?));
         }
         let hickory = builder.build().map_err(|e| format!("delivery.dns: {e}"))?;
-        let [turns, urgent_turns] = [QUESTIONS_MAX, URGENT_MAX].map(Semaphore::new);
-        let inner = Inner { hickory, turns, urgent_turns, dnssec: config.dnssec, patience: config.timeout.0 };
-        Ok(Self { inner: Arc::new(inner), urgent: false })
+        let inner = Inner { hickory, turns: Turns::new(), dnssec: config.dnssec, patience: config.timeout.0 };
+        Ok(Self { inner: Arc::new(inner), purpose: Purpose::Look })
     }
 
-    /// The same, for mail that is under way.
-    pub fn urgent(&self) -> Self {
-        Self { urgent: true, ..self.clone() }
+    /// The same, for questions of this purpose; at first they are [`Purpose::Look`].
+    pub fn asking_for(&self, purpose: Purpose) -> Self {
+        Self { inner: self.inner.clone(), purpose }
     }
 
     /// Whether answers are validated.
@@ -103,7 +96,8 @@ impl Resolver {
                 one.records.truncate(ADDRESSES_MAX);
                 Ok(one)
             }
-            (Err(later @ DnsError::Temporary(_)), _) | (_, Err(later @ DnsError::Temporary(_))) => Err(later),
+            (Err(later @ (DnsError::Temporary(_) | DnsError::Unasked)), _)
+            | (_, Err(later @ (DnsError::Temporary(_) | DnsError::Unasked))) => Err(later),
             (Err(DnsError::NoSuchDomain), Err(DnsError::NoSuchDomain)) => Err(DnsError::NoSuchDomain),
             (Err(_), Err(_)) => Err(DnsError::NoRecords),
         }
@@ -165,10 +159,7 @@ impl Resolver {
     ) -> Result<Answer<T>, DnsError> {
         // What can't be said to the DNS is not in it.
         let name = absolute(name).ok_or(DnsError::NoSuchDomain)?;
-        let turns = if self.urgent { &self.inner.urgent_turns } else { &self.inner.turns };
-        let Ok(_turn) = timeout(TURN_MAX, turns.acquire()).await else {
-            return Err(DnsError::Temporary("too much is asked at once".to_owned()));
-        };
+        let _turn = self.inner.turns.take(self.purpose).await.ok_or(DnsError::Unasked)?;
         match timeout(self.inner.patience, self.inner.hickory.lookup(name, kind)).await {
             Ok(Ok(found)) => self.read(&found, read),
             Ok(Err(failure)) => Err(explain(&failure)),

@@ -10,10 +10,11 @@ use super::own::Own;
 use super::targets::{MxHost, Targets};
 use super::unroutable::{Unroutable, loops, no_such_domain, of_domain, of_host, out_of_bounds, policy_unknown, unknown_yet};
 use crate::config::Direct;
-use crate::delivery::dns::{Answer, DnsError, Mx, Resolver};
+use crate::delivery::dns::{Answer, DnsError, Mx, Purpose, Resolver};
 use crate::delivery::security::dane::{self, Dane};
 use crate::delivery::security::{DomainPolicy, Policies, Requirement, Session, TlsResult, Totals};
 use crate::model::address::ascii_domain;
+use crate::model::stream::Stream;
 use crate::net::guard;
 
 /// Domains that are kept.
@@ -27,9 +28,11 @@ const LATER_KEPT: Duration = Duration::from_secs(15);
 
 type Found = Result<Arc<Targets>, Unroutable>;
 
-/// Where mail goes.
+/// Where mail of one stream goes.
 pub struct Directory {
+    /// For domains, and for hosts.
     resolver: Resolver,
+    dialler: Resolver,
     policies: Policies,
     direct: Direct,
     own: Own,
@@ -39,19 +42,26 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// A directory that knows nothing yet.
+    /// A directory for transactional mail that knows nothing yet.
     pub fn new(resolver: Resolver, policies: Policies, direct: Direct, own: Own) -> Self {
-        Self { resolver, policies, direct, own, totals: None, kept: Lookups::new(KEPT_MAX) }
+        Self::of(Stream::Transactional, &resolver, &policies, direct, own)
+    }
+
+    fn of(stream: Stream, resolver: &Resolver, policies: &Policies, direct: Direct, own: Own) -> Self {
+        let [resolver, dialler] = [Purpose::Route(stream), Purpose::Dial(stream)].map(|purpose| resolver.asking_for(purpose));
+        let policies = policies.asked_by(resolver.clone());
+        Self { resolver, dialler, policies, direct, own, totals: None, kept: Lookups::new(KEPT_MAX) }
+    }
+
+    /// Another for mail of this stream, whose questions have turns of their own: nobody waits for what another stream asks.
+    pub fn for_stream(&self, stream: Stream) -> Self {
+        let of_stream = Self::of(stream, &self.resolver, &self.policies, self.direct.clone(), self.own.clone());
+        Self { totals: self.totals.clone(), ..of_stream }
     }
 
     /// With totals that tell domains whose policy names none of their hosts.
     pub fn counted_by(self, totals: Arc<Totals>) -> Self {
         Self { totals: Some(totals), ..self }
-    }
-
-    /// The resolver it asks.
-    pub fn resolver(&self) -> &Resolver {
-        &self.resolver
     }
 
     /// The hosts that take mail for the domain, as it stands in an address: a name, or a literal in brackets.
@@ -128,7 +138,7 @@ impl Directory {
     pub async fn addresses(&self, host: &MxHost) -> Result<Answer<SocketAddr>, Unroutable> {
         let found = match host.address {
             Some(address) => Answer { records: vec![address], secure: false, owner: host.name.clone(), ttl: FRESH.0 },
-            None => self.resolver.urgent().addresses(&host.name).await.map_err(|failure| of_host(&host.name, failure))?,
+            None => self.dialler.addresses(&host.name).await.map_err(|failure| of_host(&host.name, failure))?,
         };
         let sockets = found.records.iter().map(|&ip| SocketAddr::new(ip.to_canonical(), self.direct.port));
         let records: Vec<SocketAddr> = sockets.filter(|socket| self.may_be_reached(socket.ip())).collect();
@@ -155,7 +165,7 @@ impl Directory {
         // RFC 7672 section 2.2.2: of a host that is an alias, the name at the end of it goes first.
         let mut bases = vec![found.owner.as_str(), host.name.as_str()];
         bases.dedup();
-        match dane::find(&self.resolver.urgent(), self.direct.port, &bases).await {
+        match dane::find(&self.dialler, self.direct.port, &bases).await {
             Ok(dane::Found::Nothing) => Ok(by_policy),
             Ok(dane::Found::Unusable) => Ok(by_policy.at_least_encrypted()),
             Ok(dane::Found::Usable(base, records)) => {

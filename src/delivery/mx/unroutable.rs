@@ -1,8 +1,8 @@
 //! Why mail can't be routed, as replies: whose code and text the sender reads.
 
 use crate::delivery::dns::DnsError;
+use crate::delivery::security::Unread;
 use crate::model::outcome::Reply;
-use crate::store::StoreError;
 
 /// Why mail for a domain, or by a host, can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Unroutable {
     /// Whoever tries again will find the same.
     Never(Reply),
     Later(Reply),
-    /// Our own store can't say what has to be known first; what, in words.
+    /// Something of ours keeps us from knowing what has to be known first; what, in words.
     Hindered(String),
 }
 
@@ -55,11 +55,27 @@ pub(super) fn of_host(host: &str, failure: DnsError) -> Unroutable {
 }
 
 pub(super) fn unknown_yet(name: &str, failure: &DnsError) -> Unroutable {
+    if *failure == DnsError::Unasked {
+        return Unroutable::Hindered(format!("{name} can't be looked up: {failure}"));
+    }
     let enhanced = if matches!(failure, DnsError::Bogus(_)) { "4.7.5" } else { "4.4.3" };
     Unroutable::later(enhanced, &format!("{name} can't be looked up: {failure}"))
 }
 
 /// Without knowing what the domain was promised, nothing goes there.
-pub(super) fn policy_unknown(failure: &StoreError) -> Unroutable {
+pub(super) fn policy_unknown(failure: &Unread) -> Unroutable {
     Unroutable::Hindered(format!("what the recipient's domain asks of TLS can't be read: {failure}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_asked_has_not_failed() {
+        let unasked = || DnsError::Unasked;
+        for found in [of_domain(unasked()), of_host("mx.example", unasked()), policy_unknown(&unasked().into())] {
+            assert!(matches!(&found, Unroutable::Hindered(why) if why.ends_with("too much is asked at once")), "{found:?}");
+        }
+    }
 }

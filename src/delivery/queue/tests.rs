@@ -311,7 +311,7 @@ async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
 fn demanding(demand: Demand) -> Parcel {
     let (domain, group) = ("one.example".to_owned(), Group("mx:one.example".into()));
     let targets = Arc::new(Targets { domain, group, hosts: Vec::new(), policy: Arc::default() });
-    let service = Service { targets, destination: "mx:one.example".into(), limits: LIMITS, demand };
+    let service = Service { targets, destination: "mx:one.example".into(), limits: LIMITS, demand, stream: Transactional };
     Parcel { service: Some(Arc::new(service)), ..parcel(Transactional, 0, EPOCH) }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
@@ -23,6 +23,7 @@ use crate::delivery::security::{Demand, Fetcher, Policies, Requirement, Session,
 use crate::delivery::shape::{Limits, Shaped, Shapes};
 use crate::mime::parts::Reach;
 use crate::model::outcome::Reply;
+use crate::model::stream::Stream;
 use crate::store::Store;
 use crate::store::handover::Claim;
 
@@ -35,7 +36,9 @@ const HTTPS: u16 = 443;
 
 /// The direct route.
 pub struct Direct {
-    directory: Directory,
+    resolver: Resolver,
+    /// By stream.
+    directories: [Directory; 2],
     shapes: Shapes,
     totals: Arc<Totals>,
     tls_client: TlsClient,
@@ -55,6 +58,8 @@ pub struct Service {
     pub limits: Limits,
     /// What is asked of TLS by others than the recipients' domains.
     pub demand: Demand,
+    /// Of the message: whose turns at the name servers its hosts are looked up in.
+    pub stream: Stream,
 }
 
 /// What became of a claim that is to go directly.
@@ -74,8 +79,10 @@ impl Direct {
         let fetcher = Fetcher::new(tls_client.clone(), HTTPS, direct.allow_private_addresses);
         let policies = Policies::new(resolver.clone(), fetcher).kept_in(store.clone());
         let totals = Arc::new(Totals::new(clock));
+        let directory = Directory::new(resolver.clone(), policies, direct.clone(), Own::new(config)).counted_by(totals.clone());
         Ok(Self {
-            directory: Directory::new(resolver, policies, direct.clone(), Own::new(config)).counted_by(totals.clone()),
+            resolver,
+            directories: Stream::ALL.map(|stream| directory.for_stream(stream)),
             shapes: Shapes::new(&config.delivery.shape),
             totals,
             tls_client,
@@ -91,9 +98,9 @@ impl Direct {
         self.reach
     }
 
-    /// The resolver it asks.
+    /// The resolver it asks, for others.
     pub fn resolver(&self) -> &Resolver {
-        self.directory.resolver()
+        &self.resolver
     }
 
     /// What sessions came to.
@@ -107,9 +114,9 @@ impl Direct {
         for (place, recipient) in claim.recipients.iter().enumerate() {
             domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
         }
-        let demand = Demand::of(tls, &claim.body);
-        let look_ups = domains.into_iter().map(async |(domain, places)| (self.targets(&domain, demand).await, places));
-        let mut found = stream::iter(look_ups).buffer_unordered(LOOK_UPS_MAX);
+        let (demand, stream) = (Demand::of(tls, &claim.body), claim.message.stream);
+        let look_ups = domains.into_iter().map(async |(domain, places)| (self.targets(&domain, demand, stream).await, places));
+        let mut found = futures_util::stream::iter(look_ups).buffer_unordered(LOOK_UPS_MAX);
         let mut plan = Plan::default();
         while let Some((found, places)) = found.next().await {
             let recipients = places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect();
@@ -122,10 +129,14 @@ impl Direct {
         plan
     }
 
-    async fn targets(&self, domain: &str, demand: Demand) -> Result<Arc<Targets>, Unroutable> {
+    fn directory(&self, stream: Stream) -> &Directory {
+        &self.directories[stream as usize]
+    }
+
+    async fn targets(&self, domain: &str, demand: Demand, stream: Stream) -> Result<Arc<Targets>, Unroutable> {
         match demand {
-            Demand::Waived => self.directory.targets_without_policy(domain).await,
-            Demand::Published | Demand::Encrypted => self.directory.targets(domain).await,
+            Demand::Waived => self.directory(stream).targets_without_policy(domain).await,
+            Demand::Published | Demand::Encrypted => self.directory(stream).targets(domain).await,
         }
     }
 
@@ -134,7 +145,7 @@ impl Direct {
     fn join(&self, plan: &mut Plan, targets: Arc<Targets>, demand: Demand, mut claim: Claim) {
         let host = targets.hosts.first().map_or("", |host| host.name.as_str());
         let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
-        let service = Service { targets, destination, limits, demand };
+        let service = Service { targets, destination, limits, demand, stream: claim.message.stream };
         let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
         for recipient in std::mem::take(&mut claim.recipients) {
             match plan.parts.iter_mut().rfind(|(known, part)| part.recipients.len() < most && known.serves(&service)) {
@@ -169,7 +180,7 @@ impl Direct {
 
     async fn dial_host(&self, service: &Service, host: &MxHost, departure: &Departure) -> Result<Connection, Undialled> {
         let targets = &*service.targets;
-        let found = self.directory.addresses(host).await.map_err(Undialled::Unroutable)?;
+        let found = self.directory(service.stream).addresses(host).await.map_err(Undialled::Unroutable)?;
         let requirement = self.requirement(service, host, &found).await.map_err(Undialled::Unroutable)?;
         let hop = Hop {
             host: host.name.clone(),
@@ -200,8 +211,9 @@ impl Direct {
         if service.demand == Demand::Waived {
             return Ok(Requirement::Opportunistic);
         }
-        match self.directory.requirement(&service.targets, host, found).await {
+        match self.directory(service.stream).requirement(&service.targets, host, found).await {
             Ok(published) if service.demand == Demand::Encrypted => Ok(published.at_least_encrypted()),
+            Err(hindered @ Unroutable::Hindered(_)) => Err(hindered),
             Err(unknown) => {
                 let session = Session { targets: &service.targets, host, requirement: &Default::default(), address: None };
                 self.totals.count_failure(&session, TlsResult::DnssecInvalid);
@@ -257,7 +269,13 @@ mod tests {
         let hosts = vec![MxHost { preference: 10, name: host.to_owned(), address: None, secure }];
         let targets = Targets { domain: domain.to_owned(), group: Group("mx:example".into()), hosts, policy: policy.clone() };
         let limits = Shapes::new(&Config::defaults().delivery.shape).of("mx:example", host, domain).limits;
-        Service { targets: Arc::new(targets), destination: "mx:example".into(), limits, demand: Demand::default() }
+        Service {
+            targets: Arc::new(targets),
+            destination: "mx:example".into(),
+            limits,
+            demand: Demand::default(),
+            stream: Stream::Transactional,
+        }
     }
 
     #[test]

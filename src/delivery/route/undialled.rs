@@ -33,7 +33,9 @@ impl Undialled {
         match (&before, &now) {
             (Some(Self::Failed { .. }), Self::Denied(_) | Self::Unroutable(_)) => before.unwrap_or(now),
             (Some(Self::Denied(_)), Self::Unroutable(_)) => before.unwrap_or(now),
-            (Some(Self::Unroutable(Unroutable::Later(_))), Self::Unroutable(Unroutable::Never(_))) => before.unwrap_or(now),
+            (Some(Self::Unroutable(Unroutable::Later(_) | Unroutable::Hindered(_))), Self::Unroutable(Unroutable::Never(_))) => {
+                before.unwrap_or(now)
+            }
             _ => now,
         }
     }

@@ -18,5 +18,5 @@ pub use demand::Demand;
 pub use protection::{Protection, Verified};
 pub use requirement::Requirement;
 pub use result::TlsResult;
-pub use sts::{DomainPolicy, Fetcher, Policies};
+pub use sts::{DomainPolicy, Fetcher, Policies, Unread};
 pub use totals::{Session, Totals};

@@ -13,6 +13,7 @@ mod outcomes;
 mod reporting;
 mod returning;
 mod signing;
+mod silent_zones;
 mod sources;
 mod tarpits;
 mod telling;

@@ -33,12 +33,12 @@ async fn a_name_is_refused_when_any_of_its_addresses_is() {
     for name in ["loopback.example", "both.example", "alias.example", "loopback.example."] {
         let fault = client.check(&format!("https://{name}/")).await.unwrap_err();
         assert!(fault.contains("not on the Internet"), "{name}: {fault}");
-        let called = client.post(&format!("https://{name}/"), Vec::new(), "{}", None).await;
+        let called = client.post(&format!("https://{name}/"), Vec::new(), "{}", None).await.expect("it is called");
         assert!(called.status.is_none() && called.error.unwrap().contains("not on the Internet"), "{name}");
     }
     assert_eq!(client.check("https://public.example/").await, Ok(()));
     assert_eq!(client.check("https://nowhere.example/").await, Ok(()), "it may be found another time");
-    let lost = client.post("https://nowhere.example/", Vec::new(), "{}", None).await;
+    let lost = client.post("https://nowhere.example/", Vec::new(), "{}", None).await.expect("it is called");
     assert!(lost.error.unwrap().contains("not found"));
 }
 
@@ -50,7 +50,7 @@ async fn a_name_that_leads_elsewhere_later_is_looked_at_again() {
     let url = format!("https://turns.example:{}/x", receiver.address.port());
     assert_eq!(client.check(&url).await, Ok(()));
     dns.replace(Records::default().address("turns.example", Ipv4Addr::LOCALHOST).living(0));
-    let called = client.post(&url, Vec::new(), "{}", None).await;
+    let called = client.post(&url, Vec::new(), "{}", None).await.expect("it is called");
     assert!(called.error.unwrap().contains("127.0.0.1"));
     assert!(receiver.of("x").is_empty());
 }
@@ -73,9 +73,9 @@ async fn an_endpoint_proves_its_name_by_a_certificate_that_is_trusted() {
     let suspicious = client(&dns, |config| config.webhooks.allow_insecure = true);
     let url = |name: &str| format!("https://{name}:{}/hook", server.address.port());
     // It answers 404 to whatever is no GET of a policy, and takes a request to end as one without a body does.
-    assert_eq!(trusting.post(&url("hooks.example"), Vec::new(), "\r\n\r\n", None).await.status, Some(404));
+    assert_eq!(trusting.post(&url("hooks.example"), Vec::new(), "\r\n\r\n", None).await.expect("it is called").status, Some(404));
     for (client, name) in [(&trusting, "other.example"), (&suspicious, "hooks.example")] {
-        let called = client.post(&url(name), Vec::new(), "\r\n\r\n", None).await;
+        let called = client.post(&url(name), Vec::new(), "\r\n\r\n", None).await.expect("it is called");
         assert!(called.status.is_none() && called.error.unwrap().contains("certificate"), "{name}");
     }
 }

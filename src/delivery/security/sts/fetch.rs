@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::policy::Policy;
 use crate::delivery::client::tls::{TlsClient, Uncertified};
-use crate::delivery::dns::Resolver;
+use crate::delivery::dns::{Answer as Found, DnsError};
 use crate::delivery::security::result::TlsResult;
 use crate::net::exchange::{self, Answer, Beginning};
 use crate::net::guard;
@@ -41,24 +41,23 @@ impl Fetcher {
         Self { tls, port, allow_private_addresses }
     }
 
-    /// The domain's policy (A-labels, lower case).
-    pub async fn fetch(&self, resolver: &Resolver, domain: &str) -> Result<Policy, Failure> {
-        let text = match timeout(PATIENCE, self.text(resolver, domain)).await {
+    /// The policy that is to be had from `host`, of which this was found.
+    pub async fn fetch(&self, host: &str, found: Result<Found<IpAddr>, DnsError>) -> Result<Policy, Failure> {
+        let found = found.map_err(fetch_error)?.records;
+        let text = match timeout(PATIENCE, self.text(host, found)).await {
             Ok(text) => text?,
             Err(_) => return Err(fetch_error("not in time")),
         };
         Policy::parse(&text).map_err(|cause| (TlsResult::StsPolicyInvalid, cause))
     }
 
-    async fn text(&self, resolver: &Resolver, domain: &str) -> Result<String, Failure> {
-        let host = format!("mta-sts.{domain}");
-        let stream = self.connect(resolver, &host).await?;
-        let request = Request::get("/.well-known/mta-sts.txt").header(HOST, &host).body(String::new()).map_err(fetch_error)?;
+    async fn text(&self, host: &str, found: Vec<IpAddr>) -> Result<String, Failure> {
+        let stream = self.connect(host, found).await?;
+        let request = Request::get("/.well-known/mta-sts.txt").header(HOST, host).body(String::new()).map_err(fetch_error)?;
         text_of(exchange::ask(stream, request).await.map_err(fetch_error)?).await
     }
 
-    async fn connect(&self, resolver: &Resolver, host: &str) -> Result<TlsStream<TcpStream>, Failure> {
-        let found = resolver.addresses(host).await.map_err(fetch_error)?.records;
+    async fn connect(&self, host: &str, found: Vec<IpAddr>) -> Result<TlsStream<TcpStream>, Failure> {
         let reachable: Vec<IpAddr> = found.into_iter().filter(|&ip| self.may_be_reached(ip)).take(ADDRESSES_MAX).collect();
         if reachable.is_empty() {
             return Err(fetch_error("it has no address on the Internet"));

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 pub use fetch::Fetcher;
 pub use policy::{Mode, Policy};
 
-use crate::delivery::dns::Resolver;
+use crate::delivery::dns::{DnsError, Resolver};
 use crate::delivery::security::result::TlsResult;
 use crate::store::{Store, StoreError};
 
@@ -45,13 +45,25 @@ impl DomainPolicy {
     }
 }
 
-/// The policies of all domains, as far as they were asked for.
+/// Why what a domain asks can't be known now.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unread {
+    /// What binds us can't be read, or a new policy can't be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The domain was not asked.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
+}
+
+/// The policies of all domains, as far as they were asked for. Clones share them.
+#[derive(Clone)]
 pub struct Policies {
     resolver: Resolver,
     fetcher: Fetcher,
     /// Where they outlive this process. `None`: nowhere.
     store: Option<Store>,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
 }
 
 #[derive(Clone)]
@@ -98,7 +110,7 @@ impl Kept {
 impl Policies {
     /// None is known yet, and none outlives this process.
     pub fn new(resolver: Resolver, fetcher: Fetcher) -> Self {
-        Self { resolver, fetcher, store: None, kept: Mutex::default() }
+        Self { resolver, fetcher, store: None, kept: Arc::default() }
     }
 
     /// With a store that keeps them until their end.
@@ -106,12 +118,16 @@ impl Policies {
         Self { store: Some(store), ..self }
     }
 
-    /// The policy in force for the domain (A-labels, lower case). May take as long as a question and a fetch. An error: what binds us
-    /// can't be read, or a new policy can't be kept; mail has to wait.
-    pub async fn of(&self, domain: &str) -> Result<Arc<DomainPolicy>, StoreError> {
+    /// The same policies, asked for by `resolver`.
+    pub fn asked_by(&self, resolver: Resolver) -> Self {
+        Self { resolver, ..self.clone() }
+    }
+
+    /// The policy in force for the domain (A-labels, lower case). May take as long as two questions and a fetch. An error: mail has to wait.
+    pub async fn of(&self, domain: &str) -> Result<Arc<DomainPolicy>, Unread> {
         let kept = self.kept().get(domain).cloned();
         let kept = if kept.is_some() { kept } else { self.recall(domain).await? };
-        let Some(id) = self.announced(domain).await else {
+        let Some(id) = self.announced(domain).await? else {
             // RFC 8461 section 5.1: a policy that is valid still is applied, whatever can be found now.
             let sts = kept.as_ref().and_then(Kept::policy);
             return Ok(Arc::new(DomainPolicy { sts, failure: None }));
@@ -134,13 +150,21 @@ impl Policies {
     }
 
     /// The id in the DNS record; none when there is no record, or no answer.
-    async fn announced(&self, domain: &str) -> Option<String> {
-        let answer = self.resolver.txt(&format!("_mta-sts.{domain}")).await.ok()?;
-        record::id(&answer.records).map(str::to_owned)
+    async fn announced(&self, domain: &str) -> Result<Option<String>, DnsError> {
+        match self.resolver.txt(&format!("_mta-sts.{domain}")).await {
+            Ok(answer) => Ok(record::id(&answer.records).map(str::to_owned)),
+            Err(DnsError::Unasked) => Err(DnsError::Unasked),
+            Err(_) => Ok(None),
+        }
     }
 
-    async fn refresh(&self, domain: &str, id: String, kept: Option<Kept>) -> Result<Kept, StoreError> {
-        let fresh = match self.fetcher.fetch(&self.resolver, domain).await {
+    async fn refresh(&self, domain: &str, id: String, kept: Option<Kept>) -> Result<Kept, Unread> {
+        let host = format!("mta-sts.{domain}");
+        let found = match self.resolver.addresses(&host).await {
+            Err(DnsError::Unasked) => return Err(DnsError::Unasked.into()),
+            found => found,
+        };
+        let fresh = match self.fetcher.fetch(&host, found).await {
             Ok(policy) => {
                 // Before it is obeyed it is on disk: what has bound us once binds the next life as well.
                 if let Some(store) = &self.store {
