@@ -14,6 +14,7 @@ use crate::delivery::queue::Queue;
 use crate::delivery::route::Destination;
 use crate::delivery::route::carried::{Away, Carried};
 use crate::delivery::route::courier::Courier;
+use crate::delivery::route::errand::Errand;
 use crate::delivery::shape::manner::{Sign, asks_for_less, is_grey};
 use crate::delivery::trial::{ALONE_AT_MOST, held};
 use crate::model::hop::Hop;
@@ -101,7 +102,8 @@ impl Runner {
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
             false => {
-                let carrying = self.courier.carry(&parcel.claim, parcel.service.as_deref(), &self.dispatch.gate, None);
+                let errand = Errand { claim: &parcel.claim, service: parcel.service.as_deref(), gate: &self.dispatch.gate };
+                let carrying = self.courier.carry(&errand, None);
                 parcel.place.through(patience, guarded(Box::pin(carrying))).await
             }
         };
@@ -155,8 +157,8 @@ impl Runner {
         }
         let mut trial = trials.begin(&claim.message).await;
         let in_flight: Option<InFlight> = trial.in_flight.take();
-        let mut carrying =
-            pin!(guarded(Box::pin(self.courier.carry(claim, parcel.service.as_deref(), &self.dispatch.gate, in_flight))));
+        let errand = Errand { claim, service: parcel.service.as_deref(), gate: &self.dispatch.gate };
+        let mut carrying = pin!(guarded(Box::pin(self.courier.carry(&errand, in_flight))));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {

@@ -3,10 +3,14 @@
 mod attempt;
 pub mod capture;
 pub mod carried;
+mod connections;
 pub mod courier;
 pub mod direct;
 mod ended;
+pub mod errand;
 mod kept;
+pub mod line;
+pub mod means;
 pub mod relay;
 pub mod rules;
 pub mod undialled;
@@ -21,7 +25,6 @@ use crate::delivery::allowance::Allowance;
 use crate::delivery::attempts::Attempts;
 use crate::delivery::bounce;
 use crate::delivery::client::deadlines::Deadlines;
-use crate::delivery::copies::Copies;
 use crate::delivery::flights::Flights;
 use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
@@ -34,8 +37,10 @@ use crate::model::team::Team;
 use crate::store::Store;
 use crate::store::handover::Claim;
 use capture::Capture;
-use courier::{Courier, Line};
+use courier::Courier;
 use direct::Direct;
+use line::Line;
+use means::Means;
 use relay::Relay;
 use rules::{Chain, Facts, Rules};
 
@@ -57,14 +62,7 @@ pub struct Routes {
     capture: Capture,
     relays: BTreeMap<Option<Arc<str>>, Arc<Relay>>,
     direct: Option<Arc<Direct>>,
-    attempts: Attempts,
-    signer: Arc<Signer>,
-    return_paths: Option<Arc<ReturnPaths>>,
-    /// `None`: mail has no links of ours.
-    link_names: Option<Arc<LinkNames>>,
-    copies: Copies,
-    /// `None`: no message has to ask for leave.
-    allowance: Option<Arc<Allowance>>,
+    means: Means,
     bounces: bounce::Rules,
 }
 
@@ -85,8 +83,12 @@ impl Routes {
         for (name, settings) in &delivery.relays {
             relays.insert(Some(name.as_str().into()), relay(settings, &format!("delivery.relays.{name}"))?);
         }
-        let signer = Arc::new(Signer::new(store.clone(), clock.clone()));
-        let allowance = Allowance::new(delivery, store.clone(), clock.clone())?;
+        let means = Means {
+            signer: Some(Arc::new(Signer::new(store.clone(), clock.clone()))),
+            allowance: Allowance::new(delivery, store.clone(), clock.clone())?,
+            link_names: link_names(config, store),
+            ..Means::bare(Attempts::new(delivery.workers, pace.patience))
+        };
         let direct = delivery.uses(&RouteName::Direct).then(|| Direct::new(config, deadlines.clone(), store, clock));
         Ok(Self {
             rules: Rules::new(delivery, teams)?,
@@ -94,29 +96,26 @@ impl Routes {
             capture: Capture::new(&config.sandbox.domain),
             relays,
             direct: direct.transpose()?.map(Arc::new),
-            attempts: Attempts::new(delivery.workers, pace.patience),
-            signer,
-            allowance,
-            return_paths: None,
-            link_names: link_names(config, store),
-            copies: Copies::default(),
+            means,
             bounces: bounce::Rules::new(&delivery.bounce)?,
         })
     }
 
     /// With reverse-paths that are ours, for mail that leaves.
     pub fn returning_by(self, return_paths: ReturnPaths) -> Self {
-        Self { return_paths: Some(Arc::new(return_paths)), ..self }
+        let means = Means { return_paths: Some(Arc::new(return_paths)), ..self.means };
+        Self { means, ..self }
     }
 
     /// The same, with a record of what is in flight.
     pub fn recorded(self, flights: Arc<Flights>) -> Self {
-        Self { attempts: self.attempts.recorded(flights), ..self }
+        let means = Means { attempts: self.means.attempts.recorded(flights), ..self.means };
+        Self { means, ..self }
     }
 
     /// The attempts of this engine.
     pub fn attempts(&self) -> &Attempts {
-        &self.attempts
+        &self.means.attempts
     }
 
     /// What a refusal along any of them means.
@@ -176,9 +175,7 @@ impl Routes {
             Destination::Relay(name) => Line::Relay(self.relays.get(name)?.clone()),
             Destination::Hosts(..) => Line::Direct(self.direct.clone()?),
         };
-        let courier = Courier::new(line, self.attempts.clone()).signed_by(self.signer.clone()).linked_by(self.link_names.clone());
-        let courier = courier.returning_by(self.return_paths.clone()).with_leave_of(self.allowance.clone());
-        let courier = courier.within(self.copies.clone());
+        let courier = Courier::new(line, self.means.clone());
         Some(match destination {
             Destination::Relay(name) if !self.is_only_way() => courier.beside_others(RouteName::Relay(name.clone())),
             _ => courier,

@@ -4,14 +4,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthouse::delivery::attempts::Attempts;
 use posthouse::delivery::client::deadlines::Deadlines;
 use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
 use posthouse::delivery::route::carried::{Away, Carried};
+use posthouse::delivery::route::errand::Errand;
+use posthouse::delivery::route::means::Means;
 
+use crate::support::IN_TIME;
 use crate::support::sink::{Act, Script, Sink, Turn};
 
-use super::{carry, carry_by, config, courier, courier_with, courier_within, open_gate, patient, small, told};
+use super::{carry, carry_by, config, courier, courier_by, courier_with, courier_within, open_gate, patient, small, told};
 
 #[tokio::test]
 async fn a_connection_gone_stale_is_replaced_and_nobody_notices() {
@@ -63,7 +67,8 @@ async fn a_peer_that_has_enough_is_dialled_once_more_and_then_let_alone() {
     let sink = Sink::start(Script::on(enough)).await;
     let (mut courier, claim, gate) = (courier(&sink), small(&["you@example.com"]), open_gate());
     assert_eq!(told(&carry(&mut courier, &claim).await), ["sent: 250 2.0.0 taken"]);
-    let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&claim, None, &gate, None).await else { panic!("no sign of it") };
+    let errand = Errand { claim: &claim, service: None, gate: &gate };
+    let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&errand, None).await else { panic!("no sign of it") };
     assert_eq!(reply.line(), "421 4.7.0 enough");
     assert_eq!(sink.connections(), 2);
 }
@@ -168,4 +173,18 @@ async fn a_listener_of_our_own_is_no_smarthost() {
     let fates = told(&carry(&mut courier_with(&config), &small(&["you@example.com"])).await);
     assert!(fates[0].starts_with("later: ") && fates[0].contains("listener of this gateway"), "{fates:?}");
     assert_eq!(sink.connections(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_attempt_has_its_connection_by_then() {
+    let (sink, attempts) = (Sink::willing().await, Attempts::new(1, IN_TIME));
+    let (claim, gate) = (small(&["you@example.com"]), open_gate());
+    let other = attempts.begin(&claim.message, None).await;
+    let mut courier = courier_by(&config(&sink), patient(), Means::bare(attempts));
+    let over = async {
+        sink.wait("a connection", |sink| sink.said("EHLO") == 1).await;
+        drop(other);
+    };
+    let (fates, ()) = tokio::join!(carry_by(&mut courier, &claim, &gate), over);
+    assert_eq!(told(&fates), ["sent: 250 2.0.0 taken"]);
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use posthouse::delivery::copies::Copies;
 use posthouse::delivery::fate::Fate;
+use posthouse::delivery::route::courier::Courier;
+use posthouse::delivery::route::means::Means;
 use posthouse::store::handover::Claim;
 
 use crate::support::IN_TIME;
 use crate::support::sink::{Script, Sink};
 
-use super::{carry, carry_by, claim, courier, open_gate};
+use super::{carry, carry_by, claim, config, courier_by, means, open_gate, patient};
 
 /// Room for one.
 const ROOM: u32 = 1 << 20;
@@ -27,15 +29,19 @@ async fn old() -> Sink {
     Sink::start(Script::default().offering(&["PIPELINING"])).await
 }
 
+fn courier_within(sink: &Sink, copies: &Copies) -> Courier {
+    courier_by(&config(sink), patient(), Means { copies: copies.clone(), ..means() })
+}
+
 #[tokio::test]
 async fn who_finds_no_room_in_time_waits_unattempted_and_who_needs_none_goes() {
     let (old, able, copies) = (old().await, Sink::willing().await, Copies::new(ROOM, Duration::from_millis(100)));
     let held = copies.room(ROOM as usize, "another").await.expect("room");
-    let mut courier_of_old = courier(&old).within(copies.clone());
+    let mut courier_of_old = courier_within(&old, &copies);
     let fates = carry(&mut courier_of_old, &large()).await;
     assert!(fates.iter().all(|fate| matches!(fate, Fate::Hindered(why) if why.starts_with("no room"))), "{fates:?}");
     assert_eq!(old.said("MAIL"), 0);
-    let fates = carry(&mut courier(&able).within(copies), &large()).await;
+    let fates = carry(&mut courier_within(&able, &copies), &large()).await;
     assert!(fates.iter().all(|fate| matches!(fate, Fate::Sent(_))), "as it is stored: {fates:?}");
     drop(held);
     let fates = carry(&mut courier_of_old, &large()).await;
@@ -47,7 +53,7 @@ async fn who_finds_no_room_in_time_waits_unattempted_and_who_needs_none_goes() {
 async fn closing_does_not_wait_for_room() {
     let (old, copies, gate) = (old().await, Copies::new(ROOM, IN_TIME * 10), Arc::new(open_gate()));
     let _held = copies.room(ROOM as usize, "another").await.expect("room");
-    let (mut courier, claim) = (courier(&old).within(copies), large());
+    let (mut courier, claim) = (courier_within(&old, &copies), large());
     let closing = async {
         old.wait("a connection", |sink| sink.said("EHLO") == 1).await;
         gate.drain();

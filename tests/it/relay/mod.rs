@@ -18,7 +18,10 @@ use posthouse::delivery::fate::Fate;
 use posthouse::delivery::gate::Gate;
 use posthouse::delivery::pace::Pace;
 use posthouse::delivery::route::carried::Carried;
-use posthouse::delivery::route::courier::{Courier, Line};
+use posthouse::delivery::route::courier::Courier;
+use posthouse::delivery::route::errand::Errand;
+use posthouse::delivery::route::line::Line;
+use posthouse::delivery::route::means::Means;
 use posthouse::delivery::route::relay::Relay;
 use posthouse::id::Ids;
 use posthouse::model::message::{Body, Recipient};
@@ -42,8 +45,17 @@ fn patient() -> Deadlines {
 }
 
 fn courier_within(config: &Config, deadlines: Deadlines) -> Courier {
+    courier_by(config, deadlines, means())
+}
+
+/// Nothing but attempts.
+fn means() -> Means {
+    Means::bare(Attempts::new(64, Duration::from_secs(15)))
+}
+
+fn courier_by(config: &Config, deadlines: Deadlines, means: Means) -> Courier {
     let relay = Relay::new(&config.delivery.relay, "delivery.relay", config, Arc::new(deadlines), &Pace::default());
-    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), Attempts::new(64, Duration::from_secs(15)))
+    Courier::new(Line::Relay(Arc::new(relay.expect("a relay"))), means)
 }
 
 fn courier_with(config: &Config) -> Courier {
@@ -87,7 +99,7 @@ async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
 }
 
 async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
-    match courier.carry(claim, None, gate, None).await {
+    match courier.carry(&Errand { claim, service: None, gate }, None).await {
         Carried::Fates(fates) => fates.each,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
         Carried::Denied(denied) => vec![denied.fate(); claim.recipients.len()],

@@ -1,0 +1,92 @@
+//! The connections of a courier: one at a time, kept between messages for as long as it serves.
+
+use crate::delivery::attempts::{Attempts, InFlight};
+use crate::delivery::capacity::Underway;
+use crate::delivery::client::Connection;
+use crate::delivery::departure::Departure;
+use crate::delivery::route::ended::Ended;
+use crate::delivery::route::errand::Errand;
+use crate::delivery::route::kept::Kept;
+use crate::delivery::route::line::Line;
+use crate::delivery::route::undialled::Undialled;
+use crate::model::hop::Peer;
+use crate::model::stream::Stream;
+
+/// One connection at a time along a line.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pub line: Line,
+    attempts: Attempts,
+    kept: Option<Kept>,
+    /// What a connection counts as from when it is dialled until its first attempt has begun.
+    dialling: Option<Underway>,
+    /// By the attempt under way, or the last one.
+    reached: Option<Peer>,
+}
+
+impl Connections {
+    /// None yet. What is dialled counts among those of `attempts`.
+    pub fn new(line: Line, attempts: Attempts) -> Self {
+        Self { line, attempts, kept: None, dialling: None, reached: None }
+    }
+
+    /// Whom the last attempt reached, or meant to reach; told once.
+    pub fn reached(&mut self) -> Option<Peer> {
+        self.reached.take()
+    }
+
+    /// The connection that is kept, when it is still good for this errand and leaves from where it should, or a new one. That is counted
+    /// unless its attempt is in flight already, which counts enough: nobody waits for leave to dial while it holds one.
+    pub async fn open(&mut self, errand: &Errand<'_>, departure: &Departure, is_in_flight: bool) -> Result<Kept, Ended> {
+        if let Some(mut kept) = self.kept.take() {
+            if kept.serves(errand.service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
+                self.reached = Some(kept.connection.peer());
+                return Ok(kept);
+            }
+            // The destination may count connections: this one is over before another begins.
+            kept.connection.quit().await;
+        }
+        let counted = (!is_in_flight).then_some(errand.claim.message.stream);
+        let dialled = errand.unless_closing(self.dial(counted, errand, departure)).await?;
+        self.reached = match &dialled {
+            Ok(connection) => Some(connection.peer()),
+            Err(Undialled::Failed { host, .. }) => Some(Peer::unreached(host)),
+            Err(_) => None,
+        };
+        Ok(Kept { connection: dialled?, service: errand.service.cloned() })
+    }
+
+    async fn dial(
+        &mut self,
+        counted: Option<Stream>,
+        errand: &Errand<'_>,
+        departure: &Departure,
+    ) -> Result<Connection, Undialled> {
+        let dials = self.line.dial(errand.service, departure);
+        let Some(stream) = counted else { return dials.await };
+        let mut dialling = self.attempts.dial(stream).await;
+        let connection = dialling.through(Box::pin(dials)).await?;
+        self.dialling = Some(dialling);
+        Ok(connection)
+    }
+
+    /// Awaits the beginning of an attempt, while what was dialled for it counts still.
+    pub async fn begin(&mut self, begins: impl Future<Output = Result<InFlight, Ended>>) -> Result<InFlight, Ended> {
+        match self.dialling.take() {
+            Some(mut dialling) => dialling.through(begins).await,
+            None => begins.await,
+        }
+    }
+
+    /// Keeps a connection for what comes next.
+    pub fn keep(&mut self, kept: Kept) {
+        self.kept = Some(kept);
+    }
+
+    /// Ends the connection that is kept, in good manners.
+    pub async fn end(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.connection.quit().await;
+        }
+    }
+}

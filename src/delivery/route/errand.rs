@@ -1,0 +1,26 @@
+//! What a courier is sent with.
+
+use crate::delivery::gate::Gate;
+use crate::delivery::route::direct::Service;
+use crate::delivery::route::ended::Ended;
+use crate::store::handover::Claim;
+
+/// One message's recipients who are to be reached in one conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand<'a> {
+    pub claim: &'a Claim,
+    /// Who takes it, when it goes directly.
+    pub service: Option<&'a Service>,
+    /// What it shuts out before it is sent is released.
+    pub gate: &'a Gate,
+}
+
+impl Errand<'_> {
+    /// Awaits what may take minutes; where the house closes meanwhile, it could not be sent any more.
+    pub(super) async fn unless_closing<T>(&self, part: impl Future<Output = T>) -> Result<T, Ended> {
+        tokio::select! {
+            done = part => Ok(done),
+            () = self.gate.drained() => Err(Ended::Closing),
+        }
+    }
+}
