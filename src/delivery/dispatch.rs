@@ -135,10 +135,8 @@ impl Dispatch {
     fn send(self: &Arc<Self>, parcel: Parcel) {
         match parcel.course.way().clone() {
             RouteName::Capture => self.enqueue(Destination::Capture, parcel),
-            RouteName::Relay(name) => {
-                let most = parcel.claim.message.recipients_at_once(RECIPIENTS_AT_MOST);
-                parcel.split(most).for_each(|part| self.enqueue(Destination::Relay(name.clone()), part));
-            }
+            RouteName::Relay(name) if parcel.claim.recipients.len() == 1 => self.enqueue(Destination::Relay(name), parcel),
+            RouteName::Relay(name) => drop(self.runtime.spawn(self.clone().part(Destination::Relay(name), parcel))),
             RouteName::Direct => match self.routes.direct() {
                 Some(direct) => drop(self.runtime.spawn(self.clone().find_hosts(direct.clone(), parcel))),
                 None => {
@@ -149,10 +147,23 @@ impl Dispatch {
         }
     }
 
+    /// Hands a smarthost those of the recipients together who share a transaction.
+    async fn part(self: Arc<Self>, destination: Destination, parcel: Parcel) {
+        let by_domain = tokio::select! {
+            by_domain = self.routes.go_by_domain(&parcel.claim) => by_domain,
+            () = self.gate.drained() => return self.release(parcel),
+        };
+        let most = parcel.claim.message.recipients_at_once(RECIPIENTS_AT_MOST);
+        parcel.split(most, by_domain).for_each(|part| self.enqueue(destination.clone(), part));
+    }
+
     /// Asks who takes the mail, which may take as long as the DNS does; closing does not wait for it.
     async fn find_hosts(self: Arc<Self>, direct: Arc<Direct>, parcel: Parcel) {
         let began = Instant::now();
-        let plan = guarded(Box::pin(direct.plan(parcel.claim.clone(), parcel.course.tls())));
+        let plan = guarded(Box::pin(async {
+            let by_domain = self.routes.go_by_domain(&parcel.claim).await;
+            direct.plan(parcel.claim.clone(), parcel.course.tls(), by_domain).await
+        }));
         let plan = tokio::select! {
             plan = parcel.place.through(self.pace.patience, plan) => plan,
             () = self.gate.drained() => return self.release(parcel),
@@ -177,7 +188,7 @@ impl Dispatch {
         }
     }
 
-    fn enqueue(self: &Arc<Self>, destination: Destination, parcel: Parcel) {
+    pub(super) fn enqueue(self: &Arc<Self>, destination: Destination, parcel: Parcel) {
         if self.gate.is_draining() {
             return self.release(parcel);
         }
@@ -324,7 +335,7 @@ impl Dispatch {
                 // A fault of ours at a bad moment ends nothing; one that stays does in the end.
                 waiting(recipient, until, why, self.schedule.is_long_over(message, now))
             }
-            Fate::Released => Outcome::Released,
+            Fate::Released | Fate::LeftOver => Outcome::Released,
             Fate::Later(reply) => match self.schedule.next(message, recipient.attempts, self.clock.now()) {
                 Some(until) => Outcome::Deferred { reply, until },
                 None => Outcome::Failed(reply),

@@ -28,6 +28,8 @@ pub enum Fate {
     Hindered(String),
     /// Not attempted: no attempt may start any more.
     Released,
+    /// Not attempted: the next hop takes it in another transaction, as this one had enough recipients.
+    LeftOver,
 }
 
 /// What a refusal speaks of.
@@ -62,7 +64,7 @@ impl From<Vec<Fate>> for Fates {
 impl Fate {
     /// Whether anything was tried, so that there is something to learn of it.
     pub fn is_attempted(&self) -> bool {
-        !matches!(self, Self::PutOff { .. } | Self::Hindered(_) | Self::Released)
+        !matches!(self, Self::PutOff { .. } | Self::Hindered(_) | Self::Released | Self::LeftOver)
     }
 
     /// Whether the next hop took it.

@@ -1,14 +1,17 @@
 //! A claim on its way: what goes to one destination, and where it goes when that one can't be had.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::routing::{RouteName, RuleTls};
+use crate::delivery::fate::Fate;
 use crate::delivery::places::Place;
 use crate::delivery::route::direct::Service;
 use crate::delivery::route::rules::Chain;
 use crate::delivery::security::Demand;
 use crate::model::hop::{Hop, Passed, Peer};
+use crate::model::message::Recipient;
 use crate::model::outcome::Reply;
 use crate::model::stream::Stream;
 use crate::store::claim::Lane;
@@ -74,14 +77,36 @@ impl Parcel {
         Self { claim, place, course, service, suspect: self.suspect, passed, away }
     }
 
-    /// The same in parts of at most so many recipients, each to be attempted and settled by itself.
-    pub fn split(mut self, most: usize) -> impl Iterator<Item = Self> {
-        let mut recipients = std::mem::take(&mut self.claim.recipients).into_iter();
-        std::iter::from_fn(move || {
-            let some: Vec<_> = recipients.by_ref().take(most.max(1)).collect();
-            let claim = Claim { recipients: some, ..self.claim.clone() };
-            (!claim.recipients.is_empty()).then(|| self.part(claim, self.service.clone()))
-        })
+    /// The same in parts of at most so many recipients, of one domain each where it goes `by_domain`: each is attempted and settled by itself.
+    pub fn split(mut self, most: usize, by_domain: bool) -> impl Iterator<Item = Self> {
+        let mut parts: Vec<Vec<Recipient>> = Vec::new();
+        let mut open: HashMap<Option<String>, usize> = HashMap::new();
+        for recipient in std::mem::take(&mut self.claim.recipients) {
+            let place = open.entry(by_domain.then(|| recipient.path.address.ascii_domain())).or_insert(usize::MAX);
+            if parts.get(*place).is_none_or(|part| part.len() >= most) {
+                *place = parts.len();
+                parts.push(Vec::new());
+            }
+            parts[*place].push(recipient);
+        }
+        parts.into_iter().map(move |recipients| self.of(recipients))
+    }
+
+    /// The part of it that is for these of its recipients, to the same hosts.
+    fn of(&self, recipients: Vec<Recipient>) -> Self {
+        self.part(Claim { recipients, ..self.claim.clone() }, self.service.clone())
+    }
+
+    /// Takes out the recipients whom the next hop left over, with their fates, as a parcel of their own.
+    pub fn take_left_over(&mut self, fates: &mut Vec<Fate>) -> Option<Self> {
+        if !fates.contains(&Fate::LeftOver) {
+            return None;
+        }
+        let told = std::mem::take(&mut self.claim.recipients).into_iter().zip(std::mem::take(fates));
+        let (left_over, told): (Vec<_>, Vec<_>) = told.partition(|(_, fate)| *fate == Fate::LeftOver);
+        let left_over = self.of(left_over.into_iter().map(|(recipient, _)| recipient).collect());
+        (self.claim.recipients, *fates) = told.into_iter().unzip();
+        Some(left_over)
     }
 
     /// The same on another course, since `hop` found that the way before can't be used: `why`.
@@ -109,4 +134,11 @@ impl Parcel {
             (Stream::Broadcast, false) => Lane::RetriedBroadcast,
         }
     }
+}
+
+/// Whether all recipients of the claim are of the same domain.
+pub fn is_of_one_domain(claim: &Claim) -> bool {
+    let [first, others @ ..] = &claim.recipients[..] else { return true };
+    let domain = |recipient: &Recipient| recipient.path.address.ascii_domain();
+    others.is_empty() || others.iter().map(domain).all(|other| other == domain(first))
 }

@@ -97,7 +97,7 @@ impl Runner {
     }
 
     /// Has a parcel carried to those that are left in it. False: this runner has left the queue, and goes.
-    async fn carry(&mut self, parcel: Parcel, began: Instant) -> bool {
+    async fn carry(&mut self, mut parcel: Parcel, began: Instant) -> bool {
         let patience = self.dispatch.pace.patience;
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
@@ -109,9 +109,13 @@ impl Runner {
         };
         let hop = parcel.hop(self.courier.reached(), began.elapsed());
         match carried {
-            Ok(Carried::Fates(fates)) => {
+            Ok(Carried::Fates(mut fates)) => {
                 let sign = sign(&self.destination, &fates);
                 self.done(&parcel, sign, began);
+                // One more message to the destination, which waits for its turn like any other.
+                if let Some(left_over) = parcel.take_left_over(&mut fates.each) {
+                    self.dispatch.enqueue(self.destination.clone(), left_over);
+                }
                 self.dispatch.conclude(parcel, fates, hop);
             }
             Ok(Carried::Away(away)) => return self.stayed_away(parcel, away, began, hop),

@@ -28,22 +28,20 @@ pub struct Attempt<'a> {
     signing: Option<Signing>,
     /// In the order of the claim's recipients.
     told: Vec<Option<Fate>>,
-    /// So far, as in [`Fates`].
+    /// As in [`Fates`].
     passed_on: bool,
     /// As in [`Fates`].
     broke_off: Option<Reply>,
     /// `None`: all recipients get the same.
     links: Option<Links>,
-    /// What of the message can be tracked: found once, however many recipients it has.
+    /// What of the message can be tracked: found once.
     pages: Option<Pages<'a>>,
     made: Option<Made>,
 }
 
-/// A message made fit for a next hop that offers this, and signed: once, however many transactions it takes.
+/// A message made fit for a next hop that offers this, and signed: once, however many connections it takes.
 struct Made {
     offered: Extensions,
-    /// The place in the claim of the recipient whose copy it is; `None`: everybody's.
-    whose: Option<usize>,
     stamped: Result<Stamped, Reply>,
 }
 
@@ -51,7 +49,7 @@ struct Made {
 struct Sender {
     /// The reverse-path as it was given; `None` is the null one.
     own: Option<Address>,
-    /// Where what comes back is to come to us: then each transaction has a reverse-path of its own.
+    /// Where what comes back is to come to us: then the transaction has a reverse-path of its own.
     returning: Option<Returning>,
 }
 
@@ -80,35 +78,19 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// With links of ours in each recipient's copy.
+    /// With links of ours in the copy of the one recipient.
     pub fn linked_by(self, links: Option<Links>) -> Self {
         Self { links, ..self }
     }
 
-    /// Octets that are held, beside the stored ones, for those of `group` at a next hop that offers this; 0 where they get just these.
-    pub fn copied(&mut self, group: &[usize], offered: &Extensions) -> usize {
+    /// Octets that are held, beside the stored ones, for a next hop that offers this; 0 where it gets just these.
+    pub fn copied(&mut self, offered: &Extensions) -> usize {
         let Claim { message, body, .. } = self.claim;
-        let whose = self.whose(group);
-        let is_marked = tracked(self.links.as_ref(), self.claim, whose).is_some_and(|tracked| {
+        let is_marked = tracked(self.links.as_ref(), self.claim).is_some_and(|tracked| {
             heavy::run(body.len(), || self.pages.get_or_insert_with(|| Pages::of(body, self.reach)).differ(tracked))
         });
         let is_re_encoded = message.eight_bit && !offered.eight_bit_mime;
         if is_marked || is_re_encoded { body.len() } else { 0 }
-    }
-
-    /// Takes those of the next transaction off `waiting`, `most` at the most. Those who share a reverse-path of ours are of one domain.
-    pub fn next_of(&self, waiting: &mut Vec<usize>, most: usize) -> Vec<usize> {
-        let domain = |place: usize| self.claim.recipients[place].path.address.ascii_domain();
-        let one = waiting.first().filter(|_| self.sender.returning.is_some()).map(|first| domain(*first));
-        let mut group = Vec::new();
-        waiting.retain(|place| {
-            let goes = group.len() < most && one.as_ref().is_none_or(|one| *one == domain(*place));
-            if goes {
-                group.push(*place);
-            }
-            !goes
-        });
-        group
     }
 
     /// Whether nothing was told yet.
@@ -123,11 +105,12 @@ impl<'a> Attempt<'a> {
     }
 
     /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
-    pub fn fit(&mut self, group: &[usize], offered: &Extensions) -> Option<Goes<'a>> {
-        let stamped = self.stamp(group, offered);
-        let (mut places, mut paths) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-        for &place in group {
-            let path = &self.claim.recipients[place].path;
+    pub fn fit(&mut self, offered: &Extensions) -> Option<Goes<'a>> {
+        let stamped = self.stamp(offered);
+        let claim = self.claim;
+        let (mut places, mut paths) = (Vec::new(), Vec::with_capacity(claim.recipients.len()));
+        for (place, recipient) in claim.recipients.iter().enumerate() {
+            let path = &recipient.path;
             let obstacle = stamped.as_ref().err().cloned().or_else(|| unreachable(&path.address, offered));
             match obstacle {
                 Some(reply) => self.told[place] = Some(Fate::Refused(reply, Concerns::Message)),
@@ -143,79 +126,70 @@ impl<'a> Attempt<'a> {
         (!places.is_empty()).then_some(Goes { places, paths, reverse_path, notify, passes_on, stamped })
     }
 
-    /// The message as such a next hop can take it, for these recipients.
-    fn stamp(&mut self, group: &[usize], offered: &Extensions) -> Result<Stamped, Reply> {
-        let whose = self.whose(group);
-        if let Some(made) = self.made.as_ref().filter(|made| made.offered == *offered && made.whose == whose) {
+    /// The message as such a next hop can take it.
+    fn stamp(&mut self, offered: &Extensions) -> Result<Stamped, Reply> {
+        if let Some(made) = self.made.as_ref().filter(|made| made.offered == *offered) {
             return made.stamped.clone();
         }
         let stamped = heavy::run(self.claim.body.len(), || {
-            let (copy, top) = (self.copy(whose), self.top(whose));
+            let (copy, top) = (self.copy(), self.top());
             let fit = |body| stamp(body, top.as_bytes(), self.sender.said(), offered, self.reach, self.signing.as_ref());
             // What only our links make too large for the hop goes without them.
             fit(&copy).or_else(|refused| if copy.len() > self.claim.body.len() { fit(&self.claim.body) } else { Err(refused) })
         });
-        self.made = Some(Made { offered: offered.clone(), whose, stamped: stamped.clone() });
+        self.made = Some(Made { offered: offered.clone(), stamped: stamped.clone() });
         stamped
     }
 
-    /// Whose copy goes to `group`; `None`: everybody's.
-    fn whose(&self, group: &[usize]) -> Option<usize> {
-        if let [only] = group { Some(*only).filter(|_| self.links.is_some()) } else { None }
-    }
-
-    /// The message as this recipient gets it.
-    fn copy(&mut self, whose: Option<usize>) -> Body {
+    /// The message as its recipient gets it, or all of them.
+    fn copy(&mut self) -> Body {
         let body = &self.claim.body;
-        let Some(tracked) = tracked(self.links.as_ref(), self.claim, whose) else { return body.clone() };
+        let Some(tracked) = tracked(self.links.as_ref(), self.claim) else { return body.clone() };
         let pages = self.pages.get_or_insert_with(|| Pages::of(body, self.reach));
         pages.marked(tracked).map_or_else(|| body.clone(), |bytes| body.replaced(bytes))
     }
 
-    /// The fields that stand above this recipient's copy: by which it unsubscribes, and by which complaints are counted.
-    fn top(&self, whose: Option<usize>) -> String {
+    /// The fields that stand above a recipient's own copy: by which it unsubscribes, and by which complaints are counted.
+    fn top(&self) -> String {
         let Claim { message, body, .. } = self.claim;
-        let Some((links, recipient)) = linked(self.links.as_ref(), self.claim, whose) else { return String::new() };
+        let Some((links, recipient)) = linked(self.links.as_ref(), self.claim) else { return String::new() };
         let own = Fields::split(body, Bounds::STORED);
         way_out::fields(message, &own, recipient, links, self.signing.is_some()) + &feedback_id::field(message, &own, links)
     }
 
-    /// Gives back those of `group` of whom nothing was told.
-    pub fn release(&mut self, group: &[usize]) {
-        for &place in group {
-            self.told[place].get_or_insert(Fate::Released);
+    /// Gives back those of whom nothing was told.
+    pub fn release(&mut self) {
+        for told in &mut self.told {
+            told.get_or_insert(Fate::Released);
         }
     }
 
-    /// Tells the fates of the recipients that went. Returns those the next hop takes in another transaction: it had room for some,
-    /// so that there is an end to it.
-    pub fn tell(&mut self, goes: &Goes<'_>, answers: &[Answer]) -> Vec<usize> {
+    /// Tells the fates of the recipients that went. Where the next hop had room for some, the others are left over: there is an end to it.
+    pub fn tell(&mut self, goes: &Goes<'_>, answers: &[Answer]) {
         let accepted = answers.iter().filter(|answer| was_accepted(answer)).count();
         let progress = accepted > 0;
-        self.passed_on &= goes.passes_on || !progress;
-        self.broke_off = answers.iter().find_map(|answer| answer.as_ref().err()).map(explain).or(self.broke_off.take());
-        let mut again = Vec::new();
+        self.passed_on = goes.passes_on || !progress;
+        self.broke_off = answers.iter().find_map(|answer| answer.as_ref().err()).map(explain);
         for (&place, answer) in goes.places.iter().zip(answers) {
-            if progress && is_one_too_many(answer) {
-                again.push(place);
-            } else {
-                self.told[place] = Some(classify(answer, accepted == 1));
-            }
+            self.told[place] = Some(match progress && is_one_too_many(answer) {
+                true => Fate::LeftOver,
+                false => classify(answer, accepted == 1),
+            });
         }
-        again
     }
 }
 
 /// What is tracked of a recipient's copy, if anything is.
-fn tracked<'l>(links: Option<&'l Links>, claim: &Claim, whose: Option<usize>) -> Option<Tracked<'l>> {
-    let (links, recipient) = linked(links, claim, whose)?;
+fn tracked<'l>(links: Option<&'l Links>, claim: &Claim) -> Option<Tracked<'l>> {
+    let (links, recipient) = linked(links, claim)?;
     let tracked = Tracked::of(&claim.message, recipient, links);
     (tracked.opens || tracked.clicks).then_some(tracked)
 }
 
-/// What the links of a recipient's copy are made by, and the recipient's place in the message.
-fn linked<'l>(links: Option<&'l Links>, claim: &Claim, whose: Option<usize>) -> Option<(&'l Links, i64)> {
-    Some((links?, claim.recipients.get(whose?)?.index))
+/// What the links of a copy are made by, where it is one recipient's own, and that recipient's place in the message.
+fn linked<'l>(links: Option<&'l Links>, claim: &Claim) -> Option<(&'l Links, i64)> {
+    let [recipient] = &claim.recipients[..] else { return None };
+    Some((links?, recipient.index))
 }
 
 impl Sender {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::config::routing::RouteName;
-use crate::config::shape::RECIPIENTS_AT_MOST;
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::copies::Room;
 use crate::delivery::departure::Departure;
 use crate::delivery::fate::{Fate, Fates, may_have_it};
+use crate::delivery::parcel::is_of_one_domain;
 use crate::delivery::route::attempt::{Attempt, Goes, Returning};
 use crate::delivery::route::carried::Carried;
 use crate::delivery::route::connections::Connections;
@@ -77,8 +77,9 @@ impl Courier {
         };
         let unknown = |e| Fate::Hindered(format!("the return path can't be looked up: {e}"));
         let path = match &self.means.return_paths {
-            Some(paths) => paths.of(message).await.map_err(unknown)?,
-            None => None,
+            // Its records may have come while mail waited that was not parted for them.
+            Some(paths) if is_of_one_domain(errand.claim) => paths.of(message).await.map_err(unknown)?,
+            _ => None,
         };
         let unmade = |e| Fate::Hindered(format!("the links can't be made: {e}"));
         let links = match &self.means.link_names {
@@ -89,26 +90,14 @@ impl Courier {
         Ok(Attempt::new(errand.claim, reach, signing, returning)?.linked_by(links))
     }
 
-    /// Sends the claim's message, in as many transactions as it takes and the gate lets begin.
+    /// Sends the claim's message, when the gate lets it begin.
     async fn send(&mut self, mut attempt: Attempt<'_>, errand: &Errand<'_>, mut in_flight: Option<InFlight>) -> Carried {
-        let most = errand.service.map_or(RECIPIENTS_AT_MOST, |service| service.limits.recipients_per_message);
-        let most = attempt.claim.message.recipients_at_once(most);
-        let mut waiting: Vec<usize> = (0..attempt.claim.recipients.len()).collect();
-        let mut rest = Fate::Later(Reply::fault("not attempted"));
-        while !waiting.is_empty() {
-            let group = attempt.next_of(&mut waiting, most);
-            match self.transact(&mut attempt, errand, &group, &mut in_flight).await {
-                Ok(too_many) => waiting.extend(too_many),
-                Err(Ended::Away(away)) if attempt.is_untold() => return Carried::Away(away),
-                Err(Ended::Denied(denied)) if attempt.is_untold() && denied.leaves_other_ways() => {
-                    return Carried::Denied(denied);
-                }
-                Err(ended) => {
-                    rest = ended.fate();
-                    break;
-                }
-            }
-        }
+        let rest = match self.transact(&mut attempt, errand, &mut in_flight).await {
+            Ok(()) => Fate::Later(Reply::fault("not attempted")),
+            Err(Ended::Away(away)) if attempt.is_untold() => return Carried::Away(away),
+            Err(Ended::Denied(denied)) if attempt.is_untold() && denied.leaves_other_ways() => return Carried::Denied(denied),
+            Err(ended) => ended.fate(),
+        };
         let mut fates = attempt.fates(&rest, in_flight);
         if matches!(self.connections.line, Line::Direct(_)) {
             fates.each.iter_mut().for_each(Fate::arrive);
@@ -116,14 +105,13 @@ impl Courier {
         Carried::Fates(fates)
     }
 
-    /// One transaction for the recipients in `group`. Returns those for whom there was no room in it. An error: nothing was sent.
+    /// One transaction for all recipients. An error: nothing was sent.
     async fn transact(
         &mut self,
         attempt: &mut Attempt<'_>,
         errand: &Errand<'_>,
-        group: &[usize],
         in_flight: &mut Option<InFlight>,
-    ) -> Result<Vec<usize>, Ended> {
+    ) -> Result<(), Ended> {
         let mut departure = self.departure(errand).await.map_err(Ended::Denied)?;
         loop {
             let mut kept = self.connections.open(errand, &departure, in_flight.is_some()).await?;
@@ -133,11 +121,11 @@ impl Courier {
                 Some(begun) => begun,
                 None => in_flight.insert(self.begin(errand).await?),
             };
-            let (goes, _room) = match self.load(attempt, errand, group, connection.extensions()).await {
+            let (goes, _room) = match self.load(attempt, errand, connection.extensions()).await {
                 Ok(Some(loaded)) => loaded,
                 nothing => {
                     self.connections.keep(kept);
-                    return nothing.map(|_| Vec::new());
+                    return nothing.map(|_| ());
                 }
             };
             let peer = connection.peer_address();
@@ -146,7 +134,8 @@ impl Courier {
                 Ok(answers) => {
                     departure.spend(peer, answers.iter().any(may_have_it));
                     self.connections.keep(kept);
-                    return Ok(attempt.tell(&goes, &answers));
+                    attempt.tell(&goes, &answers);
+                    return Ok(());
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
                 Err(failure) if reused && failure.is_stale() => departure.spend(peer, false),
@@ -173,21 +162,20 @@ impl Courier {
         self.connections.begin(errand.unless_closing(begins)).await
     }
 
-    /// What goes to those of `group` at a next hop that offers this, with the room it takes. `None`: nothing; they are told, or released.
+    /// What goes to a next hop that offers this, with the room it takes. `None`: nothing; they are told, or released.
     async fn load<'a>(
         &self,
         attempt: &mut Attempt<'a>,
         errand: &Errand<'_>,
-        group: &[usize],
         offered: &Extensions,
     ) -> Result<Option<(Goes<'a>, Option<Room>)>, Ended> {
         let hop = self.connections.line.hop(errand.service).unwrap_or_default();
-        let room = self.means.copies.room(attempt.copied(group, offered), hop);
+        let room = self.means.copies.room(attempt.copied(offered), hop);
         let room = errand.unless_closing(room).await?.map_err(Ended::Hindered)?;
-        let goes = attempt.fit(group, offered);
-        // Dialling may have taken minutes, and so may the transaction before.
+        let goes = attempt.fit(offered);
+        // Dialling may have taken minutes.
         if !errand.gate.lets(attempt.claim.epoch) {
-            attempt.release(group);
+            attempt.release();
             return Ok(None);
         }
         Ok(goes.map(|goes| (goes, room)))

@@ -108,8 +108,9 @@ impl Direct {
         &self.totals
     }
 
-    /// Splits a claim by the hosts that take its recipients' mail: those whose domains share them go in one transaction.
-    pub async fn plan(&self, claim: Claim, tls: RuleTls) -> Plan {
+    /// Splits a claim by the hosts that take its recipients' mail: those whose domains share them go in one transaction, or, where it goes
+    /// `by_domain`, in one for each.
+    pub async fn plan(&self, claim: Claim, tls: RuleTls, by_domain: bool) -> Plan {
         let mut domains: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, recipient) in claim.recipients.iter().enumerate() {
             domains.entry(recipient.path.address.ascii_domain()).or_default().push(place);
@@ -122,7 +123,10 @@ impl Direct {
             let recipients = places.iter().filter_map(|place| claim.recipients.get(*place).cloned()).collect();
             let part = Claim { recipients, ..claim.clone() };
             match found {
-                Ok(targets) => self.join(&mut plan, targets, demand, part),
+                Ok(targets) => {
+                    let service = self.service(targets, demand, stream);
+                    plan.join(&service, part, by_domain);
+                }
                 Err(unroutable) => plan.unroutable.push((unroutable, part)),
             }
         }
@@ -140,19 +144,10 @@ impl Direct {
         }
     }
 
-    /// Adds recipients to those who go to the same hosts on the same terms, as many as share a transaction: each is one message to the
-    /// destination, and has to be its turn.
-    fn join(&self, plan: &mut Plan, targets: Arc<Targets>, demand: Demand, mut claim: Claim) {
+    fn service(&self, targets: Arc<Targets>, demand: Demand, stream: Stream) -> Service {
         let host = targets.hosts.first().map_or("", |host| host.name.as_str());
         let Shaped { destination, limits } = self.shapes.of(targets.group.as_str(), host, &targets.domain);
-        let service = Service { targets, destination, limits, demand, stream: claim.message.stream };
-        let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
-        for recipient in std::mem::take(&mut claim.recipients) {
-            match plan.parts.iter_mut().rfind(|(known, part)| part.recipients.len() < most && known.serves(&service)) {
-                Some((_, part)) => part.recipients.push(recipient),
-                None => plan.parts.push((service.clone(), Claim { recipients: vec![recipient], ..claim.clone() })),
-            }
-        }
+        Service { targets, destination, limits, demand, stream }
     }
 
     /// A connection to the first of the hosts that speaks to us on the terms that hold for it, from where leave was
@@ -224,6 +219,24 @@ impl Direct {
     }
 }
 
+impl Plan {
+    /// Adds recipients of one domain to those who go to the same hosts on the same terms, as many as share a transaction: each part is one
+    /// message to the destination, and has to be its turn.
+    fn join(&mut self, service: &Service, mut claim: Claim, by_domain: bool) {
+        let most = claim.message.recipients_at_once(service.limits.recipients_per_message);
+        for recipient in std::mem::take(&mut claim.recipients) {
+            let shares = |(known, part): &&mut (Service, Claim)| {
+                let is_near = !by_domain || known.targets.domain == service.targets.domain;
+                is_near && part.recipients.len() < most && known.serves(service)
+            };
+            match self.parts.iter_mut().rfind(shares) {
+                Some((_, part)) => part.recipients.push(recipient),
+                None => self.parts.push((service.clone(), Claim { recipients: vec![recipient], ..claim.clone() })),
+            }
+        }
+    }
+}
+
 impl Service {
     /// Whether a connection made for the one serves the other: the same hosts, on the same terms or stricter ones.
     pub fn serves(&self, other: &Self) -> bool {
@@ -262,6 +275,7 @@ impl std::fmt::Debug for Direct {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::fixture;
     use crate::delivery::mx::Group;
     use crate::delivery::security::DomainPolicy;
 
@@ -276,6 +290,21 @@ mod tests {
             demand: Demand::default(),
             stream: Stream::Transactional,
         }
+    }
+
+    #[test]
+    fn domains_share_a_transaction_unless_each_has_its_own_reverse_path() {
+        let none = Arc::new(DomainPolicy::default());
+        let (one, two) = (service("one.example", "mx.example", false, &none), service("two.example", "mx.example", false, &none));
+        let parts = |by_domain: bool| {
+            let mut plan = Plan::default();
+            for service in [&one, &two, &one] {
+                plan.join(service, fixture::claim(Stream::Transactional, 0, 1), by_domain);
+            }
+            plan.parts.iter().map(|(service, part)| (service.targets.domain.clone(), part.recipients.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(false), [("one.example".to_owned(), 3)]);
+        assert_eq!(parts(true), [("one.example".to_owned(), 2), ("two.example".to_owned(), 1)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::delivery::route::direct::Service;
 use crate::delivery::route::ended::Ended;
 use crate::store::handover::Claim;
 
-/// One message's recipients who are to be reached in one conversation.
+/// Recipients of one message who share a transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Errand<'a> {
     pub claim: &'a Claim,

@@ -28,7 +28,7 @@ use crate::delivery::client::deadlines::Deadlines;
 use crate::delivery::flights::Flights;
 use crate::delivery::links::LinkNames;
 use crate::delivery::pace::Pace;
-use crate::delivery::parcel::Course;
+use crate::delivery::parcel::{Course, is_of_one_domain};
 use crate::delivery::security::Totals;
 use crate::delivery::signing::Signer;
 use crate::delivery::verp::ReturnPaths;
@@ -116,6 +116,15 @@ impl Routes {
     /// The attempts of this engine.
     pub fn attempts(&self) -> &Attempts {
         &self.means.attempts
+    }
+
+    /// Whether the claim's recipients at different domains are to go in transactions of their own: under a reverse-path of ours, which
+    /// speaks for one domain. Where that can't be looked up they do, as they may have to.
+    pub async fn go_by_domain(&self, claim: &Claim) -> bool {
+        match &self.means.return_paths {
+            Some(paths) if !is_of_one_domain(claim) => paths.of(&claim.message).await.map_or(true, |path| path.is_some()),
+            _ => false,
+        }
     }
 
     /// What a refusal along any of them means.

@@ -18,6 +18,7 @@ mod sources;
 mod tarpits;
 mod telling;
 mod tracking;
+mod transactions;
 mod wake;
 mod way_out;
 

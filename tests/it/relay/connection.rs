@@ -155,17 +155,6 @@ async fn nothing_is_sent_over_a_connection_that_came_too_late() {
 }
 
 #[tokio::test]
-async fn each_transaction_asks_whether_it_may_begin() {
-    let (sink, gate) = shutting("DATA").await;
-    let addresses: Vec<String> = (0..250).map(|n| format!("r{n}@x.example")).collect();
-    let recipients: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    let fates = carry_by(&mut courier(&sink), &small(&recipients), &gate).await;
-    assert!(fates[..100].iter().all(|fate| matches!(fate, Fate::Sent(_))));
-    assert!(fates[100..].iter().all(|fate| *fate == Fate::Released));
-    assert_eq!(sink.received().len(), 1);
-}
-
-#[tokio::test]
 async fn a_listener_of_our_own_is_no_smarthost() {
     let sink = Sink::willing().await;
     let mut config = config(&sink);

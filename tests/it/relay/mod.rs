@@ -109,7 +109,7 @@ async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate
 fn reply(fate: &Fate) -> &Reply {
     match fate {
         Fate::Sent(r) | Fate::Delivered(r) | Fate::Later(r) | Fate::Refused(r, _) | Fate::Failed(r) | Fate::Held(r) => r,
-        Fate::PutOff { .. } | Fate::Hindered(_) | Fate::Released => panic!("not attempted"),
+        Fate::PutOff { .. } | Fate::Hindered(_) | Fate::Released | Fate::LeftOver => panic!("not attempted"),
     }
 }
 
@@ -125,6 +125,7 @@ fn told(fates: &[Fate]) -> Vec<String> {
         Fate::PutOff { .. } => "put off",
         Fate::Hindered(_) => "hindered",
         Fate::Released => "released",
+        Fate::LeftOver => "left over",
     };
     fates.iter().map(|fate| format!("{}: {}", word(fate), reply(fate).line())).collect()
 }
