@@ -168,16 +168,21 @@ impl Queue {
     /// What there is for a runner that counted as idle.
     fn take(&self, gate: &Gate) -> Found {
         let Some(epoch) = gate.open() else { return Found::Nothing };
-        loop {
-            let found = self.with(|state| self.pop(state));
-            match found {
-                Found::Parcel(parcel) if parcel.claim.epoch != epoch => self.with(|state| {
-                    state.idle += 1;
-                    state.done(&parcel);
-                }),
-                found => return found,
+        self.with(|state| {
+            loop {
+                match self.pop(state) {
+                    Found::Parcel(parcel) if parcel.claim.epoch != epoch => {
+                        state.idle += 1;
+                        state.done(&parcel);
+                    }
+                    Found::Parcel(parcel) => {
+                        state.manner.sends(Instant::now());
+                        return Found::Parcel(parcel);
+                    }
+                    found => return found,
+                }
             }
-        }
+        })
     }
 
     fn pop(&self, state: &mut State) -> Found {
@@ -194,7 +199,7 @@ impl Queue {
         if lane.is_none() && suspect.is_none() {
             return Found::Nothing;
         }
-        if let Err(wait) = state.manner.send(Instant::now()) {
+        if let Err(wait) = state.manner.may_send(Instant::now()) {
             return wait.until.map_or(Found::Nothing, Found::Later);
         }
         let parcel = match (suspect, lane) {
@@ -211,6 +216,13 @@ impl Queue {
         }
         state.broadcasting += usize::from(parcel.stream() == Stream::Broadcast);
         Found::Parcel(parcel)
+    }
+
+    /// When MAIL may be said for a parcel that was taken from here; `None`: at once. It was taken at its pace, but what waited since for
+    /// the same thing comes together.
+    pub fn departs(&self) -> Option<Instant> {
+        let now = Instant::now();
+        Some(self.with(|state| state.manner.departs(now))).filter(|moment| *moment > now)
     }
 
     /// Ends an idle runner, unless something waits that it could do once the gate opens.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use crate::delivery::attempts::InFlight;
 use crate::delivery::dispatch::Dispatch;
 use crate::delivery::fate::{Fate, Fates};
+use crate::delivery::gate::Gate;
 use crate::delivery::parcel::Parcel;
 use crate::delivery::poison::{Panicked, guarded};
 use crate::delivery::queue::Queue;
@@ -102,7 +103,7 @@ impl Runner {
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
             false => {
-                let errand = Errand { claim: &parcel.claim, service: parcel.service.as_deref(), gate: &self.dispatch.gate };
+                let errand = errand(&parcel, &self.dispatch.gate, &self.queue);
                 let carrying = self.courier.carry(&errand, None);
                 parcel.place.through(patience, guarded(Box::pin(carrying))).await
             }
@@ -161,7 +162,7 @@ impl Runner {
         }
         let mut trial = trials.begin(&claim.message).await;
         let in_flight: Option<InFlight> = trial.in_flight.take();
-        let errand = Errand { claim, service: parcel.service.as_deref(), gate: &self.dispatch.gate };
+        let errand = errand(parcel, &self.dispatch.gate, &self.queue);
         let mut carrying = pin!(guarded(Box::pin(self.courier.carry(&errand, in_flight))));
         let carried = match timeout(ALONE_AT_MOST, &mut carrying).await {
             Ok(carried) => carried,
@@ -181,6 +182,10 @@ impl Runner {
         }
         carried
     }
+}
+
+fn errand<'a>(parcel: &'a Parcel, gate: &'a Gate, queue: &'a Queue) -> Errand<'a> {
+    Errand { claim: &parcel.claim, service: parcel.service.as_deref(), gate, queue: Some(queue) }
 }
 
 /// What the fates of an attempt tell of the destination as a whole. A smarthost passes on what others said to it: of itself it speaks by

@@ -288,6 +288,29 @@ async fn messages_keep_the_destinations_pace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_held_up_together_departs_at_the_destinations_pace() {
+    let (queue, gate, second) = (bounded(), gate(), Duration::from_secs(1));
+    (0..3).for_each(|_| drop(queue.push(parcel(Transactional, 0, EPOCH), Timestamp(0))));
+    for _ in 0..2 {
+        assert!(queue.next(&gate).await.is_some());
+    }
+    tokio::time::advance(10 * second).await;
+    let now = Instant::now();
+    assert_eq!((queue.departs(), queue.departs(), queue.departs()), (None, Some(now + second), Some(now + 2 * second)));
+    assert!(queue.next(&gate).await.is_some());
+    assert_eq!(now.elapsed().as_secs(), 2, "nothing more is taken while others wait to depart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_under_a_dead_epoch_takes_no_turn() {
+    let dead = (0..5).map(|_| parcel(Transactional, 0, EPOCH - 1));
+    let (queue, gate, began) = (bounded(), gate(), Instant::now());
+    dead.chain([parcel(Transactional, 0, EPOCH)]).for_each(|parcel| drop(queue.push(parcel, Timestamp(0))));
+    assert!(queue.next(&gate).await.is_some_and(|parcel| parcel.claim.epoch == EPOCH));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_of_failures_puts_off_what_waits_and_what_comes() {
     let (queue, gate) = (bounded(), gate());
     let reply = Reply::fault("no connection");

@@ -121,7 +121,7 @@ impl Courier {
                 Some(begun) => begun,
                 None => in_flight.insert(self.begin(errand).await?),
             };
-            let (goes, _room) = match self.load(attempt, errand, connection.extensions()).await {
+            let (goes, _room) = match self.load(attempt, errand, in_flight, connection.extensions()).await {
                 Ok(Some(loaded)) => loaded,
                 nothing => {
                     self.connections.keep(kept);
@@ -162,23 +162,24 @@ impl Courier {
         self.connections.begin(errand.unless_closing(begins)).await
     }
 
-    /// What goes to a next hop that offers this, with the room it takes. `None`: nothing; they are told, or released.
+    /// What goes to a next hop that offers this, when its turn has come. `None`: nothing; its recipients are told, or released.
     async fn load<'a>(
         &self,
         attempt: &mut Attempt<'a>,
         errand: &Errand<'_>,
+        in_flight: &mut InFlight,
         offered: &Extensions,
     ) -> Result<Option<(Goes<'a>, Option<Room>)>, Ended> {
         let hop = self.connections.line.hop(errand.service).unwrap_or_default();
         let room = self.means.copies.room(attempt.copied(offered), hop);
         let room = errand.unless_closing(room).await?.map_err(Ended::Hindered)?;
-        let goes = attempt.fit(offered);
-        // Dialling may have taken minutes.
+        errand.departs(in_flight).await?;
+        // What was waited for may have taken minutes.
         if !errand.gate.lets(attempt.claim.epoch) {
             attempt.release();
             return Ok(None);
         }
-        Ok(goes.map(|goes| (goes, room)))
+        Ok(attempt.fit(offered).map(|goes| (goes, room)))
     }
 
     /// Ends the connection in good manners.

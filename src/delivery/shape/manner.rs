@@ -69,7 +69,10 @@ pub struct Manner {
     limits: Limits,
     share: Share,
     speed: Speed,
+    /// Of what leaves its queue.
     tempo: Tempo,
+    /// Of what is said to it: what left the queue at its pace may be held up together.
+    departures: Tempo,
     /// Of mail of each demand.
     outages: HashMap<Demand, Outage>,
     reluctance: Reluctance,
@@ -79,7 +82,8 @@ impl Manner {
     /// A destination of which nothing is known but its limits, and this engine's share of them.
     pub fn new(limits: Limits, share: Share, now: Instant) -> Self {
         let (speed, reluctance) = (Speed::new(now), Reluctance::default());
-        Self { limits, share, speed, tempo: Tempo::default(), outages: HashMap::new(), reluctance }
+        let (tempo, departures) = (Tempo::default(), Tempo::default());
+        Self { limits, share, speed, tempo, departures, outages: HashMap::new(), reluctance }
     }
 
     /// What it is sent at most, by all engines together.
@@ -162,7 +166,8 @@ impl Manner {
 
     /// Whether there is nothing to remember: it is neither suspended nor, lately, slowed down, and another message may go at once.
     pub fn is_at_its_best(&self, now: Instant) -> bool {
-        let rested = self.rate().is_none_or(|rate| self.tempo.next(rate, now).is_none());
+        let rested = |tempo: &Tempo| self.rate().is_none_or(|rate| tempo.next(rate, now).is_none());
+        let rested = rested(&self.tempo) && rested(&self.departures);
         rested && !self.is_suspended(now) && !self.speed.is_slowed(now)
     }
 
@@ -195,15 +200,24 @@ impl Manner {
         }
     }
 
-    /// Takes leave to send one message now over an open connection.
-    pub fn send(&mut self, now: Instant) -> Result<(), Wait> {
-        if let Some(wait) = self.pace(now) {
-            return Err(wait);
-        }
+    /// Whether a message may leave its queue now.
+    pub fn may_send(&self, now: Instant) -> Result<(), Wait> {
+        self.pace(now).map_or(Ok(()), Err)
+    }
+
+    /// A message leaves its queue now.
+    pub fn sends(&mut self, now: Instant) {
         if let Some(rate) = self.rate() {
             self.tempo.step(rate, now);
         }
-        Ok(())
+    }
+
+    /// When MAIL may be said for a message that has left its queue: a moment that no other is given.
+    pub fn departs(&mut self, now: Instant) -> Instant {
+        match self.rate().filter(|_| self.share.owned > 0) {
+            Some(rate) => self.departures.take(rate, now),
+            None => now,
+        }
     }
 
     /// What mail of this demand and stream waits for while `open` connections are busy; `None`: for nothing.
@@ -216,7 +230,8 @@ impl Manner {
             return Some(Wait { until: None, why: Why::Elsewhere });
         }
         let per_second = self.rate()?;
-        let until = self.tempo.next(per_second, now)?;
+        // Who has been held up on the way goes before what waits in the queue.
+        let until = self.tempo.next(per_second, now).max(self.departures.taken_until(now))?;
         Some(Wait { until: Some(until), why: self.paced(per_second) })
     }
 

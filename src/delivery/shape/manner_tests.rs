@@ -17,6 +17,13 @@ fn manner(connections: u32, rate: Option<f64>, now: Instant) -> Manner {
     Manner::new(limits(connections, rate), Share { owned: connections, of: connections }, now)
 }
 
+/// Leave to send a message now, and it is sent.
+fn send(manner: &mut Manner, now: Instant) -> Result<(), Wait> {
+    manner.may_send(now)?;
+    manner.sends(now);
+    Ok(())
+}
+
 fn later(code: u16, enhanced: &str, text: &str) -> Reply {
     Reply::new(code, (!enhanced.is_empty()).then(|| enhanced.into()), text)
 }
@@ -76,9 +83,9 @@ fn a_share_that_was_lost_while_slowed_down_works_again_when_it_is_back() {
     let mut manner = manner(10, Some(10.0), now);
     manner.set(limits(10, Some(10.0)), Share { owned: 0, of: 10 });
     manner.heed(Published, Sign::SlowDown(&later(421, "", "slow down")), now, now, 0.0);
-    assert_eq!(manner.send(now).map_err(|wait| wait.why), Err(Why::Elsewhere));
+    assert_eq!(send(&mut manner, now).map_err(|wait| wait.why), Err(Why::Elsewhere));
     manner.set(limits(10, Some(10.0)), Share::whole(10));
-    assert!(manner.send(now).is_ok() && manner.rate().is_some_and(|rate| rate >= 1.0));
+    assert!(send(&mut manner, now).is_ok() && manner.rate().is_some_and(|rate| rate >= 1.0));
 }
 
 #[test]
@@ -132,7 +139,7 @@ fn it_says_since_when_and_by_what_it_is_slowed_down() {
     let mut manner = manner(2, Some(5.0), now);
     let reply = later(421, "4.7.0", "slow down");
     manner.heed(Published, Sign::SlowDown(&reply), now, now, 0.0);
-    manner.send(now).unwrap();
+    send(&mut manner, now).unwrap();
     let Some(Why::Pace { per_second, slowed: Some(cause) }) = manner.why(Published, Stream::Transactional, 0, now) else {
         panic!()
     };
@@ -151,7 +158,7 @@ fn a_minute_of_421_is_followed_by_no_burst() {
         // Each connection that is allowed sends a message in 20 ms.
         let open = manner.connections().min(10);
         for place in 0..open {
-            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
+            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && send(&mut manner, now).is_ok() {
                 sent[(at(now) / 1000) as usize] += 1;
                 let reply = later(421, "4.7.0", "slow down");
                 let sign = if bad(now) { Sign::SlowDown(&reply) } else { Sign::Took };
@@ -175,7 +182,7 @@ fn a_minute_of_450(manner: &mut Manner, began: Instant, taken: u32) -> u32 {
     let (mut now, mut sent) = (began, 0);
     while now < began + Duration::from_secs(60) {
         for place in 0..manner.connections() {
-            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && manner.send(now).is_ok() {
+            if manner.connect(Published, Stream::Transactional, place, now).is_ok() && send(manner, now).is_ok() {
                 let reply = later(450, "4.2.1", "mailbox unavailable");
                 let sign = if sent % 10 < taken { Sign::Took } else { Sign::Deferred(&reply) };
                 manner.heed(Published, sign, now, now, 0.5);

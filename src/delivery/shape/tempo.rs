@@ -28,6 +28,19 @@ impl Tempo {
         self.last = Some(self.due(rate).map_or(now, |due| due.clamp(earliest, now)));
     }
 
+    /// Takes the next moment at which one may go, which may lie ahead: nobody else is given it.
+    pub fn take(&mut self, rate: f64, now: Instant) -> Instant {
+        let earliest = now.checked_sub(SLACK).unwrap_or(now);
+        let moment = self.due(rate).map_or(now, |due| due.max(earliest));
+        self.last = Some(moment);
+        moment.max(now)
+    }
+
+    /// Until when all moments are taken; `None`: until now.
+    pub fn taken_until(&self, now: Instant) -> Option<Instant> {
+        self.last.filter(|last| *last > now)
+    }
+
     fn due(&self, rate: f64) -> Option<Instant> {
         self.last.map(|last| last + Duration::from_secs_f64((1.0 / rate).clamp(0.0, LONGEST)))
     }
@@ -70,6 +83,17 @@ mod tests {
             }
         }
         assert!((3330..=3340).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn those_that_come_together_go_one_after_another() {
+        let now = Instant::now();
+        let (mut tempo, second) = (Tempo::default(), Duration::from_secs(1));
+        let moments: Vec<Instant> = (0..3).map(|_| tempo.take(1.0, now)).collect();
+        assert_eq!(moments, [now, now + second, now + 2 * second]);
+        assert_eq!(tempo.taken_until(now + second), Some(now + 2 * second));
+        assert_eq!(tempo.take(1.0, now + 10 * second), now + 10 * second);
+        assert_eq!(tempo.taken_until(now + 10 * second), None);
     }
 
     #[test]

@@ -67,7 +67,7 @@ async fn a_peer_that_has_enough_is_dialled_once_more_and_then_let_alone() {
     let sink = Sink::start(Script::on(enough)).await;
     let (mut courier, claim, gate) = (courier(&sink), small(&["you@example.com"]), open_gate());
     assert_eq!(told(&carry(&mut courier, &claim).await), ["sent: 250 2.0.0 taken"]);
-    let errand = Errand { claim: &claim, service: None, gate: &gate };
+    let errand = Errand { claim: &claim, service: None, gate: &gate, queue: None };
     let Carried::Away(Away::TurnedUs(reply)) = courier.carry(&errand, None).await else { panic!("no sign of it") };
     assert_eq!(reply.line(), "421 4.7.0 enough");
     assert_eq!(sink.connections(), 2);

@@ -99,7 +99,7 @@ async fn carry(courier: &mut Courier, claim: &Claim) -> Vec<Fate> {
 }
 
 async fn carry_by(courier: &mut Courier, claim: &Claim, gate: &Gate) -> Vec<Fate> {
-    match courier.carry(&Errand { claim, service: None, gate }, None).await {
+    match courier.carry(&Errand { claim, service: None, gate, queue: None }, None).await {
         Carried::Fates(fates) => fates.each,
         Carried::Away(away) => vec![Fate::Later(away.reply().clone()); claim.recipients.len()],
         Carried::Denied(denied) => vec![denied.fate(); claim.recipients.len()],
