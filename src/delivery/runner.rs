@@ -98,7 +98,7 @@ impl Runner {
     }
 
     /// Has a parcel carried to those that are left in it. False: this runner has left the queue, and goes.
-    async fn carry(&mut self, mut parcel: Parcel, began: Instant) -> bool {
+    async fn carry(&mut self, mut parcel: Parcel, taken: Instant) -> bool {
         let patience = self.dispatch.pace.patience;
         let carried = match parcel.suspect {
             true => self.carry_suspect(&parcel).await,
@@ -108,10 +108,13 @@ impl Runner {
                 parcel.place.through(patience, guarded(Box::pin(carrying))).await
             }
         };
-        let hop = parcel.hop(self.courier.reached(), began.elapsed());
+        let hop = parcel.hop(self.courier.reached(), taken.elapsed());
+        let said = self.courier.began();
+        let began = said.unwrap_or(taken);
         match carried {
             Ok(Carried::Fates(mut fates)) => {
-                let sign = sign(&self.destination, &fates);
+                // To whom nothing was said, of that nothing was learnt.
+                let sign = said.and_then(|_| sign(&self.destination, &fates));
                 self.done(&parcel, sign, began);
                 // One more message to the destination, which waits for its turn like any other.
                 if let Some(left_over) = parcel.take_left_over(&mut fates.each) {

@@ -1,5 +1,7 @@
 //! The connections of a courier: one at a time, kept between messages for as long as it serves.
 
+use tokio::time::Instant;
+
 use crate::delivery::attempts::{Attempts, InFlight};
 use crate::delivery::capacity::Underway;
 use crate::delivery::client::Connection;
@@ -22,17 +24,29 @@ pub(super) struct Connections {
     dialling: Option<Underway>,
     /// By the attempt under way, or the last one.
     reached: Option<Peer>,
+    /// When the last thing was begun by it that tells of the next hop.
+    began: Option<Instant>,
 }
 
 impl Connections {
     /// None yet. What is dialled counts among those of `attempts`.
     pub fn new(line: Line, attempts: Attempts) -> Self {
-        Self { line, attempts, kept: None, dialling: None, reached: None }
+        Self { line, attempts, kept: None, dialling: None, reached: None, began: None }
     }
 
     /// Whom the last attempt reached, or meant to reach; told once.
     pub fn reached(&mut self) -> Option<Peer> {
         self.reached.take()
+    }
+
+    /// When the last attempt's last connection or MAIL was begun, and not when that began to wait; told once. `None`: there was neither.
+    pub fn began(&mut self) -> Option<Instant> {
+        self.began.take()
+    }
+
+    /// Something is begun that tells of the next hop.
+    pub fn begins(&mut self) {
+        self.began = Some(Instant::now());
     }
 
     /// The connection that is kept, when it is still good for this errand and leaves from where it should, or a new one. That is counted
@@ -62,10 +76,13 @@ impl Connections {
         errand: &Errand<'_>,
         departure: &Departure,
     ) -> Result<Connection, Undialled> {
-        let dials = self.line.dial(errand.service, departure);
-        let Some(stream) = counted else { return dials.await };
+        let Some(stream) = counted else {
+            self.begins();
+            return self.line.dial(errand.service, departure).await;
+        };
         let mut dialling = self.attempts.dial(stream).await;
-        let connection = dialling.through(Box::pin(dials)).await?;
+        self.begins();
+        let connection = dialling.through(Box::pin(self.line.dial(errand.service, departure))).await?;
         self.dialling = Some(dialling);
         Ok(connection)
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::config::routing::RouteName;
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
@@ -46,9 +48,15 @@ impl Courier {
         self.connections.reached()
     }
 
+    /// When the last attempt's last connection or MAIL was begun, and not when that began to wait; told once. `None`: there was neither,
+    /// and the attempt tells nothing of the next hop.
+    pub fn began(&mut self) -> Option<Instant> {
+        self.connections.began()
+    }
+
     /// Attempts the errand's claim, which may be `in_flight` already.
     pub async fn carry(&mut self, errand: &Errand<'_>, in_flight: Option<InFlight>) -> Carried {
-        self.connections.reached();
+        let _of_the_last = (self.connections.reached(), self.connections.began());
         let reach = match &self.connections.line {
             Line::Capture(capture) => {
                 let in_flight = match in_flight {
@@ -130,6 +138,7 @@ impl Courier {
             };
             let peer = connection.peer_address();
             departure.spend(peer, true);
+            self.connections.begins();
             match in_flight.through(Box::pin(connection.send(&goes.mail(attempt)))).await {
                 Ok(answers) => {
                     departure.spend(peer, answers.iter().any(may_have_it));

@@ -11,6 +11,7 @@ use posthouse::delivery::gate::Gate;
 use posthouse::delivery::route::carried::{Away, Carried};
 use posthouse::delivery::route::errand::Errand;
 use posthouse::delivery::route::means::Means;
+use tokio::time::Instant;
 
 use crate::support::IN_TIME;
 use crate::support::sink::{Act, Script, Sink, Turn};
@@ -173,7 +174,20 @@ async fn what_waits_for_its_attempt_has_its_connection_by_then() {
     let over = async {
         sink.wait("a connection", |sink| sink.said("EHLO") == 1).await;
         drop(other);
+        Instant::now()
     };
-    let (fates, ()) = tokio::join!(carry_by(&mut courier, &claim, &gate), over);
+    let (fates, over) = tokio::join!(carry_by(&mut courier, &claim, &gate), over);
     assert_eq!(told(&fates), ["sent: 250 2.0.0 taken"]);
+    assert!(courier.began().is_some_and(|began| began >= over), "what it tells of the next hop began at MAIL");
+}
+
+#[tokio::test]
+async fn what_was_never_said_tells_nothing_of_the_next_hop() {
+    let sink = Sink::willing().await;
+    let mut courier = courier(&sink);
+    assert_eq!(told(&carry(&mut courier, &small(&["you@example.com"])).await), ["sent: 250 2.0.0 taken"]);
+    let mut unsayable = small(&["you@example.com"]);
+    Arc::make_mut(&mut unsayable.message).reverse_path = Some("nobody".to_owned());
+    assert!(matches!(carry(&mut courier, &unsayable).await[..], [Fate::Failed(_)]));
+    assert_eq!(courier.began(), None);
 }
