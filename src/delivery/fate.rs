@@ -50,6 +50,8 @@ pub struct Fates {
     pub passed_on: bool,
     /// Why the conversation broke off, if it did in the middle of a transaction.
     pub broke_off: Option<Reply>,
+    /// What it asked for less mail by when it ended a connection that another has replaced.
+    pub slow_down: Option<Reply>,
     /// The attempt is in flight until these are durable.
     pub in_flight: Option<InFlight>,
 }
@@ -57,7 +59,7 @@ pub struct Fates {
 impl From<Vec<Fate>> for Fates {
     /// Of what nobody was told.
     fn from(each: Vec<Fate>) -> Self {
-        Self { each, passed_on: false, broke_off: None, in_flight: None }
+        Self { each, passed_on: false, broke_off: None, slow_down: None, in_flight: None }
     }
 }
 

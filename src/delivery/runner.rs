@@ -199,6 +199,9 @@ fn sign<'a>(destination: &Destination, fates: &'a Fates) -> Option<Sign<'a>> {
         Destination::Relay(_) => reply.code == 421,
         Destination::Capture => false,
     };
+    if let Some(reply) = &fates.slow_down {
+        return Some(Sign::SlowDown(reply));
+    }
     let later = |fate: &'a Fate| if let Fate::Later(reply) = fate { Some(reply) } else { None };
     if let Some(reply) = fates.each.iter().filter_map(later).find(|reply| asks(reply)) {
         return Some(Sign::SlowDown(reply));
@@ -245,6 +248,14 @@ mod tests {
         assert_eq!((told(&[], &closed), told(&[unknown], &closed)), (Some("away"), Some("away")));
         assert_eq!(told(&[taken], &closed), Some("took"));
         assert_eq!(told(&[], &Reply::new(421, None, "busy")), Some("slow down"));
+    }
+
+    #[test]
+    fn who_takes_it_over_another_connection_may_ask_for_less_all_the_same() {
+        let taken = Fate::Delivered(Reply::new(250, None, "ok"));
+        let asked = Reply::new(421, Some("4.7.0".into()), "too many messages");
+        let fates = Fates { slow_down: Some(asked), ..vec![taken].into() };
+        assert_eq!(sign(&Destination::Hosts("mx:a".into()), &fates).map(name), Some("slow down"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! One attempt at a claim: what has been told of its recipients so far, and the message as the next hop takes it.
 
 use crate::delivery::attempts::InFlight;
+use crate::delivery::client::ClientError;
 use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
+use crate::delivery::client::reply::ServerReply;
 use crate::delivery::client::transaction::Answer;
 use crate::delivery::fate::{Concerns, Fate, Fates, classify, explain, is_one_too_many, was_accepted};
+use crate::delivery::shape::manner::speaks_of_limits;
 use crate::delivery::signing::Signing;
 use crate::delivery::stamp::{Stamped, stamp, unreachable};
 use crate::delivery::verp::ReturnPath;
@@ -32,6 +35,8 @@ pub struct Attempt<'a> {
     passed_on: bool,
     /// As in [`Fates`].
     broke_off: Option<Reply>,
+    /// As in [`Fates`].
+    slow_down: Option<Reply>,
     /// `None`: all recipients get the same.
     links: Option<Links>,
     /// What of the message can be tracked: found once.
@@ -72,6 +77,7 @@ impl<'a> Attempt<'a> {
             told: vec![None; claim.recipients.len()],
             passed_on: true,
             broke_off: None,
+            slow_down: None,
             links: None,
             pages: None,
             made: None,
@@ -101,7 +107,7 @@ impl<'a> Attempt<'a> {
     /// Each recipient's fate; `rest` is that of those who were not told any.
     pub fn fates(self, rest: &Fate, in_flight: Option<InFlight>) -> Fates {
         let each = self.told.into_iter().map(|told| told.unwrap_or_else(|| rest.clone())).collect();
-        Fates { each, passed_on: self.passed_on, broke_off: self.broke_off, in_flight }
+        Fates { each, passed_on: self.passed_on, broke_off: self.broke_off, slow_down: self.slow_down, in_flight }
     }
 
     /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
@@ -162,6 +168,12 @@ impl<'a> Attempt<'a> {
         for told in &mut self.told {
             told.get_or_insert(Fate::Released);
         }
+    }
+
+    /// A connection that was kept has gone stale: by what failed the next hop may have asked for less all the same.
+    pub fn went_stale(&mut self, failure: &ClientError) {
+        let asked = failure.reply().map(ServerReply::to_model).filter(speaks_of_limits);
+        self.slow_down = asked.or(self.slow_down.take());
     }
 
     /// Tells the fates of the recipients that went. Where the next hop had room for some, the others are left over: there is an end to it.

@@ -147,7 +147,10 @@ impl Courier {
                     return Ok(());
                 }
                 // A connection that was kept may have gone stale meanwhile: nothing was begun, and nothing is counted.
-                Err(failure) if reused && failure.is_stale() => departure.spend(peer, false),
+                Err(failure) if reused && failure.is_stale() => {
+                    departure.spend(peer, false);
+                    attempt.went_stale(&failure);
+                }
                 Err(failure) => {
                     departure.spend(peer, false);
                     return Err(failure.into());

@@ -51,16 +51,17 @@ pub fn is_grey(reply: &Reply) -> bool {
     ["greylist", "graylist", "grey list", "gray list"].iter().any(|word| text.contains(word))
 }
 
-/// Whether a reply asks for less mail rather than for another recipient or message.
-///
-/// 421 closes the session (RFC 5321 section 3.8), 4.7.x is policy and with it every limit of rate or reputation, 4.3.2 and 4.4.5
-/// are a system that takes nothing now and congestion (RFC 3463 sections 3.4 and 3.5). Greylisting is none of these.
+/// Whether a reply asks for less mail rather than for another recipient or message. 421 closes the session (RFC 5321 section 3.8).
 pub fn asks_for_less(reply: &Reply) -> bool {
+    reply.code == 421 || speaks_of_limits(reply)
+}
+
+/// Whether a reply asks for less mail by its enhanced code, whatever it does to the session: 4.7.x is policy and with it every limit of rate
+/// or reputation, 4.3.2 and 4.4.5 are a system that takes nothing now and congestion (RFC 3463 sections 3.4 and 3.5). Greylisting is none
+/// of these.
+pub fn speaks_of_limits(reply: &Reply) -> bool {
     let enhanced = reply.enhanced.as_deref().unwrap_or_default();
-    reply.code == 421
-        || (400..500).contains(&reply.code)
-            && !is_grey(reply)
-            && (enhanced.starts_with("4.7.") || matches!(enhanced, "4.3.2" | "4.4.5"))
+    (400..500).contains(&reply.code) && !is_grey(reply) && (enhanced.starts_with("4.7.") || matches!(enhanced, "4.3.2" | "4.4.5"))
 }
 
 /// One destination as this engine knows it.

@@ -51,6 +51,27 @@ async fn a_session_that_is_over_is_no_word_of_the_peer_about_the_next() {
 }
 
 #[tokio::test]
+async fn who_ends_a_session_may_ask_for_less_all_the_same() {
+    for (said, asks) in [
+        ("421 4.7.0 slow down", true),
+        ("421 4.3.2 overloaded", true),
+        ("421 4.4.2 idle for too long", false),
+        ("421 enough of this session", false),
+    ] {
+        let over = move |turn: &Turn| (turn.verb() == "MAIL" && turn.nth == 1).then(|| Act::SayAndClose(said.into()));
+        let sink = Sink::start(Script::on(over)).await;
+        let (mut courier, claim, gate) = (courier(&sink), small(&["you@example.com"]), open_gate());
+        let errand = Errand { claim: &claim, service: None, gate: &gate, queue: None };
+        for nth in 0..2 {
+            let Carried::Fates(fates) = courier.carry(&errand, None).await else { panic!("{said}: not carried") };
+            assert_eq!(told(&fates.each), ["sent: 250 2.0.0 taken"], "{said}");
+            let asked = fates.slow_down.map(|reply| reply.line());
+            assert_eq!(asked, (nth == 1 && asks).then(|| said.to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_connection_ends_after_as_many_messages_as_it_is_good_for() {
     let sink = Sink::willing().await;
     let mut config = config(&sink);
