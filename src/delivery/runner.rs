@@ -101,7 +101,7 @@ impl Runner {
     async fn carry(&mut self, mut parcel: Parcel, taken: Instant) -> bool {
         let patience = self.dispatch.pace.patience;
         let carried = match parcel.suspect {
-            true => self.carry_suspect(&parcel).await,
+            true => parcel.place.through(patience, Box::pin(self.carry_suspect(&parcel))).await,
             false => {
                 let errand = errand(&parcel, &self.dispatch.gate, &self.queue);
                 let carrying = self.courier.carry(&errand, None);

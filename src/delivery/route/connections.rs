@@ -12,7 +12,6 @@ use crate::delivery::route::kept::Kept;
 use crate::delivery::route::line::Line;
 use crate::delivery::route::undialled::Undialled;
 use crate::model::hop::Peer;
-use crate::model::stream::Stream;
 
 /// One connection at a time along a line.
 #[derive(Debug)]
@@ -49,9 +48,14 @@ impl Connections {
         self.began = Some(Instant::now());
     }
 
-    /// The connection that is kept, when it is still good for this errand and leaves from where it should, or a new one. That is counted
-    /// unless its attempt is in flight already, which counts enough: nobody waits for leave to dial while it holds one.
-    pub async fn open(&mut self, errand: &Errand<'_>, departure: &Departure, is_in_flight: bool) -> Result<Kept, Ended> {
+    /// The connection that is kept, when it is still good for this errand and leaves from where it should, or a new one. That counts as
+    /// one that is opened, unless its attempt is in flight already, which counts enough: nobody waits for leave to dial while it holds one.
+    pub async fn open(
+        &mut self,
+        errand: &Errand<'_>,
+        departure: &Departure,
+        in_flight: Option<&mut InFlight>,
+    ) -> Result<Kept, Ended> {
         if let Some(mut kept) = self.kept.take() {
             if kept.serves(errand.service) && kept.leaves_by(departure) && kept.connection.is_usable().await {
                 self.reached = Some(kept.connection.peer());
@@ -60,8 +64,7 @@ impl Connections {
             // The destination may count connections: this one is over before another begins.
             kept.connection.quit().await;
         }
-        let counted = (!is_in_flight).then_some(errand.claim.message.stream);
-        let dialled = errand.unless_closing(self.dial(counted, errand, departure)).await?;
+        let dialled = errand.unless_closing(self.dial(errand, departure, in_flight)).await?;
         self.reached = match &dialled {
             Ok(connection) => Some(connection.peer()),
             Err(Undialled::Failed { host, .. }) => Some(Peer::unreached(host)),
@@ -72,15 +75,15 @@ impl Connections {
 
     async fn dial(
         &mut self,
-        counted: Option<Stream>,
         errand: &Errand<'_>,
         departure: &Departure,
+        in_flight: Option<&mut InFlight>,
     ) -> Result<Connection, Undialled> {
-        let Some(stream) = counted else {
+        if let Some(in_flight) = in_flight {
             self.begins();
-            return self.line.dial(errand.service, departure).await;
-        };
-        let mut dialling = self.attempts.dial(stream).await;
+            return in_flight.through(Box::pin(self.line.dial(errand.service, departure))).await;
+        }
+        let mut dialling = self.attempts.dial(errand.claim.message.stream).await;
         self.begins();
         let connection = dialling.through(Box::pin(self.line.dial(errand.service, departure))).await?;
         self.dialling = Some(dialling);

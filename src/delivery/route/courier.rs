@@ -122,7 +122,7 @@ impl Courier {
     ) -> Result<(), Ended> {
         let mut departure = self.departure(errand).await.map_err(Ended::Denied)?;
         loop {
-            let mut kept = self.connections.open(errand, &departure, in_flight.is_some()).await?;
+            let mut kept = self.connections.open(errand, &departure, in_flight.as_mut()).await?;
             let connection = &mut kept.connection;
             let reused = connection.transactions() > 0;
             let in_flight = match in_flight {

@@ -212,3 +212,17 @@ async fn what_was_never_said_tells_nothing_of_the_next_hop() {
     assert!(matches!(carry(&mut courier, &unsayable).await[..], [Fate::Failed(_)]));
     assert_eq!(courier.began(), None);
 }
+
+#[tokio::test]
+async fn what_is_dialled_in_flight_makes_room_for_other_attempts() {
+    let (sink, attempts) = (Sink::start(Script::at("greeting", Act::Silence)).await, Attempts::new(1, Duration::from_millis(10)));
+    let (claim, gate) = (small(&["you@example.com"]), open_gate());
+    let in_flight = attempts.begin(&claim.message, None).await;
+    let mut courier = courier_by(&config(&sink), patient(), Means::bare(attempts.clone()));
+    let errand = Errand { claim: &claim, service: None, gate: &gate, queue: None };
+    let other = tokio::select! {
+        carried = courier.carry(&errand, Some(in_flight)) => panic!("{carried:?}"),
+        other = tokio::time::timeout(IN_TIME, attempts.begin(&claim.message, None)) => other,
+    };
+    assert!(other.is_ok(), "the only attempt is held by what dials");
+}
