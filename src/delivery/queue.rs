@@ -141,7 +141,7 @@ impl Queue {
     }
 
     /// The next parcel to attempt, as soon as the gate is open; parcels of an epoch that is over are dropped. `None`: the runner's
-    /// work is done, and it no longer counts.
+    /// work is done; it counts until it is [gone](Self::gone).
     pub async fn next(&self, gate: &Gate) -> Option<Parcel> {
         self.with(|state| state.idle += 1);
         loop {
@@ -186,8 +186,8 @@ impl Queue {
     }
 
     fn pop(&self, state: &mut State) -> Found {
-        if state.runners > state.connections() {
-            state.runners -= 1;
+        if state.staying() > state.connections() {
+            state.leaving += 1;
             state.idle -= 1;
             return Found::TooMany;
         }
@@ -232,8 +232,18 @@ impl Queue {
                 return false;
             }
             state.idle -= 1;
-            state.runners -= 1;
+            state.leaving += 1;
             true
+        })
+    }
+
+    /// A runner that left has ended its connection, and counts no more: the destination may count connections. True: another runner is
+    /// needed, which counts already.
+    pub fn gone(&self) -> bool {
+        self.with(|state| {
+            state.leaving -= 1;
+            state.runners -= 1;
+            state.wants_runner()
         })
     }
 
@@ -262,10 +272,10 @@ impl Queue {
     }
 
     /// The next hop turned this runner's connection away while it serves others: the parcel goes back to the front, the runner
-    /// leaves, and no further one comes for a while. The parcel comes back when there are no others.
+    /// leaves (it counts until it is [gone](Self::gone)), and no further one comes for a while. The parcel comes back when there are no others.
     pub fn turned_away(&self, parcel: Parcel) -> Option<Parcel> {
         let back = self.with(|state| {
-            if state.runners <= 1 {
+            if state.staying() <= 1 {
                 return Some(parcel);
             }
             state.done(&parcel);
@@ -273,7 +283,7 @@ impl Queue {
                 true => state.file.push_front(parcel),
                 false => state.lanes[parcel.lane() as usize].give_back(parcel),
             }
-            state.runners -= 1;
+            state.leaving += 1;
             state.admit_no_more();
             None
         });

@@ -39,10 +39,12 @@ impl Runner {
         let runtime = dispatch.runtime.clone();
         let mut runner = Self { dispatch, destination, queue, courier, in_hand: None };
         runtime.spawn(async move {
-            if guarded(runner.work()).await.is_err() {
-                runner.fell();
+            let worked = guarded(runner.work()).await;
+            let _ = guarded(Box::pin(runner.courier.retire())).await;
+            match worked {
+                Ok(()) => runner.call(runner.queue.gone()),
+                Err(Panicked) => runner.fell(),
             }
-            runner.courier.retire().await;
         });
     }
 

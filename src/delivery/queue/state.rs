@@ -48,6 +48,8 @@ pub(super) struct State {
     out_of_file: Option<Id>,
     pub turn: u64,
     pub runners: usize,
+    /// Of these, such as take nothing more, and end their connections.
+    pub leaving: usize,
     /// Runners that wait for work.
     pub idle: usize,
     /// Runners that carry broadcast mail.
@@ -70,6 +72,7 @@ impl State {
             out_of_file: None,
             turn: 0,
             runners: 0,
+            leaving: 0,
             idle: 0,
             broadcasting: 0,
             admitted: usize::MAX,
@@ -81,8 +84,13 @@ impl State {
 
     /// The next hop lets in no more than there are, for a while.
     pub fn admit_no_more(&mut self) {
-        self.admitted = self.runners;
+        self.admitted = self.staying();
         self.readmit_at = Some(Instant::now() + READMIT_AFTER);
+    }
+
+    /// Runners that work on.
+    pub fn staying(&self) -> usize {
+        self.runners - self.leaving
     }
 
     /// A parcel waits, whether or not there is room.

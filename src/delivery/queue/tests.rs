@@ -104,10 +104,21 @@ async fn an_idle_runner_leaves_after_a_while_but_never_from_waiting_mail() {
     let (queue, gate) = (queue(4, []), Arc::new(gate()));
     assert!(starts(&queue, parcel(Transactional, 0, EPOCH)), "a runner is wanted");
     assert!(queue.next(&gate).await.is_some() && queue.next(&gate).await.is_none());
+    assert!(!queue.gone(), "nothing waits");
     let stall = gate.stall();
     assert!(starts(&queue, parcel(Transactional, 0, EPOCH)), "another is wanted, since the first left");
     assert!(timeout(Duration::from_secs(3600), queue.next(&gate)).await.is_err(), "it waits for the gate");
     drop(stall);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_counts_until_its_connection_has_ended() {
+    let (queue, gate) = (queue(1, []), gate());
+    assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
+    taken(&queue, &gate).await;
+    assert!(queue.next(&gate).await.is_none(), "it has been idle for long");
+    assert!(!starts(&queue, parcel(Transactional, 0, EPOCH)), "there is a connection still");
+    assert!(queue.gone(), "now another may come");
 }
 
 #[tokio::test]
@@ -124,6 +135,7 @@ async fn a_peer_that_lets_in_two_is_not_asked_for_a_third_for_a_while() {
     (0..3).for_each(|_| assert!(starts(&queue, parcel(Transactional, 0, EPOCH))));
     let refused = queue.next(&gate).await.expect("a parcel");
     assert!(queue.turned_away(refused).is_none());
+    assert!(!queue.gone(), "nobody takes its place");
     assert!(!starts(&queue, parcel(Transactional, 0, EPOCH)));
     tokio::time::advance(state::READMIT_AFTER).await;
     assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
@@ -374,7 +386,8 @@ async fn an_idle_queue_is_forgotten_whatever_its_share_and_a_slow_down_an_hour_l
     let parcel = queue.next(&gate).await.expect("a parcel");
     let slower = Reply::new(421, None, "slow down");
     queue.done(&parcel, Some(Sign::SlowDown(&slower)), Instant::now());
-    assert!(queue.next(&gate).await.is_none() && !queue.is_idle(), "the slow-down is remembered");
+    assert!(queue.next(&gate).await.is_none() && !queue.gone());
+    assert!(!queue.is_idle(), "the slow-down is remembered");
     tokio::time::advance(Duration::from_secs(3600)).await;
     assert!(queue.is_idle());
 }
@@ -385,7 +398,8 @@ async fn a_queue_remembers_when_its_last_message_went() {
     let (queue, gate) = (Queue::bounded(hourly, Share::whole(2), Duration::from_secs(5)), gate());
     assert!(starts(&queue, parcel(Transactional, 0, EPOCH)));
     taken(&queue, &gate).await;
-    assert!(queue.next(&gate).await.is_none() && !queue.is_idle(), "another may go in six minutes");
+    assert!(queue.next(&gate).await.is_none() && !queue.gone());
+    assert!(!queue.is_idle(), "another may go in six minutes");
     tokio::time::advance(Duration::from_secs(360)).await;
     assert!(queue.is_idle());
 }
