@@ -6,6 +6,7 @@ use crate::delivery::client::extensions::Extensions;
 use crate::delivery::client::mail::Mail;
 use crate::delivery::client::reply::ServerReply;
 use crate::delivery::client::transaction::Answer;
+use crate::delivery::copies::Room;
 use crate::delivery::fate::{Concerns, Fate, Fates, classify, explain, is_one_too_many, was_accepted};
 use crate::delivery::shape::manner::speaks_of_limits;
 use crate::delivery::signing::Signing;
@@ -47,6 +48,8 @@ pub struct Attempt<'a> {
 /// A message made fit for a next hop that offers this, and signed: once, however many connections it takes.
 struct Made {
     offered: Extensions,
+    /// Lives as long as the copy that it is for.
+    _room: Option<Room>,
     stamped: Result<Stamped, Reply>,
 }
 
@@ -89,8 +92,13 @@ impl<'a> Attempt<'a> {
         Self { links, ..self }
     }
 
-    /// Octets that are held, beside the stored ones, for a next hop that offers this; 0 where it gets just these.
+    /// Octets for which there has to be room before it is made fit for a next hop that offers this: beside the stored ones, and beside what
+    /// was made before, which is given up where it is of no use there.
     pub fn copied(&mut self, offered: &Extensions) -> usize {
+        self.made.take_if(|made| made.offered != *offered);
+        if self.made.is_some() {
+            return 0;
+        }
         let Claim { message, body, .. } = self.claim;
         let is_marked = tracked(self.links.as_ref(), self.claim).is_some_and(|tracked| {
             heavy::run(body.len(), || self.pages.get_or_insert_with(|| Pages::of(body, self.reach)).differ(tracked))
@@ -110,9 +118,10 @@ impl<'a> Attempt<'a> {
         Fates { each, passed_on: self.passed_on, broke_off: self.broke_off, slow_down: self.slow_down, in_flight }
     }
 
-    /// What can go to a next hop that offers this; the fates of those who can't be reached by it are told. `None`: nobody can.
-    pub fn fit(&mut self, offered: &Extensions) -> Option<Goes<'a>> {
-        let stamped = self.stamp(offered);
+    /// What can go to a next hop that offers this, within the room that it was found to need; the fates of those who can't be reached by it
+    /// are told. `None`: nobody can.
+    pub fn fit(&mut self, offered: &Extensions, room: Option<Room>) -> Option<Goes<'a>> {
+        let stamped = self.stamp(offered, room);
         let claim = self.claim;
         let (mut places, mut paths) = (Vec::new(), Vec::with_capacity(claim.recipients.len()));
         for (place, recipient) in claim.recipients.iter().enumerate() {
@@ -133,7 +142,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The message as such a next hop can take it.
-    fn stamp(&mut self, offered: &Extensions) -> Result<Stamped, Reply> {
+    fn stamp(&mut self, offered: &Extensions, room: Option<Room>) -> Result<Stamped, Reply> {
         if let Some(made) = self.made.as_ref().filter(|made| made.offered == *offered) {
             return made.stamped.clone();
         }
@@ -143,7 +152,7 @@ impl<'a> Attempt<'a> {
             // What only our links make too large for the hop goes without them.
             fit(&copy).or_else(|refused| if copy.len() > self.claim.body.len() { fit(&self.claim.body) } else { Err(refused) })
         });
-        self.made = Some(Made { offered: offered.clone(), stamped: stamped.clone() });
+        self.made = Some(Made { offered: offered.clone(), _room: room, stamped: stamped.clone() });
         stamped
     }
 

@@ -8,7 +8,6 @@ use crate::config::routing::RouteName;
 use crate::delivery::allowance::Denied;
 use crate::delivery::attempts::InFlight;
 use crate::delivery::client::extensions::Extensions;
-use crate::delivery::copies::Room;
 use crate::delivery::departure::Departure;
 use crate::delivery::fate::{Fate, Fates, may_have_it};
 use crate::delivery::parcel::is_of_one_domain;
@@ -129,7 +128,7 @@ impl Courier {
                 Some(begun) => begun,
                 None => in_flight.insert(self.begin(errand).await?),
             };
-            let (goes, _room) = match self.load(attempt, errand, in_flight, connection.extensions()).await {
+            let goes = match self.load(attempt, errand, in_flight, connection.extensions()).await {
                 Ok(Some(loaded)) => loaded,
                 nothing => {
                     self.connections.keep(kept);
@@ -181,7 +180,7 @@ impl Courier {
         errand: &Errand<'_>,
         in_flight: &mut InFlight,
         offered: &Extensions,
-    ) -> Result<Option<(Goes<'a>, Option<Room>)>, Ended> {
+    ) -> Result<Option<Goes<'a>>, Ended> {
         let hop = self.connections.line.hop(errand.service).unwrap_or_default();
         let room = self.means.copies.room(attempt.copied(offered), hop);
         let room = errand.unless_closing(room).await?.map_err(Ended::Hindered)?;
@@ -191,7 +190,7 @@ impl Courier {
             attempt.release();
             return Ok(None);
         }
-        Ok(attempt.fit(offered).map(|goes| (goes, room)))
+        Ok(attempt.fit(offered, room))
     }
 
     /// Ends the connection in good manners.

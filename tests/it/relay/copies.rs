@@ -10,7 +10,7 @@ use posthouse::delivery::route::means::Means;
 use posthouse::store::handover::Claim;
 
 use crate::support::IN_TIME;
-use crate::support::sink::{Script, Sink};
+use crate::support::sink::{Act, Script, Sink, Turn};
 
 use super::{carry, carry_by, claim, config, courier_by, means, open_gate, patient};
 
@@ -61,4 +61,27 @@ async fn closing_does_not_wait_for_room() {
     let (fates, ()) = tokio::join!(carry_by(&mut courier, &claim, &gate), closing);
     assert_eq!(fates, [Fate::Released, Fate::Released]);
     assert_eq!(old.said("MAIL"), 0);
+}
+
+#[tokio::test]
+async fn a_copy_keeps_its_room_while_another_connection_is_dialled() {
+    let stale = |turn: &Turn| match (turn.verb().as_str(), turn.nth) {
+        ("MAIL", 1) => Some(Act::Close),
+        ("GREETING", 1) => Some(Act::Silence),
+        _ => None,
+    };
+    let sink = Sink::start(Script::on(stale).offering(&["PIPELINING"])).await;
+    let copies = Copies::new(ROOM, Duration::from_millis(100));
+    let (mut courier, claim, gate) = (courier_within(&sink, &copies), large(), open_gate());
+    let fates = carry(&mut courier, &claim).await;
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Sent(_))), "{fates:?}");
+    let others = async {
+        sink.wait("another connection", |sink| sink.connections() == 2).await;
+        copies.room(ROOM as usize, "another").await
+    };
+    let room = tokio::select! {
+        fates = carry_by(&mut courier, &claim, &gate) => panic!("{fates:?}"),
+        room = others => room,
+    };
+    assert!(room.is_err(), "what was copied is held still");
 }
