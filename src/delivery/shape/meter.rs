@@ -85,13 +85,13 @@ impl Fading {
 mod tests {
     use super::*;
 
-    /// After so many seconds of so many a second.
-    fn after(seconds: f64, per_second: f64) -> (Meter, Instant) {
+    /// After so many milliseconds of so many a second.
+    fn after(millis: u32, per_second: u32) -> (Meter, Instant) {
         let began = Instant::now();
         let mut meter = Meter::new(began);
         let mut now = began;
-        for n in 0..(seconds * per_second) as u32 {
-            now = began + Duration::from_secs_f64(f64::from(n) / per_second);
+        for n in 0..millis * per_second / 1000 {
+            now = began + Duration::from_secs(1) * n / per_second;
             meter.count(now);
         }
         (meter, now)
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_steady_rate_is_found_and_forgotten() {
-        let (meter, end) = after(50.0, 20.0);
+        let (meter, end) = after(50_000, 20);
         assert!((19.0..21.0).contains(&meter.per_second(end)), "{}", meter.per_second(end));
         assert!((19.0..23.0).contains(&meter.at_best(end).unwrap()), "{:?}", meter.at_best(end));
         assert!(meter.per_second(end + Duration::from_secs(60)) < 0.1);
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_fast_one_is_found_at_once() {
-        for seconds in [0.1, 0.3, 1.0, 5.0] {
-            let (meter, end) = after(seconds, 700.0);
-            assert!((600.0..800.0).contains(&meter.at_best(end).unwrap()), "{:?} after {seconds} s", meter.at_best(end));
+        for millis in [100, 300, 1000, 5000] {
+            let (meter, end) = after(millis, 700);
+            assert!((600.0..800.0).contains(&meter.at_best(end).unwrap()), "{:?} after {millis} ms", meter.at_best(end));
         }
     }
 
