@@ -11,8 +11,9 @@ const TRIPS_AT: i64 = 10;
 /// The first pause; each further failure doubles it, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(30);
 pub const PAUSE_LONGEST: Duration = Duration::from_secs(3600);
-/// Failures in a row that mean that an endpoint was away.
+/// Failures in a row, and for so long, that mean that an endpoint was away: one that refuses some of what it is sent is not.
 const AWAY_AT: i64 = 5;
+const AWAY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// An endpoint that has taken nothing for so long is given up, if it was asked so often: a time in which nobody called proves nothing.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(7 * 86_400);
 const GIVE_UP_AT: i64 = 12;
@@ -50,9 +51,9 @@ pub fn is_slow(health: &WebhookHealth, now: Timestamp) -> bool {
     health.slow_until.is_some_and(|until| now < until)
 }
 
-/// Whether it was away, so that a success means that it is back.
-pub fn was_away(health: &WebhookHealth) -> bool {
-    health.failures >= AWAY_AT
+/// Whether it is away at this time, so that a success means that it is back.
+pub fn is_away(health: &WebhookHealth, now: Timestamp) -> bool {
+    health.failures >= AWAY_AT && health.failing_since.is_some_and(|since| now.since(since) >= AWAY_AFTER)
 }
 
 /// Whether it has failed for so long that it is to be given up.
@@ -86,8 +87,10 @@ mod tests {
         assert_eq!(pauses[..9], [None; 9]);
         assert_eq!(pauses[9..], [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600].map(Some));
         assert_eq!((health.failures, health.failing_since), (20, Some(Timestamp(0))));
-        assert!(was_away(&health) && was_away(&WebhookHealth { failures: 5, ..WebhookHealth::default() }));
-        assert!(!was_away(&WebhookHealth { failures: 4, ..WebhookHealth::default() }));
+        let since = |failures| WebhookHealth { failures, failing_since: Some(Timestamp(0)), ..WebhookHealth::default() };
+        for (failures, at, away) in [(5, 300_000, true), (5, 299_999, false), (4, 300_000, false)] {
+            assert_eq!(is_away(&since(failures), Timestamp(at)), away, "{failures} {at}");
+        }
         let back = succeeded(&health, QUICK, Timestamp(30)).expect("news");
         assert_eq!(back, WebhookHealth { succeeded_at: Some(Timestamp(30)), ..WebhookHealth::default() });
         assert_eq!(succeeded(&back, QUICK, Timestamp(5029)), None);

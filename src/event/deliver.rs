@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// Between two looks, and so many times as long as one took: with thousands of endpoints a look is some work.
 const REST: Duration = Duration::from_millis(20);
 const REST_TIMES: u32 = 4;
+/// But no longer than this: some of the look was waiting for the store.
+const REST_AT_MOST: Duration = Duration::from_millis(200);
 
 /// Sessions at once, by the endpoints' standing. One team has half of them at most.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ pub struct Places {
     pub slow: usize,
     pub unproven: usize,
     pub failing: usize,
-    /// Requests beside each session's first, at all quick endpoints that answer together, and at all slow ones.
+    /// Requests beside each session's first, at all quick endpoints that answer together, and at all slow ones; shared among teams, too.
     pub extras: usize,
 }
 
@@ -60,7 +62,7 @@ struct Lane {
     results: Results,
     pool: Pool,
     /// Where several requests may be under way at once at one endpoint: how many more.
-    extras: Option<Arc<Semaphore>>,
+    extras: Option<Pool>,
     at_work: AtWork,
 }
 
@@ -92,7 +94,7 @@ impl Deliverer {
             webhooks: webhooks.clone(),
             results: results.clone(),
             pool: Pool::new(places.min(most)),
-            extras: extras.map(|extras| Arc::new(Semaphore::new(extras))),
+            extras: extras.map(Pool::new),
             at_work: at_work.clone(),
         };
         let lanes = vec![
@@ -115,13 +117,16 @@ impl Lane {
         let (mut sessions, mut bell) = (Sessions::new(), self.webhooks.bell());
         while !shutdown.has_begun() {
             let begun = Instant::now();
-            if let Err(failure) = self.begin(&mut sessions, shutdown).await {
-                tracing::warn!(%failure, "what endpoints are to be told can't be read now");
-                sleep(POLL).await;
-            }
+            let rest = match self.begin(&mut sessions, shutdown).await {
+                Ok(()) => rest_after(begun.elapsed()),
+                Err(failure) => {
+                    tracing::warn!(%failure, "what endpoints are to be told can't be read now");
+                    POLL
+                }
+            };
             let ended = tokio::select! {
                 () = shutdown.begun() => None,
-                ended = wait(REST.max(begun.elapsed() * REST_TIMES), &mut bell, &mut sessions) => ended,
+                ended = wait(rest, &mut bell, &mut sessions) => ended,
             };
             self.let_go(ended, &mut sessions).await;
         }
@@ -182,6 +187,11 @@ impl Lane {
     }
 }
 
+/// How long no other look is taken after one that took so long.
+fn rest_after(look: Duration) -> Duration {
+    (look * REST_TIMES).clamp(REST, REST_AT_MOST)
+}
+
 /// Until there may be something to begin; the place of a session that has ended, where that is why.
 async fn wait(rest: Duration, bell: &mut watch::Receiver<()>, sessions: &mut Sessions) -> Option<Place> {
     sleep(rest).await;
@@ -189,5 +199,16 @@ async fn wait(rest: Duration, bell: &mut watch::Receiver<()>, sessions: &mut Ses
         _ = bell.changed() => None,
         Some(ended) = sessions.join_next() => ended.ok(),
         () = sleep(POLL) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_rests_for_longer_than_it_looked_and_never_for_long() {
+        let rests = [0, 10, 13_000].map(|look| rest_after(Duration::from_millis(look)).as_millis());
+        assert_eq!(rests, [20, 40, 200]);
     }
 }

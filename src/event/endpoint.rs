@@ -1,16 +1,15 @@
 //! A session: what is due at one endpoint is sent to it for a while, one request at a time, or several where it answers well.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::announcement::{Announcement, News};
 use super::deliver::Place;
 use super::line::Line;
+use super::pool::{Pool, PoolPlace};
 use super::results::Results;
 use super::{Webhooks, breaker, schedule};
 use crate::id::Id;
@@ -18,7 +17,7 @@ use crate::model::webhook::{Webhook, WebhookKind};
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
 use crate::store::webhooks::attempts::Attempt;
-use crate::store::webhooks::deliveries::{Attempted, Due, Endpoint, Next, Standing};
+use crate::store::webhooks::deliveries::{Attempted, Due, Endpoint, GivenUp, Next, Standing};
 use crate::store::webhooks::outbox::WebhookEvent;
 
 /// How long a session begins requests: others have their turn, too, and a lease outlasts it with its last requests.
@@ -42,7 +41,7 @@ pub(super) struct Session {
     /// Of the endpoint when the session began.
     pub standing: Standing,
     /// Where several requests may be under way at once: what allows them.
-    pub extras: Option<Arc<Semaphore>>,
+    pub extras: Option<Pool>,
 }
 
 impl Session {
@@ -84,11 +83,11 @@ impl Session {
     async fn round(
         &self,
         webhook: &Webhook,
-        extras: &Arc<Semaphore>,
+        extras: &Pool,
         line: &Line,
         shutdown: &Shutdown,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let extras: Vec<OwnedSemaphorePermit> = (0..EXTRAS_MAX).map_while(|_| extras.clone().try_acquire_owned().ok()).collect();
+        let extras: Vec<PoolPlace> = (0..EXTRAS_MAX).map_while(|_| extras.enter(webhook.team)).collect();
         let at_once = 1 + extras.len();
         let due = self.due(webhook, at_once * AFTER_ANOTHER).await?;
         let (until, mut due) = (Instant::now() + ROUND, due.iter());
@@ -131,11 +130,18 @@ impl Session {
     async fn settle(&self, webhook: &mut Webhook, mut attempts: Vec<Attempt>, shutdown: &Shutdown) -> Result<bool, StoreError> {
         // Of what was under way at once, one success shows that the endpoint is there.
         attempts.sort_by_key(|attempt| attempt.error.is_none());
-        let ended = attempts.into_iter().map(|attempt| self.judge(webhook, attempt)).collect();
-        self.record(webhook.id, ended, shutdown).await?;
+        let was_away = breaker::is_away(&webhook.health, self.webhooks.clock().now());
+        let mut ended: Vec<Attempted> = attempts.into_iter().map(|attempt| self.judge(webhook, attempt)).collect();
         let now = self.webhooks.clock().now();
-        if breaker::is_given_up(&webhook.health, now) {
-            self.give_up(webhook).await?;
+        if let Some(last) = ended.last_mut() {
+            last.is_back = (was_away && last.attempt.error.is_none()).then(|| schedule::long_waits(now));
+            last.given_up = breaker::is_given_up(&webhook.health, now).then(|| self.farewell(webhook));
+        }
+        let is_given_up = ended.iter().any(|ended| ended.given_up.is_some());
+        self.record(webhook.id, ended, shutdown).await?;
+        if is_given_up {
+            tracing::info!(webhook = %webhook.id, team = %webhook.team, "an endpoint is given up");
+            self.webhooks.ring();
         }
         let is_among_its_kind = self.standing == Standing::Slow || !breaker::is_slow(&webhook.health, now);
         Ok(self.extras.is_some() && webhook.health.failures == 0 && is_among_its_kind)
@@ -166,21 +172,15 @@ impl Session {
         if let Some(health) = &health {
             webhook.health = health.clone();
         }
-        let is_back = attempt.error.is_none() && breaker::was_away(&before);
-        Attempted { attempt, next, health, as_of: webhook.updated_at, is_back }
+        Attempted { attempt, next, health, as_of: webhook.updated_at, is_back: None, given_up: None }
     }
 
-    /// Switches the endpoint off, and has the team's others told.
-    async fn give_up(&self, webhook: &Webhook) -> Result<(), StoreError> {
+    /// What is written down with the attempt by which the endpoint is given up.
+    fn farewell(&self, webhook: &Webhook) -> GivenUp {
         let (id, at, kind) = (self.webhooks.next_id(), self.webhooks.clock().now(), WebhookKind::Disabled);
         let reason = "it has taken nothing for 7 days";
         let body = self.webhooks.wording()(&Announcement { id, kind, at, news: News::Webhook(webhook, reason) });
-        let told = WebhookEvent { id, team: webhook.team, kind, body };
-        if self.webhooks.store().give_up_webhook(webhook, reason, &told).await? {
-            tracing::info!(webhook = %webhook.id, team = %webhook.team, reason, "an endpoint was switched off");
-            self.webhooks.ring();
-        }
-        Ok(())
+        GivenUp { reason, told: WebhookEvent { id, team: webhook.team, kind, body } }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::breaker::PAUSE_LONGEST;
 use crate::clock::Timestamp;
 use crate::store::webhooks::deliveries::Next;
+use crate::store::webhooks::forward::Long;
 use crate::store::webhooks::set_back::Longest;
 
 /// Attempts that follow one another closely; those after them are a day apart.
@@ -33,6 +34,12 @@ pub fn after_failure(number: i64, now: Timestamp) -> Next {
         CLOSE..ATTEMPTS_MAX => Next::Again(now.plus(DAY + jitter(DAY_SPREAD))),
         _ => Next::Never,
     }
+}
+
+/// What is attempted sooner when its endpoint is back after a while: what was attempted half a day ago or earlier, and whatever waits for its first day to
+/// pass. An endpoint that is back again and again uses its attempts up no sooner than in some days.
+pub fn long_waits(now: Timestamp) -> Long {
+    Long { first_after: CLOSE, ends_before: now.plus(DAY / 2) }
 }
 
 /// So that what failed together does not come back together.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::Id;
-use crate::model::webhook::{Webhook, WebhookHealth, WebhookKind};
+use crate::model::webhook::{WebhookHealth, WebhookKind};
 use crate::store::db::{Tx, repeated};
 use crate::store::sql::{Kind, Sql, Value, record, values};
 use crate::store::webhooks::attempts::{self, Attempt};
-use crate::store::webhooks::forward::Waited;
+use crate::store::webhooks::forward::{Long, Waited};
 use crate::store::webhooks::outbox::{WebhookEvent, tell};
 use crate::store::webhooks::{leases, turns};
 use crate::store::{Store, StoreError, rows};
@@ -30,10 +30,10 @@ pub enum Standing {
 /// A success that lies longer ago proves nothing.
 const PROVES_FOR: Duration = Duration::from_secs(86_400);
 
-/// Endpoints with something to send, or that may have when they catch up: one of each team, then a second of each, and so on; of a team those not tried for longest first.
+/// Endpoints with something to send, or that may have when they catch up: one of each team, then a second of each, and so on; of each turn those not tried for longest first.
 pub(in crate::store) static WITH_DUE: Sql = Sql::new(
     "SELECT id, team_id FROM (
-         SELECT hook.id, hook.team_id,
+         SELECT hook.id, hook.team_id, COALESCE(hook.tried_at, 0) AS tried,
              ROW_NUMBER() OVER (PARTITION BY hook.team_id ORDER BY COALESCE(hook.tried_at, 0), hook.id) AS turn
          FROM webhooks hook
          WHERE hook.enabled = 1 AND (hook.paused_until IS NULL OR hook.paused_until <= $1)
@@ -44,7 +44,7 @@ pub(in crate::store) static WITH_DUE: Sql = Sql::new(
                              WHERE d.webhook_id = hook.id AND d.state = 'pending' AND d.next_attempt_at <= $1))
              AND NOT EXISTS (SELECT 1 FROM webhook_leases l
                              WHERE l.webhook_id = hook.id AND l.holder <> $5 AND l.ends_at > {now} AND l.ends_at <= {now} + $6)) AS waiting
-     ORDER BY turn, id LIMIT $4",
+     ORDER BY turn, tried, id LIMIT $4",
 );
 pub(in crate::store) static DUE: Sql = Sql::new(
     "SELECT d.event_id, d.attempts, e.kind, e.body FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
@@ -118,13 +118,22 @@ pub struct Attempted {
     pub health: Option<WebhookHealth>,
     /// When the endpoint, as it was called, had last been changed.
     pub as_of: Timestamp,
-    /// The endpoint was away, and is back.
-    pub is_back: bool,
+    /// The endpoint was away, and is back: what is attempted sooner therefore.
+    pub is_back: Option<Long>,
+    /// The endpoint is switched off with this.
+    pub given_up: Option<GivenUp>,
+}
+
+/// Why an endpoint is switched off, and what its team's others are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    pub reason: &'static str,
+    pub told: WebhookEvent,
 }
 
 impl Store {
     /// Endpoints of this standing that are to be sent something now and that no other process has, at most so many: the teams by turns, and
-    /// of each those not tried for longest first.
+    /// of each turn those not tried for longest first.
     pub async fn webhooks_with_due(&self, holder: Id, standing: Standing, most: usize) -> Result<Vec<Endpoint>, StoreError> {
         let now = self.desk().clock().now();
         let scalars = values![now, now.minus(PROVES_FOR), standing as i64, most, holder, leases::span()];
@@ -138,11 +147,11 @@ impl Store {
         found.into_iter().map(due).collect()
     }
 
-    /// Writes what came of attempts: their record, their deliveries, and how their endpoints fare. One transaction.
+    /// Writes what came of attempts: their record, their deliveries, and how their endpoints fare, to the end of some. One transaction.
     pub async fn record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
         repeated(|| self.try_record_attempts(ended)).await?;
-        for back in ended.iter().filter(|ended| ended.is_back) {
-            if let Err(failure) = self.bring_forward(back.attempt.webhook, Waited::Counts).await {
+        for (ended, long) in ended.iter().filter_map(|ended| Some((ended, ended.is_back?))) {
+            if let Err(failure) = self.bring_forward(ended.attempt.webhook, Waited::Long(long)).await {
                 tracing::warn!(%failure, "what waits for an endpoint that is back could not be brought forward; it has its times");
             }
         }
@@ -151,6 +160,8 @@ impl Store {
 
     async fn try_record_attempts(&self, ended: &[Attempted]) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
+        let teams = ended.iter().filter_map(|ended| ended.given_up.as_ref()).map(|given_up| given_up.told.team);
+        turns::among_others(&mut tx, teams).await?;
         let mut deliveries: Vec<_> = ended.iter().collect();
         // In one order, so that two processes can't wait for each other.
         deliveries.sort_by_key(|ended| (ended.attempt.event, ended.attempt.webhook));
@@ -158,22 +169,12 @@ impl Store {
         tx.run(&SETTLE, &[], &deliveries).await?;
         attempts::insert(&mut tx, ended.iter().map(|ended| &ended.attempt)).await?;
         fare(&mut tx, ended).await?;
+        for ended in ended {
+            give_up(&mut tx, ended, self.desk().clock().now()).await?;
+        }
         tx.commit().await?;
         self.db().committed(ended.len());
         Ok(())
-    }
-
-    /// Switches an endpoint off, and has its team's other endpoints told. False: somebody else did, or has changed it.
-    pub async fn give_up_webhook(&self, webhook: &Webhook, reason: &str, told: &WebhookEvent) -> Result<bool, StoreError> {
-        let now = self.desk().clock().now();
-        let mut tx = self.db().begin().await?;
-        turns::among_others(&mut tx, std::iter::once(told.team)).await?;
-        if tx.run(&GIVE_UP, &values![webhook.id, now, reason, webhook.updated_at], &[]).await? == 0 {
-            return Ok(false);
-        }
-        tell(&mut tx, std::slice::from_ref(told), webhook.id, now).await?;
-        tx.commit().await?;
-        Ok(true)
     }
 }
 
@@ -206,4 +207,14 @@ async fn fare(tx: &mut Tx, ended: &[Attempted]) -> Result<(), StoreError> {
         })
         .collect();
     if rows.is_empty() { Ok(()) } else { tx.run(&FARE, &[], &rows).await.map(|_| ()) }
+}
+
+/// Switches an endpoint off that is given up, and has its team's others told; not if somebody has changed it meanwhile.
+async fn give_up(tx: &mut Tx, ended: &Attempted, now: Timestamp) -> Result<(), StoreError> {
+    let Some(GivenUp { reason, told }) = &ended.given_up else { return Ok(()) };
+    let webhook = ended.attempt.webhook;
+    if tx.run(&GIVE_UP, &values![webhook, now, *reason, ended.as_of], &[]).await? > 0 {
+        tell(tx, std::slice::from_ref(told), webhook, now).await?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 pub mod attempts;
 pub mod behind;
 pub mod deliveries;
-pub(super) mod forward;
+pub mod forward;
 pub(super) mod given_up;
 pub mod history;
 pub mod leases;
@@ -158,7 +158,7 @@ impl Store {
             return Ok(None);
         }
         if begins {
-            self.bring_forward(known.id, Waited::Begins).await?;
+            self.bring_forward(known.id, Waited::All).await?;
         }
         self.webhook(known.team, known.id).await
     }
@@ -174,7 +174,7 @@ impl Store {
             return Ok(false);
         }
         if begins {
-            forward::step(&mut tx, known.id, Waited::Begins, now).await?;
+            forward::step(&mut tx, known.id, Waited::All, now).await?;
         }
         tx.commit().await?;
         Ok(true)

@@ -15,7 +15,7 @@ use posthouse::store::settle::{Settled, Settlement};
 use posthouse::store::webhooks::outbox::WebhookEvent;
 
 use super::{HERE, House, MAIL, recipient};
-use crate::support::nouns::acceptance;
+use crate::support::nouns::{acceptance, last_attempt};
 
 /// Ways to turn text into script, a load or a form.
 const HOSTILE: [&str; 10] = [
@@ -199,7 +199,8 @@ async fn an_endpoint_that_was_given_up_is_told_of_until_it_is_switched_on() {
     };
     assert!(!notice().await);
     let told = WebhookEvent { id: webhook.id, team: house.ours, kind: WebhookKind::Disabled, body: "{}".to_owned() };
-    assert!(house.store.give_up_webhook(&webhook, "it has taken nothing", &told).await.unwrap());
+    let ended = last_attempt(&webhook, "it has taken nothing", told, webhook.updated_at);
+    house.store.record_attempts(&[ended]).await.unwrap();
     assert!(notice().await);
     let given_up = house.store.webhook(house.ours, webhook.id).await.unwrap().unwrap();
     house.store.update_webhook(&given_up, settings).await.unwrap().unwrap();

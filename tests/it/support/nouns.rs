@@ -1,14 +1,19 @@
 //! Nouns for tests, made in one line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use posthouse::clock::Clock;
+use posthouse::clock::{Clock, Timestamp};
 use posthouse::id::{Id, Ids};
 use posthouse::model::address::Address;
 use posthouse::model::key::{ApiKey, KeyRights};
 use posthouse::model::message::{Body, Message};
 use posthouse::model::unsubscribe::{Evidence, How, Unsubscribe};
+use posthouse::model::webhook::{Webhook, WebhookKind};
 use posthouse::store::accept::{Acceptance, NewRecipient};
+use posthouse::store::webhooks::attempts::Attempt;
+use posthouse::store::webhooks::deliveries::{Attempted, GivenUp, Next};
+use posthouse::store::webhooks::outbox::WebhookEvent;
 
 /// An address that is right by construction.
 pub fn address(text: &str) -> Address {
@@ -57,4 +62,23 @@ pub fn acceptance(team: Id, recipients: &[&str]) -> Acceptance {
     };
     let recipients = recipients.iter().map(|r| NewRecipient { path: address(r).into(), rejected: None }).collect();
     Acceptance { message: Arc::new(message), body: Body::free(mime.to_vec()), recipients, idempotency: None, quirks: Vec::new() }
+}
+
+/// The attempt, at this time, by which an endpoint is given up.
+pub fn last_attempt(webhook: &Webhook, reason: &'static str, told: WebhookEvent, at: Timestamp) -> Attempted {
+    let attempt = Attempt {
+        id: Ids::random(Clock::manual(at)).next(),
+        webhook: webhook.id,
+        event: told.id,
+        kind: WebhookKind::Rejected,
+        request: String::new(),
+        number: 1,
+        at,
+        status: None,
+        latency: Duration::ZERO,
+        answer: String::new(),
+        error: Some(reason.to_owned()),
+    };
+    let given_up = Some(GivenUp { reason, told });
+    Attempted { attempt, next: Next::Never, health: None, as_of: webhook.updated_at, is_back: None, given_up }
 }

@@ -15,7 +15,9 @@ use tokio::task::JoinSet;
 pub enum Manner {
     /// An answer with this status and body.
     Status(u16, String),
-    /// The same without a body, and then the connection is closed without a word.
+    /// 500 to events of this kind, and 204 to all others.
+    Refuses(&'static str),
+    /// A status without a body, and then the connection is closed without a word.
     Once(u16),
     /// 200, after so long.
     Late(Duration),
@@ -119,7 +121,12 @@ async fn serve(mut tcp: TcpStream, connection: usize, book: Arc<Mutex<Book>>) {
         let wants_another = receipt.header("connection") != "close";
         let manner = {
             let mut book = book.lock().unwrap();
-            let manner = book.manners.get(&receipt.endpoint).cloned().unwrap_or(Manner::Status(204, String::new()));
+            let manner = match book.manners.get(&receipt.endpoint).cloned() {
+                None => Manner::Status(204, String::new()),
+                Some(Manner::Refuses(kind)) if receipt.header("x-krafter-event") == kind => Manner::Status(500, String::new()),
+                Some(Manner::Refuses(_)) => Manner::Status(204, String::new()),
+                Some(manner) => manner,
+            };
             book.receipts.push(receipt);
             book.open += 1;
             book.open_at_most = book.open_at_most.max(book.open);
@@ -161,7 +168,7 @@ async fn read(tcp: &mut TcpStream, connection: usize) -> Option<Receipt> {
 async fn answer(tcp: &mut TcpStream, manner: Manner) -> std::io::Result<()> {
     let head = |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\n{more}\r\n");
     match manner {
-        Manner::Status(204, _) => tcp.write_all(head(204, "").as_bytes()).await,
+        Manner::Refuses(_) | Manner::Status(204, _) => tcp.write_all(head(204, "").as_bytes()).await,
         Manner::Status(status, body) => {
             let length = format!("Content-Length: {}\r\n", body.len());
             tcp.write_all((head(status, &length) + &body).as_bytes()).await

@@ -251,7 +251,8 @@ fn what_waits_for_its_time_takes_no_room() {
                 next: tomorrow,
                 health: None,
                 as_of: webhook.updated_at,
-                is_back: false,
+                is_back: None,
+                given_up: None,
             });
             house.store.record_attempts(&failed.collect::<Vec<_>>()).await.unwrap();
         }

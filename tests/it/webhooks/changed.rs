@@ -32,9 +32,10 @@ fn what_a_session_knows_from_before_a_change_changes_nothing() {
         assert_eq!(moved.health, WebhookHealth::default(), "another address begins anew");
         house.fares(&before, health(&house, 13, None)).await;
         assert_eq!(house.shown(&before).await.health, WebhookHealth::default());
-        assert_eq!(house.store.give_up_webhook(&before, "it failed", &house.news()).await, Ok(false));
+        house.gives_up(&before).await.unwrap();
         assert!(house.shown(&before).await.settings.enabled);
-        assert_eq!(house.store.give_up_webhook(&moved, "it failed", &house.news()).await, Ok(true));
+        house.gives_up(&moved).await.unwrap();
+        assert!(!house.shown(&before).await.settings.enabled);
         house.close().await;
     });
 }
@@ -44,7 +45,7 @@ fn what_a_team_decided_upon_before_a_change_is_not_written_over_it() {
     on_every_engine(async |book| {
         let house = House::over(&book).await;
         let before = house.endpoint("first").await;
-        assert_eq!(house.store.give_up_webhook(&before, "it failed", &house.news()).await, Ok(true));
+        house.gives_up(&before).await.unwrap();
         let settings = WebhookSettings { description: "the shop's".to_owned(), ..before.settings.clone() };
         assert_eq!(house.store.update_webhook(&before, settings.clone()).await, Ok(None));
         let given_up = house.shown(&before).await;
@@ -161,25 +162,6 @@ fn what_waits_begins_anew_with_another_address_and_when_it_is_switched_on() {
         house.change(&webhook, settings).await;
         until("the rest", async || house.shown(&webhook).await.health.failures == 0 && house.receiver.of("well").len() == 3)
             .await;
-        house.close().await;
-    });
-}
-
-#[test]
-fn five_failures_and_a_success_bring_forward_what_waits() {
-    on_every_engine(async |book| {
-        let house = House::over(&book).await;
-        let webhook = house.endpoint("ill").await;
-        house.receiver.behave("ill", Manner::Closes);
-        for _ in 0..5 {
-            house.happens().await;
-        }
-        house.run();
-        until("five failures", async || house.shown(&webhook).await.health.failures == 5).await;
-        house.receiver.behave("ill", Manner::Status(204, String::new()));
-        // None of the five is due: the time stands still.
-        house.happens().await;
-        until("all to be told", async || house.log(&webhook).await.iter().filter(|a| a.error.is_none()).count() == 6).await;
         house.close().await;
     });
 }

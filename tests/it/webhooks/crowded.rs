@@ -103,3 +103,20 @@ fn tests_of_one_team_leave_places_to_others() {
         house.close().await;
     });
 }
+
+#[test]
+fn one_team_takes_no_more_than_its_share_of_requests_beside_the_first() {
+    on_every_engine(async |book| {
+        let house = House::over(&book).await;
+        let webhook = silent(&house, 1).await.remove(0);
+        house.fares(&webhook, WebhookHealth { succeeded_at: Some(house.clock.now()), ..WebhookHealth::default() }).await;
+        let news: Vec<_> = (0..20).map(|_| house.news()).collect();
+        house.store.announce(&news, Noted::default()).await.unwrap();
+        house.run_with(Places { extras: 7, ..Places::default() });
+        house.attempts(&webhook, 5).await;
+        // Four of seven, and the first; another may begin while the last ends.
+        let at_once = house.receiver.open_at_most();
+        assert!((2..=6).contains(&at_once), "{at_once}");
+        house.close().await;
+    });
+}

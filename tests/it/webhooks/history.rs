@@ -167,7 +167,8 @@ fn what_is_still_to_be_told_is_kept_for_an_endpoint_that_is_on() {
             next: Next::Done,
             health: None,
             as_of: webhook.updated_at,
-            is_back: false,
+            is_back: None,
+            given_up: None,
         });
         house.store.record_attempts(&ended).await.unwrap();
         let settings = WebhookSettings { enabled: false, ..off.settings.clone() };
@@ -223,7 +224,8 @@ fn what_a_removed_endpoint_was_told_goes_little_by_little() {
             next: Next::Done,
             health: None,
             as_of: webhook.updated_at,
-            is_back: false,
+            is_back: None,
+            given_up: None,
         };
         for webhook in [&gone, &stays] {
             let ended: Vec<_> = news[..600].iter().map(|event| told((event, webhook))).collect();

@@ -8,6 +8,7 @@ mod crowded;
 mod failing;
 mod history;
 mod kept;
+mod partly;
 mod telling;
 
 use std::time::Duration;
@@ -21,13 +22,13 @@ use posthouse::event::{Places, Webhooks};
 use posthouse::id::{Id, Ids};
 use posthouse::model::webhook::{Webhook, WebhookHealth, WebhookKind, WebhookSettings};
 use posthouse::shutdown::Shutdown;
-use posthouse::store::Store;
 use posthouse::store::webhooks::attempts::Attempt;
 use posthouse::store::webhooks::deliveries::{Attempted, Next};
 use posthouse::store::webhooks::outbox::WebhookEvent;
+use posthouse::store::{Store, StoreError};
 
 use crate::support::IN_TIME;
-use crate::support::nouns::acceptance;
+use crate::support::nouns::{acceptance, last_attempt};
 use crate::support::receiver::Receiver;
 use crate::support::stores::Book;
 
@@ -106,9 +107,17 @@ impl House {
             next: Next::Done,
             health: Some(health),
             as_of: webhook.updated_at,
-            is_back: false,
+            is_back: None,
+            given_up: None,
         };
         self.store.record_attempts(&[ended]).await.unwrap();
+    }
+
+    /// Writes down that an endpoint, as it was read, is given up with an attempt.
+    async fn gives_up(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        let told = WebhookEvent { kind: WebhookKind::Disabled, ..self.news_for(webhook.team) };
+        let ended = last_attempt(webhook, "it failed", told, self.clock.now());
+        self.store.record_attempts(&[ended]).await
     }
 
     /// The first attempt to tell an endpoint of an event.
