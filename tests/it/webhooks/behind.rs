@@ -45,6 +45,11 @@ impl<'a> News<'a> {
     }
 }
 
+/// As rows are counted.
+fn many(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap()
+}
+
 impl House {
     async fn is_proven(&self, webhook: &Webhook) {
         self.fares(webhook, WebhookHealth { succeeded_at: Some(self.clock.now()), ..WebhookHealth::default() }).await;
@@ -68,7 +73,7 @@ fn who_never_answers_costs_a_few_deliveries_and_is_told_of_all_in_order_when_it_
         }
         until("the good one to be told", async || house.log(&well).await.len() == 1000).await;
         until("a pause", async || house.shown(&ill).await.health.paused_until.is_some()).await;
-        assert!(book.rows(PENDING).await <= 2 * ROOM_UNPROVEN as i64, "what is due, and what was attempted");
+        assert!(book.rows(PENDING).await <= 2 * many(ROOM_UNPROVEN), "what is due, and what was attempted");
         assert_eq!(house.shown(&ill).await.behind_from.map(Id::made_at), Some(house.clock.now()));
 
         let before = house.receiver.of("ill").len();
@@ -111,11 +116,11 @@ fn between_any_two_transactions_nothing_is_lost() {
             news.happen(number).await;
             assert_eq!(book.rows(LOST).await, 0, "{number}");
         }
-        assert_eq!(book.rows("webhook_deliveries").await, (ROOM + ROOM_UNPROVEN) as i64, "as many as there is room for");
+        assert_eq!(book.rows("webhook_deliveries").await, many(ROOM + ROOM_UNPROVEN), "as many as there is room for");
         for (webhook, room) in [(&proven, ROOM), (&new, ROOM_UNPROVEN)] {
             let before = book.rows("webhook_deliveries").await;
             assert_eq!(house.store.catch_up_webhook(webhook).await, Ok(true));
-            assert_eq!(book.rows("webhook_deliveries").await - before, room as i64);
+            assert_eq!(book.rows("webhook_deliveries").await - before, many(room));
             assert_eq!(book.rows(LOST).await, 0, "a part");
         }
         // Each of these comes behind younger ones.
@@ -233,7 +238,7 @@ fn what_it_does_not_want_is_gone_through_and_not_told() {
         while house.store.catch_up_webhook(&webhook).await.unwrap() {
             steps += 1;
         }
-        assert_eq!((steps, book.rows("webhook_deliveries").await), (3, ROOM_UNPROVEN as i64 + 3));
+        assert_eq!((steps, book.rows("webhook_deliveries").await), (3, many(ROOM_UNPROVEN) + 3));
         house.close().await;
     });
 }
