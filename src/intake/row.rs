@@ -39,7 +39,9 @@ impl Inner {
         let idempotency = self.idempotency(submission, draft, ruling.stream);
         let edited = self.edited(submission, draft, ruling.stream, id, &message_id, now);
         let Filled { body, subject } = match &facts.template {
-            Some(template) => fill::filled(&submission.mime.replaced(edited), template, &draft.controls, &self.limits)?,
+            Some(template) => {
+                fill::filled(&submission.mime.replaced(edited), template, &draft.controls, ruling.stream, &self.limits)?
+            }
             None => Filled { body: submission.mime.replaced(edited), subject: draft.fields.text("Subject") },
         };
         let template = facts.template.as_ref().map(|template| template.id);

@@ -9,6 +9,10 @@ use crate::model::stream::Stream;
 /// What a wish is about: mail that one person caused is never unsubscribed from.
 pub const SCOPE: Stream = Stream::Broadcast;
 
+/// Names that a sender puts between double braces in the bodies of such mail, where each reader's own link for it is to stand: as templates of
+/// several makers have it.
+pub const LINK_NAMES: [&str; 2] = ["unsubscribe_url", "unsubscribeUrl"];
+
 /// A reader's wish to get no more mail of [`SCOPE`] from a team. No suppression: whoever may, overrides it for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsubscribe {

@@ -1,5 +1,5 @@
-//! Where an HTML page has links to track and room for the picture. The page is only read here: what is changed is put between its
-//! bytes, so that every other byte stays as it came.
+//! Where a body has links to track, room for the picture, and places for the reader's own link. It is only read here: what is changed is
+//! put between its bytes, so that every other byte stays as it came.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -11,6 +11,7 @@ use lol_html::errors::RewritingError;
 use lol_html::html_content::Element;
 use lol_html::{AsciiCompatibleEncoding, HandlerResult, HtmlRewriter, MemorySettings, Settings, element};
 
+use super::own_link;
 use super::target::target;
 
 /// What reading one page may hold besides the page.
@@ -20,13 +21,15 @@ const LINKS_MAX: usize = 5_000;
 /// Elements that hold text alone: what is put into one that nobody closed would be read by people.
 const TEXT_ALONE: &str = "iframe, noembed, noframes, plaintext, script, style, textarea, title, xmp";
 
-/// What a page has for us.
+/// What a body has for us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
     /// In the order of the page.
     pub links: Vec<Link>,
     /// Where the picture goes; `None`: it would be shown as text, or not at all.
     pub picture: Option<usize>,
+    /// In whose stead the reader's own link stands, in the order of the body. None of them lies in a link that can be tracked.
+    pub own_links: Vec<Range<usize>>,
 }
 
 /// A link that can be tracked.
@@ -39,12 +42,21 @@ pub struct Link {
 
 /// What `html` has for us. `None`: its charset is none that contains ASCII, it is signed, or too much of a tangle to be read.
 pub fn outline(html: &[u8], charset: Option<&str>) -> Option<Outline> {
-    let encoding = encoding(html, charset)?;
-    if memchr::memmem::find(html, b"-----BEGIN PGP ").is_some() {
-        return None;
-    }
+    let encoding = encoding(html, charset).filter(|_| !is_signed(html))?;
     // A page that makes the reader panic leaves as it is: nobody's mail waits for its links to be counted.
     catch_unwind(AssertUnwindSafe(|| read(html, encoding))).ok()?.ok()
+}
+
+/// What plain text has for us: it may have places for the reader's own link. `None` as of a page.
+pub fn outline_of_text(text: &[u8], charset: Option<&str>) -> Option<Outline> {
+    let own_links = own_link::places(text);
+    (!own_links.is_empty() && encoding(text, charset).is_some() && !is_signed(text))
+        .then(|| Outline { own_links, ..Outline::default() })
+}
+
+/// Whether some of it is signed, or encrypted, in a way that is its own (RFC 9580 section 6.2).
+fn is_signed(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"-----BEGIN PGP ").is_some()
 }
 
 /// Without a charset mail is ASCII, and what goes beyond it is most often UTF-8.
@@ -129,7 +141,7 @@ impl Finds {
         let links = self.links.into_inner().into_iter().filter(|(place, _)| shunned.binary_search(place).is_err());
         let has_end = !self.in_text.get() && !ends_in_a_tag(html);
         let picture = self.body_end.get().or(has_end.then(|| html.trim_ascii_end().len()));
-        Outline { links: links.map(|(_, link)| link).collect(), picture }
+        Outline { links: links.map(|(_, link)| link).collect(), picture, own_links: own_link::places(html) }
     }
 }
 

@@ -5,6 +5,7 @@ mod entity;
 pub mod feedback_id;
 mod html;
 pub mod links;
+mod own_link;
 pub mod rewrite;
 mod target;
 pub mod token;

@@ -10,7 +10,7 @@ fn links() -> Links {
 }
 
 fn both(links: &Links) -> Tracked<'_> {
-    Tracked { links, message: MESSAGE, recipient: 3, opens: true, clicks: true }
+    Tracked { links, message: MESSAGE, recipient: 3, opens: true, clicks: true, own_link: false }
 }
 
 fn link(purpose: Purpose) -> String {
@@ -254,7 +254,7 @@ fn a_message_of_several_pages_has_one_picture() {
     let out = Pages::of(message.as_bytes(), Reach::STANDARD).marked(both(&links())).expect("pages");
     let out = String::from_utf8(out).expect("ASCII");
     assert_eq!((out.matches("/t/c/").count(), out.matches("/t/o/").count()), (2, 1));
-    let huge = format!("Content-Type: text/html\r\n\r\n{}\r\n", "<a href=https://a.test/>".repeat(HTML_MAX / 24 + 1));
+    let huge = format!("Content-Type: text/html\r\n\r\n{}\r\n", "<a href=https://a.test/>".repeat(READ_MAX / 24 + 1));
     assert_eq!(Pages::of(huge.as_bytes(), Reach::STANDARD).marked(both(&links())), None);
 }
 
@@ -273,4 +273,35 @@ proptest::proptest! {
         let back = out.replace(&picture(), "").replace(&click("https://a.test/"), "https://a.test/");
         proptest::prop_assert_eq!(back.trim_end(), html.trim_end());
     }
+}
+
+#[test]
+fn the_readers_own_link_stands_where_the_sender_wants_it() {
+    let links = links();
+    let own = Tracked { opens: false, clicks: false, own_link: true, ..both(&links) };
+    let link = link(Purpose::Unsubscribe);
+    let text = "{{unsubscribe_url}}\r\n";
+    for (fields, body, expected) in [
+        ("X: y", "leave: {{ unsubscribe_url }}.\r\n", Some(format!("leave: {link}.\r\n"))),
+        (
+            "Content-Type: text/html; charset=iso-8859-1",
+            "<a href=\"{{unsubscribeUrl}}\">out</a> <a href='https://a.test/'>in</a>\r\n",
+            Some(format!("<a href=\"{link}\">out</a> <a href='https://a.test/'>in</a>\r\n")),
+        ),
+        ("Content-Type: text/plain; charset=utf-16", text, None),
+        ("Content-Type: text/plain; name=a.txt", text, None),
+        ("Content-Type: text/css", text, None),
+        ("X: y", "-----BEGIN PGP MESSAGE-----\r\n{{unsubscribe_url}}\r\n", None),
+        ("X: y", "{{name}}\r\n", None),
+    ] {
+        let out = marked(body.as_bytes(), fields, own).map(|out| String::from_utf8(out).expect("ASCII"));
+        assert_eq!(out, expected, "{fields}: {body}");
+    }
+    assert_eq!(marked(text.as_bytes(), "X: y", both(&links)), None, "of mail that nobody unsubscribes from it stays");
+    let all = Tracked { own_link: true, ..both(&links) };
+    let html = "<a href=\"https://a.test/\">in</a> {{unsubscribe_url}} <a href={{unsubscribe_url}}>out</a>\r\n";
+    let expected = html.replace("https://a.test/", &click("https://a.test/")).replace("{{unsubscribe_url}}", &link);
+    let expected = expected.replace("</a>\r\n", &format!("</a>{}\r\n", picture()));
+    let out = marked(html.as_bytes(), "Content-Type: text/html", all).expect("another");
+    assert_eq!(String::from_utf8(out).expect("ASCII"), expected);
 }

@@ -24,7 +24,7 @@ fn tracked_html_shows_the_same_text_to_another_reader() {
     let seed = std::env::var("HTML_SEED").unwrap_or_else(|_| "1".to_owned());
     assert_eq!(python("make.py", &[&folder.path().display().to_string(), MESSAGES, &seed]), Ok(()));
     let links = Links::new("https://mail.house.test", &Seal::new(b"secret"));
-    let tracked = Tracked { links: &links, message: Id([7; 16]), recipient: 0, opens: true, clicks: true };
+    let tracked = Tracked { links: &links, message: Id([7; 16]), recipient: 0, opens: true, clicks: true, own_link: false };
     let reach = Reach::new(&Config::defaults().smtp.limits);
     let mut changed = None;
     let entries = std::fs::read_dir(folder.path()).expect("the folder").collect::<Result<Vec<_>, _>>().expect("its entries");

@@ -200,11 +200,11 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What is tracked of a recipient's copy, if anything is.
+/// What a recipient's copy has of its own, if it may have anything.
 fn tracked<'l>(links: Option<&'l Links>, claim: &Claim) -> Option<Tracked<'l>> {
     let (links, recipient) = linked(links, claim)?;
     let tracked = Tracked::of(&claim.message, recipient, links);
-    (tracked.opens || tracked.clicks).then_some(tracked)
+    tracked.is_any().then_some(tracked)
 }
 
 /// What the links of a copy are made by, where it is one recipient's own, and that recipient's place in the message.

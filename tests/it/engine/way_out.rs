@@ -5,6 +5,7 @@ use posthouse::domains::keys;
 use posthouse::door::http::{Context, Readiness, router};
 use posthouse::model::key::{KeyRights, StreamWord};
 use posthouse::model::stream::Stream;
+use posthouse::model::template::TemplateText;
 use serde_json::{Value, json};
 
 use super::signing::signatures;
@@ -103,6 +104,43 @@ fn a_way_out_of_the_senders_own_stays_where_its_key_says_so_and_there_is_none_bu
             assert_eq!(values(&mail, "Feedback-ID").len(), usize::from(stream == "broadcast"));
             let has_ours = String::from_utf8_lossy(&mail.content).contains(ONE_CLICK);
             assert_eq!((has_ours, found), (ours, expected.into_iter().map(str::to_owned).collect()), "{own} {stream} {headers}");
+        }
+        engine.stop().await;
+    });
+}
+
+#[test]
+fn a_sender_puts_the_readers_own_link_into_bodies_and_templates_of_broadcast() {
+    on_every_engine(async |book| {
+        let (store, sink) = (&book.store, Sink::willing().await);
+        let api = Api::over(&book).await;
+        let key = api.key(rights(false)).await;
+        keys::trust(store, api.ours, "example.test", book.clock.now()).await.unwrap();
+        let engine = Running::start(store, &config(&sink), &book.clock);
+        let (text, html) = ("Leave: {{unsubscribe_url}}.", "<p><a href=\"{{ unsubscribeUrl }}\">Leave</a></p>");
+        let (name, subject) = ("news".to_owned(), "News".to_owned());
+        let kept = TemplateText { name, subject, html: Some(html.into()), text: Some(text.into()), variables: Vec::new() };
+        let template = store.create_template(api.ours, kept).await.unwrap().id.uuid();
+        let raw = json!({"text": text, "html": html});
+        let templated = json!({"template_id": template});
+        let given = json!({"template_id": template, "variables": {"unsubscribe_url": "mine", "unsubscribeUrl": "mine"}});
+        for (said, stream, expected) in [
+            (&raw, "broadcast", None),
+            (&templated, "broadcast", None),
+            (&given, "broadcast", Some(["mine"; 2])),
+            (&raw, "transactional", Some(["{{unsubscribe_url}}", "{{ unsubscribeUrl }}"])),
+            (&templated, "transactional", Some([""; 2])),
+            (&given, "transactional", Some(["mine"; 2])),
+        ] {
+            let mut mail = email(&["you@dest.test"], stream, &json!({}));
+            mail.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+            let mail = arrived(&api, &key, &sink, &mail, 1).await.remove(0);
+            let own = values(&mail, "List-Unsubscribe").pop().unwrap_or_default();
+            let [in_text, in_html] = expected.unwrap_or([own.trim_matches(['<', '>']); 2]);
+            let view = mail_parser::MessageParser::default().parse(&mail.content).unwrap();
+            assert_eq!(view.body_text(0).unwrap().trim_end(), format!("Leave: {in_text}."), "{stream}: {said}");
+            let page = view.body_html(0).unwrap();
+            assert!(page.starts_with(&format!("<p><a href=\"{in_html}\">Leave</a></p>")), "{stream}: {said}: {page}");
         }
         engine.stop().await;
     });
