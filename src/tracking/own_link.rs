@@ -35,14 +35,15 @@ mod tests {
     fn a_place_is_one_of_the_names_between_double_braces() {
         for (text, expected) in [
             ("", vec![]),
-            ("{{unsubscribe_url}}", vec![0..19]),
-            ("a {{ unsubscribeUrl\t}}{{unsubscribe_url}}", vec![2..22, 22..41]),
-            ("{{{unsubscribe_url}}}", vec![1..20]),
+            ("{{unsubscribe_url}}", vec![(0, 19)]),
+            ("a {{ unsubscribeUrl\t}}{{unsubscribe_url}}", vec![(2, 22), (22, 41)]),
+            ("{{{unsubscribe_url}}}", vec![(1, 20)]),
             ("{{unsubscribe_url}", vec![]),
             ("{{unsubscribe_urls}} {{UNSUBSCRIBE_URL}} {{ unsubscribe url }} {{unsubscribe_url|x}}", vec![]),
-            ("{{{{unsubscribe_url}}", vec![2..21]),
+            ("{{{{unsubscribe_url}}", vec![(2, 21)]),
         ] {
-            assert_eq!(places(text.as_bytes()), expected, "{text}");
+            let found: Vec<_> = places(text.as_bytes()).into_iter().map(|place| (place.start, place.end)).collect();
+            assert_eq!(found, expected, "{text}");
         }
         assert_eq!(places("{{unsubscribe_url}}".repeat(200).as_bytes()).len(), PLACES_MAX);
     }

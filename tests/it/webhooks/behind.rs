@@ -149,8 +149,8 @@ fn what_happens_while_it_catches_up_is_not_lost_whoever_does_what_at_once() {
         let stores = [house.store.clone(), if house.store.is_shared() { book.again().await } else { house.store.clone() }];
         let ids = Ids::random(house.clock.clone());
         let mut work = tokio::task::JoinSet::new();
-        for store in stores.iter().cycle().take(4).cloned() {
-            let news = News { house: &house, ids: ids.clone() };
+        for store in stores.iter().cycle().take(4) {
+            let (store, news) = (store.clone(), News { house: &house, ids: ids.clone() });
             let lots: Vec<_> = (0..20).map(|_| news.made(7, WebhookKind::Rejected)).collect();
             work.spawn(async move {
                 for lot in lots {
