@@ -10,14 +10,13 @@ from blackbox.machine import PATIENCE, free_port, wait_for
 from blackbox.post import Mail, Post, copies
 from scene import PEOPLE, house
 
-BURST, TURNS = 200, 3  # mails as fast as they are taken, for the pace, and how often: the best counts, others the machine may have slowed
+BURST, TURNS = 400, 3  # mails as fast as they are taken, for the pace, and how often: the best counts, others the machine may have slowed
 PER_SECOND = 10  # then, for a while
 STEADY, MORE_FOR_EACH = 3, 0.03  # seconds of it, twice: so many, and so many more for each endpoint
-IN_TIME = 2.0  # seconds from an event to its receipt, of 90 in 100
-AT_MOST = 15.0  # of 99: who waited behind a silent endpoint would have waited for as long as that is waited for
+IN_TIME = 2.0  # seconds from an event to its receipt, of 99 in 100
 GROWS_AT_MOST = 32 << 20  # octets, once all is warm
 AGAIN_AFTER = (17.0, 17 * 1.25 + 10)  # seconds from an attempt that failed to the second, with jitter: (2^1)+15
-PACE_AT_LEAST = 0.4  # of that where nobody is told at all: to tell the one that answers is work, too, and machines are noisy
+PACE_AT_LEAST = 0.5  # of that beside the good one alone: machines are noisy, and what is measured is printed
 
 
 class Silence:
@@ -46,7 +45,7 @@ class Silent(asyncio.Protocol):
 
 
 def dead(store, count, seed):
-    alone, bare = without(store, f"before-{seed}")
+    before, bare = without(store, f"before-{seed}")
     with house("dead", store) as here:
         port, silence = free_port(), Silence()
         here.at.run(silence.listen(port))
@@ -63,25 +62,25 @@ def dead(store, count, seed):
         late += steadily(here, f"later-{seed}", seconds)
         grown = memory(here) - began
         again = wait_for(lambda: between_attempts(here.receiver.of("good")), PATIENCE, "what the endpoint did not take to come again")
-        wrong = [*(f"the {share}th of a hundred came after {percentile(late, share):.2f} s" for share, bound in ((90, IN_TIME), (99, AT_MOST))
-                   if percentile(late, share) > bound),
+        wrong = [f"the 99th of a hundred came after {percentile(late, 99):.2f} s" if percentile(late, 99) > IN_TIME else None,
                  f"the memory grew by {grown >> 20} MiB" if grown > GROWS_AT_MOST else None,
                  None if AGAIN_AFTER[0] <= again <= AGAIN_AFTER[1] else f"what it did not take came again after {again:.1f} s",
                  None if silence.came >= count else f"only {silence.came} requests came to {count} endpoints: this proves nothing"]
         said = require(wrong, f"{count} silent endpoints: {len(late)} events came to the other after {percentile(late, 50) * 1000:.0f} ms (p50), "
                               f"{percentile(late, 99) * 1000:.0f} ms (p99); {silence.came} requests to the silent, {silence.open_at_most} at once; "
                               f"what it did not take came again after {again:.0f} s; "
-                              f"memory {began >> 20} MiB, and {grown / (1 << 20):+.0f} later, {bare >> 20} without endpoints")
+                              f"memory {began >> 20} MiB, and {grown / (1 << 20):+.0f} later, {bare >> 20} without them")
     # Before and after: what else the machine had to do in between it may have had to do in one of them.
-    alone = alone, without(store, f"after-{seed}")[0]
+    alone = before, without(store, f"after-{seed}")[0]
     return require([f"mail went at {beside / min(alone):.2f} of its pace" if beside < PACE_AT_LEAST * min(alone) else None],
-                   f"{said}; {beside:.0f} mails/s, {alone[0]:.0f} and {alone[1]:.0f} without endpoints")
+                   f"{said}; {beside:.0f} mails/s, {alone[0]:.0f} and {alone[1]:.0f} without them")
 
 
 def without(store, name):
-    """The pace where nobody is told, and the memory."""
+    """The pace where the good one alone is told, and the memory."""
     with house("alone", store) as here:
-        return pace(here, name), memory(here)
+        here.webhook(here.receiver.endpoint("good"))
+        return max(pace_beside(here, f"{name}-{turn}") for turn in range(TURNS)), memory(here)
 
 
 def pace(here, name):
