@@ -46,6 +46,7 @@ pub(super) struct Desk {
     scheduler: Arc<Mutex<Option<Arc<dyn Scheduler>>>>,
     rope: Rope,
     noted: Arc<Notify>,
+    catching_up: Arc<tokio::sync::Mutex<()>>,
     name: Arc<str>,
 }
 
@@ -53,7 +54,16 @@ impl Desk {
     /// A desk without a name; committers get theirs from [`start`].
     pub fn new(db: Db, clock: Clock) -> Self {
         let ids = Ids::random(clock.clone());
-        Self { db, clock, ids, scheduler: Arc::default(), rope: Rope::new(), noted: Arc::default(), name: "operator".into() }
+        Self {
+            db,
+            clock,
+            ids,
+            scheduler: Arc::default(),
+            rope: Rope::new(),
+            noted: Arc::default(),
+            catching_up: Arc::default(),
+            name: "operator".into(),
+        }
     }
 
     /// The engine of this process, once it is attached.
@@ -69,6 +79,11 @@ impl Desk {
     /// The rope to the bells of other processes.
     pub fn rope(&self) -> &Rope {
         &self.rope
+    }
+
+    /// Held by the one endpoint of this process that catches up now.
+    pub fn catching_up(&self) -> &tokio::sync::Mutex<()> {
+        &self.catching_up
     }
 
     /// Rung when events may have been noted for endpoints.

@@ -6,6 +6,9 @@
 //! from the events, which are kept, and the mark goes on.
 
 use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::id::Id;
 use crate::model::webhook::Webhook;
@@ -20,6 +23,8 @@ use crate::store::{Store, StoreError, rows};
 pub const ROOM: usize = 200;
 /// At one that has taken nothing yet, or does not now: enough for the attempts that show it to be away.
 pub const ROOM_UNPROVEN: usize = 10;
+/// Who gets no turn for so long keeps its mark, and comes again.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// Events that are gone through at a time, whether or not the endpoint wants to know of them.
 const EVENTS_AT_ONCE: usize = 2000;
 
@@ -93,8 +98,10 @@ impl Store {
         found.into_iter().map(marked).collect()
     }
 
-    /// Makes the next deliveries for an endpoint that is behind, as many as it has room for. True: there is more.
+    /// Makes the next deliveries for an endpoint that is behind, as many as it has room for. True: there is more that it may have at once.
     pub async fn catch_up_webhook(&self, webhook: &Webhook) -> Result<bool, StoreError> {
+        // One at a time: all wait for their team's turn over a connection that mail would be written by.
+        let Ok(_turn) = timeout(TURN_MAX, self.desk().catching_up().lock()).await else { return Ok(false) };
         repeated(|| self.try_catch_up(webhook)).await
     }
 
